@@ -1,0 +1,23 @@
+// plugins/database.ts — the connection to PostgreSQL, its schema up to date before anybody uses it.
+import fp from 'fastify-plugin'
+import { packageFile } from '../src/package-root.ts'
+import { type Database, type DatabaseSettings, openDatabase } from '../src/store/database.ts'
+import { migrate } from '../src/store/migrate.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    database: Database
+  }
+}
+
+export default fp<DatabaseSettings>(
+  async (app, settings) => {
+    const database = await openDatabase(settings, app.log)
+    // Before the migration: when that fails, the embedded Postgres must stop all the same.
+    app.addHook('onClose', () => database.close())
+    const applied = await migrate(database.sql, packageFile('migrations'))
+    if (applied.length > 0) app.log.info({ applied }, 'database schema brought up to date')
+    app.decorate('database', database)
+  },
+  { name: 'database', fastify: '5.x' }
+)

@@ -1,0 +1,80 @@
+// plugins/health.ts — tells orchestrators whether the process lives and whether it can serve.
+import { type Static, Type } from '@sinclair/typebox'
+import fp from 'fastify-plugin'
+import { createReadinessBoard, type ReadinessBoard } from '../src/readiness.ts'
+import { VERSION } from '../src/version.ts'
+
+export const HealthOptions = Type.Object({
+  checkDeadlineMs: Type.Optional(
+    Type.Integer({ minimum: 1, default: 1_000, description: 'Longest one check may take.' })
+  ),
+  resultSharedMs: Type.Optional(
+    Type.Integer({ minimum: 0, default: 250, description: 'How long one result answers further probes.' })
+  )
+})
+export type HealthOptions = Static<typeof HealthOptions>
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    readiness: ReadinessBoard
+  }
+}
+
+export const LiveAnswer = Type.Object(
+  { status: Type.Literal('ok'), uptimeSeconds: Type.Integer(), version: Type.String() },
+  { description: 'The process runs and answers.' }
+)
+
+const Parts = Type.Record(Type.String(), Type.Union([Type.Literal('ok'), Type.Literal('failing')]), {
+  description: 'Every part that was checked.'
+})
+const Doors = Type.Record(Type.String(), Type.String(), { description: 'Where each door really listens.' })
+
+export const ReadyAnswer = Type.Object(
+  { status: Type.Literal('ok'), parts: Parts, doors: Doors },
+  { description: 'Every part is fine.' }
+)
+
+export const UnavailableAnswer = Type.Object(
+  {
+    status: Type.Literal('unavailable'),
+    failing: Type.Array(Type.Object({ part: Type.String(), reason: Type.String() })),
+    parts: Parts,
+    doors: Doors
+  },
+  { description: 'The server cannot serve now; each failing part says why. Ask again later.' }
+)
+
+/** Registered before the plugins that have a part to check: they call `app.readiness.addCheck`. */
+export default fp<HealthOptions>(
+  async (app, { checkDeadlineMs = 1_000, resultSharedMs = 250 }) => {
+    const readiness = createReadinessBoard({
+      deadlineMs: checkDeadlineMs,
+      sharedMs: resultSharedMs,
+      onThrow: (part, err) => app.log.warn({ part, err }, 'readiness check failed')
+    })
+    app.decorate('readiness', readiness)
+    app.addHook('preClose', async () => readiness.stopping())
+
+    const quiet = { logLevel: 'warn' } as const // probes come every few seconds
+    app.get('/health/live', { ...quiet, schema: { response: { 200: LiveAnswer } } }, async (_request, reply) => {
+      const answer: Static<typeof LiveAnswer> = {
+        status: 'ok',
+        uptimeSeconds: Math.floor(performance.now() / 1_000),
+        version: VERSION
+      }
+      return reply.header('cache-control', 'no-store').send(answer)
+    })
+
+    const response = { 200: ReadyAnswer, 503: UnavailableAnswer }
+    app.get('/health/ready', { ...quiet, schema: { response } }, async (_request, reply) => {
+      const { failing, parts } = await readiness.look()
+      const doors = readiness.doors()
+      reply.header('cache-control', 'no-store')
+      if (failing.length === 0) return reply.send({ status: 'ok', parts, doors } satisfies Static<typeof ReadyAnswer>)
+      const answer: Static<typeof UnavailableAnswer> = { status: 'unavailable', failing, parts, doors }
+      return reply.code(503).send(answer)
+    })
+  },
+  { name: 'health', fastify: '5.x' }
+)

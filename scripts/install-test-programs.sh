@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that some test suites drive. Nothing else needs them; the server runs without.
+set -euo pipefail
+
+packages=()
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep --quiet 'ok installed' || missing+=("$package")
+done
+
+if [ "${#missing[@]}" -eq 0 ]; then
+  echo "test programs: nothing to install"
+  exit 0
+fi
+if ! command -v apt-get >/dev/null; then
+  echo "test programs: this needs apt-get, or install by hand: ${missing[*]}" >&2
+  exit 1
+fi
+
+echo "test programs: installing ${missing[*]}"
+as_root=()
+[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+"${as_root[@]}" apt-get update --quiet=2
+DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}"

@@ -1,0 +1,78 @@
+// Who a peer is: a key to sign with, and a key pair others seal messages to.
+import { getPublicKeyAsync, signAsync } from '@noble/ed25519'
+import { ml_dsa65 } from '@noble/post-quantum/ml-dsa.js'
+import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
+import { toBase64 } from './base64.ts'
+
+/** Bytes of a seed: 32 for the signing key, then 64 (`d||z` of FIPS 203) for the ML-KEM-768 key pair. */
+export const SEED_BYTES = 96
+const SIGNING_SEED_BYTES = 32
+
+export type SigningAlgorithm = 'ml-dsa' | 'ed25519'
+
+/** The `verification` object of a `register` frame. Every field but the first is standard base64. */
+export interface Verification {
+  algorithm: SigningAlgorithm
+  serializedSignedData: string
+  serializedPublicKey: string
+  serializedMessage: string
+}
+
+/** A signing key. The server pins its public half to a client id the first time that id registers. */
+export interface Signer {
+  readonly algorithm: SigningAlgorithm
+  readonly signingPublicKey: Uint8Array
+  /** Signs the bytes exactly as they are: ML-DSA-65 deterministically with an empty context, or ed25519 (RFC 8032). */
+  sign(message: Uint8Array): Promise<Uint8Array>
+  /** Proves that the holder of the signing key announces `publicKey`: the `verification` of `register`. */
+  proofOf(publicKey: Uint8Array): Promise<Verification>
+}
+
+export interface Identity extends Signer {
+  /** The key others seal messages to; `register` announces it. ML-KEM-768: 1184 bytes. */
+  readonly publicKey: Uint8Array
+  /** Opens what was sealed to `publicKey`. Never leaves this object. ML-KEM-768: 2400 bytes. */
+  readonly secretKey: Uint8Array
+}
+
+export interface IdentityOptions {
+  /** Default `ml-dsa`, which is what the official SDK uses. */
+  algorithm?: SigningAlgorithm
+  /** {@link SEED_BYTES} secret bytes that stand for the whole identity; keep them to come back as the same peer. */
+  seed?: Uint8Array
+}
+
+/** Makes an identity: fresh, or the same one again from its seed. Throws RangeError on a seed of another length. */
+export async function createIdentity(options: IdentityOptions = {}): Promise<Identity> {
+  const seed = options.seed ?? crypto.getRandomValues(new Uint8Array(SEED_BYTES))
+  if (seed.length !== SEED_BYTES) throw new RangeError(`An identity seed has ${SEED_BYTES} bytes, not ${seed.length}`)
+  const signer = await createSigner(options.algorithm ?? 'ml-dsa', seed.slice(0, SIGNING_SEED_BYTES))
+  const { publicKey, secretKey } = ml_kem768.keygen(seed.slice(SIGNING_SEED_BYTES))
+  return { ...signer, publicKey, secretKey }
+}
+
+/** Makes the signing half alone, from a seed of 32 bytes. */
+export async function createSigner(algorithm: SigningAlgorithm, seed: Uint8Array): Promise<Signer> {
+  const { signingPublicKey, sign } = algorithm === 'ml-dsa' ? mlDsaKey(seed) : await ed25519Key(seed)
+  const proofOf = async (publicKey: Uint8Array): Promise<Verification> => ({
+    algorithm,
+    serializedSignedData: toBase64(await sign(publicKey)),
+    serializedPublicKey: toBase64(signingPublicKey),
+    serializedMessage: toBase64(publicKey)
+  })
+  return { algorithm, signingPublicKey, sign, proofOf }
+}
+
+type SigningKey = Pick<Signer, 'signingPublicKey' | 'sign'>
+
+function mlDsaKey(seed: Uint8Array): SigningKey {
+  const { publicKey, secretKey } = ml_dsa65.keygen(seed)
+  return {
+    signingPublicKey: publicKey,
+    sign: async (message) => ml_dsa65.sign(message, secretKey, { extraEntropy: false })
+  }
+}
+
+async function ed25519Key(seed: Uint8Array): Promise<SigningKey> {
+  return { signingPublicKey: await getPublicKeyAsync(seed), sign: (message) => signAsync(message, seed) }
+}

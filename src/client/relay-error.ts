@@ -1,0 +1,29 @@
+// Why a request failed: in the server's words, or in the client's own.
+
+/** Failures the client itself reports; every other `errorType` is the server's. */
+export type LocalErrorType =
+  /** The connection could not be made, or was lost before the answer came. */
+  | 'NOT_CONNECTED'
+  /** No answer in time. Whether the server acted is unknown. */
+  | 'TIMEOUT'
+  /** The client was closed. */
+  | 'CLOSED'
+  /** The server's answer makes no sense. */
+  | 'INVALID_ANSWER'
+
+/** A refusal by the server (`errorType` and `details` of its `error` frame) or a {@link LocalErrorType}. */
+export class RelayError extends Error {
+  override readonly name = 'RelayError'
+  readonly errorType: string
+  readonly details: string
+
+  constructor(errorType: string, details: string, options?: ErrorOptions) {
+    super(`${errorType}: ${details}`, options)
+    this.errorType = errorType
+    this.details = details
+  }
+}
+
+/** The client's own failures, with the types above. */
+export const localError = (errorType: LocalErrorType, details: string, options?: ErrorOptions) =>
+  new RelayError(errorType, details, options)

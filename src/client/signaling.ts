@@ -1,0 +1,308 @@
+// The signaling client: a peer that is registered whenever it is connected, and connected whenever it can be.
+import { type AnswerHooks, Answers } from './answers.ts'
+import { createEmitter, type Events } from './events.ts'
+import { type Frame, readFrame } from './frame.ts'
+import { Gate } from './gate.ts'
+import type { Identity } from './identity.ts'
+import { KeyCache } from './key-cache.ts'
+import { Lanes } from './lanes.ts'
+import { localError, type RelayError } from './relay-error.ts'
+import { open, seal } from './sealed.ts'
+import { createTransport, type Transport, type TransportEvents, type TransportOptions } from './transport.ts'
+
+/** Refusals of `register` that will not go away by trying again. */
+const FINAL_REFUSALS = ['INVALID_MESSAGE', 'INVALID_PUBLIC_KEY', 'INVALID_PROOF']
+const CLOSE_REGISTRATION_FAILED = 4_000
+
+export interface SignalingOptions extends Pick<TransportOptions, 'url' | 'webSocket' | 'reconnect' | 'openTimeoutMs'> {
+  /** The name others find us by. The server pins it to the identity's signing key. */
+  clientId: string
+  identity: Identity
+  /** How long a request waits for a connection, and then again for its answer. Default 10 000. */
+  requestTimeoutMs?: number | undefined
+}
+
+/** A message from another peer, live or from the time we were away. */
+export interface IncomingMessage {
+  from: string
+  /** The body as it came. */
+  sealed: unknown
+  /** The opened body; absent when it could not be opened, and then `error` says why. */
+  text?: string
+  error?: Error
+  /** When the server queued it (Unix milliseconds); absent on live messages. */
+  queuedAt?: number
+}
+
+export interface ServerQuestion {
+  questionId: string
+  question: unknown
+}
+
+export interface SignalingEvents {
+  message: IncomingMessage
+  /** The recipient is away and the server keeps the message. See {@link Answers} for when `messageId` is right. */
+  queued: { targetId: string; messageId?: string; details?: string }
+  peerDisconnected: { peerId: string }
+  serverQuestion: ServerQuestion
+  /** A refusal that belongs to no request (usually to a message), a bad frame, or a failed reconnection. */
+  error: { error: Error; messageId?: string }
+  /** Registered. `again`: after a reconnection. */
+  connected: { again: boolean }
+  /** A registered connection ended. */
+  disconnected: TransportEvents['close']
+  reconnecting: TransportEvents['reconnecting']
+  /** Every frame, before anything is made of it: for logs and demonstrations. */
+  frame: Frame
+}
+
+export interface SignalingClient {
+  readonly clientId: string
+  readonly identity: Identity
+  readonly events: Events<SignalingEvents>
+  readonly state: Transport['state']
+  /** Bytes handed to the socket and not yet to the network: a fast sender waits while this is large. */
+  readonly bufferedBytes: number
+  /**
+   * Connects and registers. Rejects with a {@link RelayError}: the server's refusal, or NOT_CONNECTED, TIMEOUT; the
+   * client is then closed and may try again. Once it has resolved, lost connections come back and register by
+   * themselves; requests made meanwhile wait, up to `requestTimeoutMs`.
+   */
+  connect(): Promise<void>
+  /** Client ids that are connected now, ourselves included. Also a barrier: every message before it has been taken. */
+  discover(): Promise<string[]>
+  /** A peer's public key, from a cache that forgets when the peer leaves. Rejects with PEER_NOT_FOUND. */
+  requestPublicKey(peerId: string): Promise<Uint8Array>
+  /**
+   * Seals text to the peer's key and hands it to the socket, in the order of the calls for one peer. Resolves with
+   * the id that `queued` and `error` events use. The server confirms no live message: resolving means sent.
+   */
+  send(peerId: string, text: string): Promise<string>
+  /** Sends a body as it is: any JSON value but null, false, 0 and ''. */
+  sendSealed(peerId: string, body: unknown): Promise<string>
+  /** Answers a question of the server. */
+  respond(questionId: string, response: unknown): Promise<void>
+  /** Has the server ask us a question (which is also told as an event). */
+  debugQuestion(): Promise<ServerQuestion>
+  /** Forgets everything pending, with CLOSED; resolves when the socket is gone and what it brought is delivered. */
+  close(): Promise<void>
+}
+
+export function createSignalingClient(options: SignalingOptions): SignalingClient {
+  return new Client(options)
+}
+
+class Client implements SignalingClient {
+  readonly clientId: string
+  readonly identity: Identity
+  readonly events = createEmitter<SignalingEvents>()
+  readonly #timeoutMs: number
+  readonly #transport: Transport
+  readonly #answers: Answers
+  readonly #gate = new Gate()
+  readonly #keys = new KeyCache()
+  readonly #outgoing = new Lanes()
+  readonly #incoming = new Lanes()
+  #proof: ReturnType<Identity['proofOf']> | undefined
+  /** Set by a first registration: from then on a new connection registers by itself. */
+  #registersItself = false
+  #isRegistered = false
+  #sent = 0
+
+  constructor(options: SignalingOptions) {
+    this.clientId = options.clientId
+    this.identity = options.identity
+    this.#timeoutMs = options.requestTimeoutMs ?? 10_000
+    this.#transport = createTransport(options)
+    this.#answers = new Answers(this.#timeoutMs, this.#answerHooks())
+    const { events } = this.#transport
+    events.on('frame', (frame) => this.#receive(frame))
+    events.on('error', (error) => this.events.emit('error', { error }))
+    events.on('open', () => this.#registersItself && this.#registerAgain())
+    events.on('close', (how) => this.#lost(how))
+    events.on('reconnecting', (attempt) => this.events.emit('reconnecting', attempt))
+  }
+
+  get state() {
+    return this.#transport.state
+  }
+
+  get bufferedBytes() {
+    return this.#transport.bufferedBytes
+  }
+
+  async connect(): Promise<void> {
+    if (this.state !== 'closed') throw new Error(`Already ${this.state}`)
+    this.#registersItself = false
+    this.#gate.shut()
+    try {
+      await this.#transport.connect()
+      await this.#register()
+    } catch (cause) {
+      await this.#end(cause as RelayError)
+      throw cause
+    }
+    this.#registersItself = true
+    this.#registered(false)
+  }
+
+  async discover(): Promise<string[]> {
+    const { peers } = await this.#request({ type: 'discover', payload: {} }, 'discover')
+    return Array.isArray(peers) ? peers.filter((peer) => typeof peer === 'string') : []
+  }
+
+  requestPublicKey(peerId: string): Promise<Uint8Array> {
+    return this.#keys.get(peerId, async () => {
+      const frame = { type: 'request_public_key', payload: { targetId: peerId } }
+      const { publicKey } = await this.#request(frame, 'public_key_response', peerId)
+      if (!Array.isArray(publicKey)) throw localError('INVALID_ANSWER', `the key of ${peerId} is not an array of bytes`)
+      return Uint8Array.from(publicKey)
+    })
+  }
+
+  send(peerId: string, text: string): Promise<string> {
+    const sealed = this.requestPublicKey(peerId).then((key) => seal(text, key))
+    return this.#outgoing.run(peerId, sealed, (body) => this.#handOver(peerId, body))
+  }
+
+  sendSealed(peerId: string, body: unknown): Promise<string> {
+    return this.#outgoing.run(peerId, Promise.resolve(body), () => this.#handOver(peerId, body))
+  }
+
+  async respond(questionId: string, response: unknown): Promise<void> {
+    await this.#gate.pass(this.#timeoutMs)
+    this.#sendUnanswered({ type: 'peer_response', payload: { questionId, response } })
+  }
+
+  async debugQuestion(): Promise<ServerQuestion> {
+    return readQuestion(await this.#request({ type: 'debug_question', payload: {} }, 'server_question'))
+  }
+
+  async close(): Promise<void> {
+    await this.#end(localError('CLOSED', 'the client was closed'))
+  }
+
+  async #end(reason: RelayError): Promise<void> {
+    this.#registersItself = false
+    this.#gate.fail(reason)
+    this.#answers.abandon(reason)
+    await this.#transport.close()
+    await this.#incoming.idle()
+  }
+
+  async #handOver(targetId: string, message: unknown): Promise<string> {
+    await this.#gate.pass(this.#timeoutMs)
+    return this.#sendUnanswered({ type: 'message', payload: { targetId, message } }, targetId)
+  }
+
+  #sendUnanswered(frame: Frame, targetId?: string): string {
+    this.#transport.send(frame)
+    const messageId = `m${++this.#sent}`
+    this.#answers.sent(messageId, targetId)
+    return messageId
+  }
+
+  async #request(frame: Frame, answer: string, peerId?: string): Promise<Frame['payload']> {
+    await this.#gate.pass(this.#timeoutMs)
+    this.#transport.send(frame)
+    return this.#answers.request(answer, peerId)
+  }
+
+  async #register(): Promise<void> {
+    const { publicKey } = this.identity
+    this.#proof ??= this.identity.proofOf(publicKey)
+    const verification = await this.#proof
+    const payload = { clientId: this.clientId, publicKey: [...publicKey], verification }
+    this.#transport.send({ type: 'register', payload })
+    await this.#answers.request('register')
+  }
+
+  #registered(again: boolean): void {
+    this.#isRegistered = true
+    this.#gate.open()
+    this.events.emit('connected', { again })
+  }
+
+  async #registerAgain(): Promise<void> {
+    try {
+      await this.#register()
+      this.#registered(true)
+    } catch (cause) {
+      const error = cause as RelayError
+      if (error.errorType === 'CLOSED' || error.errorType === 'NOT_CONNECTED') return
+      this.events.emit('error', { error })
+      // Most often CLIENT_ID_TAKEN: the server has not noticed yet that our last connection is dead.
+      if (FINAL_REFUSALS.includes(error.errorType)) await this.#end(error)
+      else this.#transport.drop(CLOSE_REGISTRATION_FAILED, 'registration failed')
+    }
+  }
+
+  #lost(how: TransportEvents['close']): void {
+    const reason = localError('NOT_CONNECTED', `the connection was lost (${how.code})`)
+    if (how.willReconnect && this.#registersItself) this.#gate.shut()
+    else if (this.#registersItself) this.#gate.fail(reason)
+    this.#answers.abandon(reason)
+    this.#keys.clear() // whoever left meanwhile, we were not told
+    const wasRegistered = this.#isRegistered
+    this.#isRegistered = false
+    if (wasRegistered) this.events.emit('disconnected', how)
+  }
+
+  #receive(value: unknown): void {
+    const frame = readFrame(value)
+    if (!frame) {
+      this.events.emit('error', { error: new Error('Received a frame without type or payload') })
+      return
+    }
+    this.events.emit('frame', frame)
+    const { type, payload } = frame
+    if (type === 'message') this.#receiveMessage(payload)
+    else if (type === 'peer_disconnected') {
+      this.#keys.forget(String(payload.peerId))
+      this.events.emit('peerDisconnected', { peerId: String(payload.peerId) })
+    } else {
+      this.#answers.take(frame)
+      if (type === 'server_question') this.events.emit('serverQuestion', readQuestion(payload))
+    }
+  }
+
+  /** Opening takes a moment; messages are told in the order they came, whatever their size. */
+  #receiveMessage({ fromId, message: sealed, timestamp }: Frame['payload']): void {
+    const base = { from: String(fromId), sealed, ...(typeof timestamp === 'number' && { queuedAt: timestamp }) }
+    const opened = open(sealed, this.identity.secretKey).then(
+      (text) => ({ ...base, text }),
+      (error: Error) => ({ ...base, error })
+    )
+    this.#incoming.run('', opened, (message) => this.events.emit('message', message))
+  }
+
+  #answerHooks(): AnswerHooks {
+    return {
+      onQueued: (event) => {
+        this.#keys.forget(event.targetId) // it is away, and may come back with another key
+        this.events.emit('queued', event)
+      },
+      onError: (error, message) => {
+        if (message?.targetId) this.#keys.forget(message.targetId) // a changed key is one reason to be refused
+        this.events.emit('error', { error, ...(message && { messageId: message.messageId }) })
+      },
+      onDoubt: () => this.#roundTrip()
+    }
+  }
+
+  /** Asks something nobody else is asking, so that its answer cannot be mistaken for another one. */
+  #roundTrip(): void {
+    const asked = this.#answers.expects('discover')
+      ? this.#request(
+          { type: 'request_public_key', payload: { targetId: this.clientId } },
+          'public_key_response',
+          this.clientId
+        )
+      : this.discover()
+    asked.catch(() => {}) // those who wait for the doubtful answer have deadlines of their own
+  }
+}
+
+function readQuestion({ questionId, question }: Frame['payload']): ServerQuestion {
+  return { questionId: String(questionId), question }
+}

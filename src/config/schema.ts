@@ -1,0 +1,116 @@
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+
+/** A TCP port a door listens on; 0 asks the system for any free one. */
+const Port = (description: string, value?: number) =>
+  Type.Integer({ minimum: 0, maximum: 65_535, description, ...(value === undefined ? {} : { default: value }) })
+
+const Count = (description: string, value: number, minimum = 1) =>
+  Type.Integer({ minimum, maximum: 2_147_483_647, description, default: value })
+
+const Text = (description: string, value?: string) =>
+  Type.String({ minLength: 1, description, ...(value === undefined ? {} : { default: value }) })
+
+/** Optional settings are unset unless the environment names them. */
+const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
+
+/**
+ * Every setting of the server, once. The type, the check at start, `--help`, `.env.example` and the README's table
+ * all derive from it; a section is a heading in each of them. Units are part of the names.
+ */
+export const SECTIONS = {
+  Doors: {
+    HOST: Text('Address to listen on.', '127.0.0.1'),
+    RPC_SIGNALING_PORT: optional(
+      Port('Signaling port. If taken, the next free port is used. Wins over SIGNALING_SERVER_PORT.')
+    ),
+    SIGNALING_SERVER_PORT: Port('Signaling port when RPC_SIGNALING_PORT is unset.', 3005),
+    TRUST_PROXY: Type.Boolean({
+      description: 'Take the peer address from X-Forwarded-For. Only behind a proxy of your own.',
+      default: false
+    }),
+    ALLOWED_ORIGINS: optional(
+      Text(
+        'Comma-separated origins browsers may connect from. Unset: any. Clients that send no Origin are not affected.'
+      )
+    ),
+    SHUTDOWN_GRACE_SECONDS: Type.Integer({
+      minimum: 1,
+      maximum: 60,
+      description: 'How long a stop waits for writes and for sockets to close; the database gets up to 5 s after it.',
+      default: 5
+    })
+  },
+  Database: {
+    DATABASE_URL: optional(
+      Type.String({
+        pattern: '^postgres(ql)?://',
+        description: 'PostgreSQL to use. Unset: an embedded PostgreSQL under DATA_DIR.',
+        secret: true
+      })
+    ),
+    DATA_DIR: Text('Directory for the embedded database and keys.', './data'),
+    DATABASE_POOL_SIZE: Type.Integer({
+      minimum: 2,
+      maximum: 100,
+      description: 'Connections to PostgreSQL.',
+      default: 8
+    }),
+    DATABASE_DEADLINE_MS: Count('Longest a peer waits for the database before it is told so.', 5_000, 100)
+  },
+  Signaling: {
+    SIGNALING_QUOTA_PER_SENDER: Count('Messages one sender may have waiting for peers that are away.', 100),
+    QUEUE_TTL_SECONDS: Count('Age at which an undelivered message expires.', 604_800, 1),
+    IDENTITY_IDLE_DAYS: Count('Days after which an unused client id with an empty mailbox is free again.', 30),
+    RECIPIENT_QUEUE_MESSAGES: Count('Messages that may wait for one recipient.', 100_000),
+    RECIPIENT_QUEUE_BYTES: Count('Bytes that may wait for one recipient.', 268_435_456)
+  },
+  Limits: {
+    MAX_CONNECTIONS: Count('Sockets open at once; one more is refused with 503.', 20_000),
+    MAX_UNREGISTERED_PER_ADDRESS: Count(
+      'Sockets of one address that have not registered; one more is refused with 429.',
+      2_048
+    ),
+    REGISTRATION_DEADLINE_SECONDS: Count('A socket that has not registered by then is closed (4001).', 10),
+    MAX_FAILED_PROOFS_PER_ADDRESS: Count('Failed proofs per address and minute; past it none is checked.', 1_000),
+    MAX_FAILED_REGISTRATIONS_PER_SOCKET: Count('Failed registrations on one socket; the next closes it (1008).', 20),
+    MAX_REFUSED_FRAMES_PER_SECOND: Count(
+      'Frames of one socket answered with an error; past it the socket is read no further until the second is over.',
+      1_000
+    ),
+    WINDOW_MESSAGES: Count(
+      'Messages a socket is sent before the first of them is settled; further ones wait in the database.',
+      1_024
+    ),
+    WINDOW_BYTES: Count('Bytes a socket is sent before the first of them is settled.', 1_048_576, 1_024),
+    MAX_FRAMES_IN_FLIGHT: Count(
+      'Frames of one socket being worked on; past it the socket is read no further until one is done.',
+      256
+    ),
+    PROOF_WORKERS: Type.Integer({
+      minimum: 0,
+      maximum: 64,
+      description: 'Worker threads that check ML-DSA and Falcon proofs; 0: one less than the processors, at least one.',
+      default: 0
+    }),
+    PROOF_QUEUE_LENGTH: Count('Proofs that may wait for a worker; one more is refused.', 2_048),
+    MAX_WAITING_MESSAGES: Count('Accepted messages that may wait for their commit; one more is refused.', 20_000),
+    MAX_WAITING_BYTES: Count('Bytes of accepted messages that may wait for their commit.', 67_108_864),
+    HEARTBEAT_SECONDS: Count('A quiet socket is pinged this often; without a pong by the next ping it is closed.', 30)
+  },
+  Logging: {
+    LOG_LEVEL: Type.Union(
+      ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
+      { description: 'Least important log line that is written.', default: 'info' }
+    )
+  }
+} as const
+
+type Sections = typeof SECTIONS
+type Merge<T> = (T extends unknown ? (x: T) => void : never) extends (x: infer U) => void ? U : never
+
+export const ConfigSchema = Type.Object(
+  Object.assign({}, ...Object.values(SECTIONS)) as Merge<Sections[keyof Sections]>
+)
+
+/** A checked configuration: every default filled in, every value inside its limits. */
+export type Config = Static<typeof ConfigSchema>

@@ -1,0 +1,18 @@
+/** One message on its way. */
+export interface Envelope {
+  readonly network: string
+  readonly sender: string
+  readonly recipient: string
+  /** The body as JSON text: opaque, stored and passed on as it is. */
+  readonly sealed: string
+  /** Length of `sealed` in bytes of UTF-8. */
+  readonly bytes: number
+  /** The recipient's encryption key it is sealed for (its key id); null when none is known. */
+  readonly keyId: string | null
+}
+
+/**
+ * What became of an envelope. `live`: committed, and the recipient is connected. `queued`: committed, and the recipient
+ * is away. The rest was not accepted: `quota` and `recipient-full` name the limit, `busy` and `unavailable` are ours.
+ */
+export type Acceptance = 'live' | 'queued' | 'quota' | 'recipient-full' | 'busy' | 'unavailable'

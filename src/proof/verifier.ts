@@ -1,0 +1,83 @@
+// Checks proofs: signatures of a peer's key over a message's bytes as they are.
+import { availableParallelism } from 'node:os'
+import { lengthsFit, type ProofAlgorithm } from './algorithms.ts'
+import { verifyEd25519 } from './ed25519.ts'
+import { createWorkerPool } from './worker-pool.ts'
+
+export interface Proof {
+  algorithm: ProofAlgorithm
+  publicKey: Uint8Array
+  message: Uint8Array
+  signature: Uint8Array
+}
+
+/** `busy`: too many proofs wait, or no answer came in time; the proof may be right, and may be sent again. */
+export type Verdict = 'valid' | 'invalid' | 'busy'
+
+export interface ProofVerifier {
+  /** Never rejects: wrong lengths and nonsense are `invalid`, and so is an algorithm we do not know. */
+  verify(proof: Proof): Promise<Verdict>
+  /** Ends the workers at once; what they had under way, and every proof after that, is `busy`. */
+  close(): Promise<void>
+}
+
+export interface ProofVerifierOptions {
+  /** Threads for ML-DSA and Falcon; 0: one less than the processors, at least one. */
+  workers: number
+  /** Proofs that may wait for a worker; one more is `busy`. As many Ed25519 proofs may be under way beside them. */
+  queueLength: number
+  /** Longest a peer waits for a verdict. */
+  answerWithinMs?: number
+  /** Another module for the threads to run: for tests of threads that misbehave. */
+  workerFile?: string
+}
+
+/** A whole frame has no more characters than that (protocol, section 11: size), so neither has what it signs. */
+const LONGEST_MESSAGE_BYTES = 262_144
+
+/**
+ * Checks proofs off the event loop: Ed25519 in libuv's thread pool, ML-DSA-65 and Falcon-512 in worker threads, which
+ * start with the first such proof. The signed bytes are the message's own, for all three algorithms, without the text
+ * conversion of the SDK's verifier (protocol, section 11: proof message in signaling).
+ */
+export function createProofVerifier(options: ProofVerifierOptions): ProofVerifier {
+  const { queueLength, answerWithinMs = 10_000, workerFile } = options
+  const workers = options.workers || Math.max(1, availableParallelism() - 1)
+  const pool = createWorkerPool({ workers, answerWithinMs, ...(workerFile ? { filename: workerFile } : {}) })
+  const checkNative = bounded(queueLength, answerWithinMs, async ({ publicKey, message, signature }) =>
+    (await verifyEd25519(publicKey, message, signature)) ? 'valid' : 'invalid'
+  )
+  const checkInWorker = bounded(queueLength + workers, answerWithinMs, (proof) => pool.check(proof))
+  let closed = false
+
+  return {
+    async verify(proof) {
+      if (closed) return 'busy'
+      const { algorithm, publicKey, message, signature } = proof
+      if (!lengthsFit(algorithm, publicKey, signature) || message.length > LONGEST_MESSAGE_BYTES) return 'invalid'
+      return algorithm === 'ed25519' ? checkNative(proof) : checkInWorker(proof)
+    },
+    async close() {
+      closed = true
+      await pool.close()
+    }
+  }
+}
+
+/** At most `limit` checks at once, each answered in time; a check that fails for reasons of ours is `busy`. */
+function bounded(limit: number, answerWithinMs: number, check: (proof: Proof) => Promise<Verdict>) {
+  let underWay = 0
+  return (proof: Proof): Promise<Verdict> => {
+    if (underWay >= limit) return Promise.resolve('busy')
+    underWay += 1
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, answerWithinMs, 'busy')
+      const settle = (verdict: Verdict) => {
+        underWay -= 1
+        clearTimeout(timer)
+        resolve(verdict)
+      }
+      check(proof).then(settle, () => settle('busy'))
+    })
+  }
+}

@@ -1,0 +1,25 @@
+/** What a code of the wire means, for the documentation and for whoever picks one. */
+export interface ErrorSpec {
+  /** Is the same request worth another try: never, or later as it is? */
+  readonly retry: 'never' | 'later'
+  readonly meaning: string
+}
+
+/** The error types of the signaling protocol (ImErrorType), all of them. */
+export const SIGNALING_ERRORS = {
+  INVALID_MESSAGE: { retry: 'never', meaning: 'Not JSON, or not the shape this frame type has.' },
+  CLIENT_ID_TAKEN: {
+    retry: 'never',
+    meaning: 'The client id belongs to another signing key, or is connected already.'
+  },
+  PEER_NOT_FOUND: { retry: 'never', meaning: 'No such client id was ever registered here.' },
+  INVALID_PUBLIC_KEY: { retry: 'never', meaning: 'publicKey is not an array of 1 to 4096 byte values.' },
+  REGISTRATION_REQUIRED: { retry: 'never', meaning: 'This request needs a registered socket.' },
+  INTERNAL_ERROR: {
+    retry: 'later',
+    meaning: 'A limit was reached or the server could not do it now; details says which.'
+  },
+  INVALID_PROOF: { retry: 'never', meaning: 'The proof does not show that the signing key stands behind publicKey.' }
+} as const satisfies Record<string, ErrorSpec>
+
+export type SignalingErrorType = keyof typeof SIGNALING_ERRORS

@@ -1,0 +1,75 @@
+import { type Static, type TObject, type TProperties, Type } from '@sinclair/typebox'
+import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
+import type { ValueErrorIterator } from '@sinclair/typebox/errors'
+
+/** Largest frame that is handled, in bytes of UTF-8 (L2PS messaging, MAX_MESSAGE_SIZE). */
+export const MAX_FRAME_BYTES = 262_144
+/** Largest frame the socket survives; past it the WebSocket closes with 1009. */
+export const MAX_SOCKET_FRAME_BYTES = 1_048_576
+
+/** Text that Postgres and JSON both carry unchanged: no NUL, no half of a surrogate pair. */
+export const Text = (maxLength: number, description: string) =>
+  Type.String({
+    minLength: 1,
+    maxLength,
+    pattern: '^(?:[^\\u0000\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$',
+    description
+  })
+
+/** One frame type a client may send: its payload's schema, compiled, and what to say when the payload is not of it. */
+export interface ClientFrame<P extends TProperties = TProperties> {
+  readonly type: string
+  readonly payload: TObject<P>
+  readonly check: TypeCheck<TObject<P>>
+  /** Error detail for a payload that lacks something; a wrong field is named after it. */
+  readonly invalid: string
+}
+
+export type PayloadOf<F> = F extends ClientFrame<infer P> ? Static<TObject<P>> : never
+
+/** Unknown members of a payload are tolerated: clients of other versions send them. */
+export function defineFrame<P extends TProperties>(type: string, invalid: string, properties: P): ClientFrame<P> {
+  const payload = Type.Object(properties)
+  return { type, payload, check: TypeCompiler.Compile(payload), invalid }
+}
+
+/**
+ * The JSON object in a text frame, or undefined when the text is not JSON or not an object.
+ * A key named `__proto__` becomes an own property here and nothing below ever merges objects, so it stays data.
+ */
+export function parseObject(text: string): Record<string, unknown> | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined
+}
+
+/** Which member is wrong first, and a sentence about it that is fit for strangers (never the value). */
+export function firstFault(
+  frame: { readonly invalid: string; readonly check: { Errors(value: unknown): ValueErrorIterator } },
+  payload: unknown
+): { path: string; detail: string } {
+  const error = frame.check.Errors(payload).First()
+  const path = error?.path ?? ''
+  const missing = error === undefined || isFalsy(valueAt(payload, path))
+  return { path, detail: missing ? frame.invalid : `${frame.invalid}: ${path.slice(1)}: ${error.message}` }
+}
+
+function valueAt(value: unknown, path: string): unknown {
+  let at = value
+  for (const key of path.split('/').slice(1)) {
+    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined
+    at = (at as Record<string, unknown>)[key]
+  }
+  return at
+}
+
+/** The protocol counts null, "", 0 and false as missing. */
+export function isFalsy(value: unknown): boolean {
+  return !value
+}

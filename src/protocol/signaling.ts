@@ -1,0 +1,94 @@
+import { type Static, Type } from '@sinclair/typebox'
+import type { SignalingErrorType } from './errors.ts'
+import { defineFrame, Text } from './frame.ts'
+
+/** The network every signaling peer is in: the scope that nothing crosses. L2PS uids cannot collide, see the registry. */
+export const SIGNALING_NETWORK = 'signaling'
+
+/** Length of an ML-KEM-768 public key in bytes (FIPS 203): what real SDK clients register. */
+export const ML_KEM_768_KEY_BYTES = 1184
+/** Longest encryption key that may be registered, in bytes. */
+export const MAX_ENCRYPTION_KEY_BYTES = 4096
+
+const ClientId = (description: string) => Text(256, description)
+/** Present and not one of the falsy values, otherwise any JSON. */
+const Truthy = (description: string) =>
+  Type.Not(Type.Union([Type.Null(), Type.Literal(''), Type.Literal(0), Type.Literal(false)]), { description })
+
+/** Proof that the owner of a signing key stands behind `publicKey`; all three values are base64 (RFC 4648 §4). */
+export const Verification = Type.Object({
+  algorithm: Type.String({ maxLength: 32, description: 'ml-dsa, falcon or ed25519' }),
+  serializedSignedData: Type.String({ maxLength: 8192, description: 'signature over the message' }),
+  serializedPublicKey: Type.String({ maxLength: 8192, description: 'the signing key' }),
+  serializedMessage: Type.String({ maxLength: 8192, description: 'the signed message: the bytes of publicKey' })
+})
+export type Verification = Static<typeof Verification>
+
+/**
+ * Claim a client id for this socket. Client → server. Answered by `register`, then the backlog, or by `error`:
+ * INVALID_MESSAGE, INVALID_PUBLIC_KEY, INVALID_PROOF, CLIENT_ID_TAKEN, INTERNAL_ERROR. Source: signaling protocol 2.1.
+ */
+export const RegisterFrame = defineFrame('register', 'Invalid message schema', {
+  clientId: ClientId('the name to be reached under'),
+  publicKey: Type.Array(Type.Integer({ minimum: 0, maximum: 255 }), {
+    minItems: 1,
+    maxItems: MAX_ENCRYPTION_KEY_BYTES,
+    description: 'the encryption key handed out to other peers, as byte values'
+  }),
+  verification: Verification
+})
+
+/** List everybody who is connected, the caller too, in the order of registration. Answered by `discover`. */
+export const DiscoverFrame = defineFrame('discover', 'Invalid message format', {})
+
+/**
+ * Pass one sealed message to a peer. Answered by nothing while the peer is connected, by `message_queued` while it is
+ * away, or by `error`: INVALID_MESSAGE, REGISTRATION_REQUIRED, INTERNAL_ERROR. Source: signaling protocol 2.3.
+ */
+export const MessageFrame = defineFrame('message', 'Missing required message fields', {
+  targetId: ClientId('the recipient'),
+  message: Truthy('the sealed body, relayed unchanged')
+})
+
+/** Ask for a peer's encryption key. Answered by `public_key_response`, also for peers that are away, or PEER_NOT_FOUND. */
+export const RequestPublicKeyFrame = defineFrame('request_public_key', 'Missing target ID', {
+  targetId: ClientId('whose key')
+})
+
+/** Ask the server to ask something back; answered by a `server_question` of the same socket. */
+export const DebugQuestionFrame = defineFrame('debug_question', 'Invalid message format', {})
+
+/** The application's answer to a `server_question`. Never answered. */
+export const PeerResponseFrame = defineFrame('peer_response', 'Invalid message format', {})
+
+// What the server sends, encoded. A sealed body is JSON text already and is spliced in, never parsed again.
+
+export const encodeRegistered = (clientId: string) =>
+  `{"type":"register","payload":{"success":true,"clientId":${JSON.stringify(clientId)}}}`
+
+export const encodeMessage = (sealed: string, fromId: string) =>
+  `{"type":"message","payload":{"message":${sealed},"fromId":${JSON.stringify(fromId)}}}`
+
+export const encodeQueuedMessage = (sealed: string, fromId: string, acceptedAt: number) =>
+  `{"type":"message","payload":{"message":${sealed},"fromId":${JSON.stringify(fromId)},"timestamp":${acceptedAt}}}`
+
+export const encodeMessageQueued = (targetId: string) =>
+  JSON.stringify({
+    type: 'message_queued',
+    payload: { targetId, status: 'offline', message: 'Message stored for offline delivery' }
+  })
+
+export const encodePublicKey = (peerId: string, publicKey: Uint8Array) =>
+  `{"type":"public_key_response","payload":{"peerId":${JSON.stringify(peerId)},"publicKey":[${publicKey.join()}]}}`
+
+export const encodePeerDisconnected = (peerId: string) =>
+  `{"type":"peer_disconnected","payload":{"peerId":${JSON.stringify(peerId)}}}`
+
+export const encodeDiscovered = (peers: readonly string[]) => JSON.stringify({ type: 'discover', payload: { peers } })
+
+export const encodeServerQuestion = (questionId: string, text: string) =>
+  JSON.stringify({ type: 'server_question', payload: { questionId, question: { text } } })
+
+/** `details` is all the client shows its caller, so it is never empty (signaling protocol 2.5). */
+export const encodeError = (errorType: SignalingErrorType, details: string) =>
+  JSON.stringify({ type: 'error', payload: { errorType, details, timestamp: new Date().toISOString() } })

@@ -1,0 +1,96 @@
+/** Undefined when the part is fine, else a reason fit for strangers. Past the signal nobody waits for the answer. */
+export type Check = (signal: AbortSignal) => Promise<string | undefined>
+
+/** What one look at every part found. */
+export interface Readiness {
+  failing: { part: string; reason: string }[]
+  parts: Record<string, 'ok' | 'failing'>
+}
+
+export interface ReadinessBoard {
+  /** Adds a part that must be fine for the server to be ready. A name is added once. */
+  addCheck(part: string, check: Check): void
+  /** Says where a door really listens, once it does. */
+  openDoor(door: string, url: string): void
+  /** From now on the server is not ready, whatever the parts say. */
+  stopping(): void
+  doors(): Readonly<Record<string, string>>
+  /** Looks at every part at once, at most `deadlineMs` long. Looks within `sharedMs` of each other share one result. */
+  look(): Promise<Readiness>
+}
+
+export interface ReadinessLimits {
+  deadlineMs: number
+  sharedMs: number
+  /** Told why a check threw; that never reaches a stranger. */
+  onThrow?: (part: string, error: unknown) => void
+}
+
+/** Whether the server can serve, asked of the parts it consists of. */
+export function createReadinessBoard({ deadlineMs, sharedMs, onThrow }: ReadinessLimits): ReadinessBoard {
+  const checks = new Map<string, Check>()
+  const doors: Record<string, string> = {}
+  let isStopping = false
+  let shared: Promise<Readiness> | undefined
+
+  async function reasonOf(part: string, check: Check): Promise<string | undefined> {
+    try {
+      return await withDeadline(check, deadlineMs)
+    } catch (error) {
+      onThrow?.(part, error)
+      return 'check failed'
+    }
+  }
+
+  async function lookAtAll(): Promise<Readiness> {
+    const reasons = await Promise.all(
+      [...checks].map(async ([part, check]) => [part, await reasonOf(part, check)] as const)
+    )
+    return {
+      failing: reasons.flatMap(([part, reason]) => (reason === undefined ? [] : [{ part, reason }])),
+      parts: Object.fromEntries(reasons.map(([part, reason]) => [part, reason === undefined ? 'ok' : 'failing']))
+    }
+  }
+
+  function sharedLook(): Promise<Readiness> {
+    if (shared) return shared
+    shared = lookAtAll()
+    const forget = () => {
+      shared = undefined
+    }
+    shared.then(() => setTimeout(forget, sharedMs).unref())
+    return shared
+  }
+
+  return {
+    addCheck(part, check) {
+      if (checks.has(part)) throw new Error(`Readiness already checks "${part}"`)
+      checks.set(part, check)
+    },
+    openDoor(door, url) {
+      doors[door] = url
+    },
+    stopping() {
+      isStopping = true
+    },
+    doors: () => doors,
+    async look() {
+      if (isStopping) return { failing: [{ part: 'server', reason: 'stopping' }], parts: { server: 'failing' } }
+      return sharedLook()
+    }
+  }
+}
+
+async function withDeadline(check: Check, deadlineMs: number): Promise<string | undefined> {
+  const giveUp = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const deadline = new Promise<string>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs, `no answer within ${deadlineMs} ms`)
+  })
+  try {
+    return await Promise.race([check(giveUp.signal), deadline])
+  } finally {
+    clearTimeout(timer)
+    giveUp.abort()
+  }
+}

@@ -1,0 +1,136 @@
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import database from '../plugins/database.ts'
+import health from '../plugins/health.ts'
+import metrics from '../plugins/metrics.ts'
+import offlineQueue from '../plugins/offline-queue.ts'
+import presence from '../plugins/presence.ts'
+import proofVerification from '../plugins/proof-verification.ts'
+import signaling from '../plugins/signaling.ts'
+import { signalingPort } from './config/read.ts'
+import type { Config } from './config/schema.ts'
+import { listenOnNextFreePort } from './doors.ts'
+
+export interface ServerOptions {
+  readonly logger?: FastifyBaseLogger
+  /** Milliseconds since 1970; tests pass a clock of their own. */
+  readonly now?: () => number
+}
+
+export interface RunningServer {
+  readonly app: FastifyInstance
+  /** Where the doors really listen: the ports asked for may have been taken. */
+  readonly addresses: { readonly signaling: string; readonly http: string }
+  /** Finishes what is under way, closes every socket with 1001, stops the database. */
+  close(): Promise<void>
+}
+
+const SECOND = 1_000
+/** Slowest an HTTP request may arrive, in ms: long upgrades hold a socket without being counted. */
+const REQUEST_MS = 10_000
+/** How often expired messages are looked for, in ms. */
+const SWEEP_MS = 60_000
+
+/** The server, composed and not yet listening: each concern is a plugin, below it only those it needs. */
+export async function buildServer(config: Config, options: ServerOptions = {}): Promise<FastifyInstance> {
+  const now = options.now ?? Date.now
+  const app = Fastify({
+    ...(options.logger === undefined ? { logger: false } : { loggerInstance: options.logger }),
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: config.TRUST_PROXY,
+    requestTimeout: REQUEST_MS,
+    connectionTimeout: 0, // sockets live on; their own heartbeat finds the dead
+    keepAliveTimeout: 5 * SECOND,
+    forceCloseConnections: 'idle',
+    http: { headersTimeout: REQUEST_MS }
+  })
+
+  await app.register(health)
+  await app.register(metrics)
+  await app.register(database, {
+    url: config.DATABASE_URL,
+    dataDir: config.DATA_DIR,
+    poolSize: config.DATABASE_POOL_SIZE,
+    deadlineMs: config.DATABASE_DEADLINE_MS
+  })
+  await app.register(proofVerification, { workers: config.PROOF_WORKERS, queueLength: config.PROOF_QUEUE_LENGTH })
+  await app.register(presence, {
+    connections: config.MAX_CONNECTIONS,
+    unregisteredPerAddress: config.MAX_UNREGISTERED_PER_ADDRESS,
+    heartbeatMs: config.HEARTBEAT_SECONDS * SECOND
+  })
+  await app.register(offlineQueue, {
+    now,
+    sweepMs: SWEEP_MS,
+    limits: {
+      quotaPerSender: () => config.SIGNALING_QUOTA_PER_SENDER,
+      ttlMs: () => config.QUEUE_TTL_SECONDS * SECOND,
+      recipientMessages: config.RECIPIENT_QUEUE_MESSAGES,
+      recipientBytes: config.RECIPIENT_QUEUE_BYTES,
+      waitingMessages: config.MAX_WAITING_MESSAGES,
+      waitingBytes: config.MAX_WAITING_BYTES,
+      deadlineMs: config.DATABASE_DEADLINE_MS
+    }
+  })
+  await app.register(signaling, {
+    now,
+    window: { messages: config.WINDOW_MESSAGES, bytes: config.WINDOW_BYTES },
+    identityIdleDays: config.IDENTITY_IDLE_DAYS,
+    quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER,
+    failedProofsPerMinute: config.MAX_FAILED_PROOFS_PER_ADDRESS,
+    allowedOrigins: originsIn(config.ALLOWED_ORIGINS),
+    limits: {
+      framesInFlight: config.MAX_FRAMES_IN_FLIGHT,
+      refusedFramesPerSecond: config.MAX_REFUSED_FRAMES_PER_SECOND,
+      failedRegistrations: config.MAX_FAILED_REGISTRATIONS_PER_SOCKET,
+      registrationDeadlineMs: config.REGISTRATION_DEADLINE_SECONDS * SECOND
+    }
+  })
+  app.readiness.addCheck('database', async () => ((await app.database.answers(SECOND)) ? undefined : 'no answer'))
+  app.addHook('preClose', () => finish(app, config.SHUTDOWN_GRACE_SECONDS * SECOND))
+  return app
+}
+
+/** Builds the server and opens its doors. */
+export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
+  const app = await buildServer(config, options)
+  const port = signalingPort(config)
+  try {
+    await listenOnNextFreePort(
+      (candidate) => app.listen({ host: config.HOST, port: candidate }),
+      port,
+      100,
+      config.HOST
+    )
+  } catch (error) {
+    await app.close()
+    throw error
+  }
+  const http = addressOf(app)
+  const addresses = { http, signaling: http.replace(/^http/, 'ws') }
+  app.readiness.openDoor('signaling', addresses.signaling)
+  const close = () => {
+    app.readiness.stopping() // said as long as HTTP is still answered
+    return app.close()
+  }
+  return { app, addresses, close }
+}
+
+/** No further frame is read; what was read is committed and answered; then the sockets are told to go elsewhere. */
+async function finish(app: FastifyInstance, graceMs: number): Promise<void> {
+  app.sessions.stopReading()
+  await Promise.race([app.mailbox.drained(), sleep(graceMs / 2)])
+  await app.sessions.closeAll(graceMs / 4)
+  await Promise.race([app.mailbox.drained(), sleep(graceMs / 4)]) // releases of what was still written
+}
+
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref())
+
+function addressOf(app: FastifyInstance): string {
+  const address = app.server.address()
+  if (address === null || typeof address === 'string') throw new Error('The server does not listen')
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `http://${host}:${address.port}`
+}
+
+const originsIn = (text: string | undefined) =>
+  text === undefined ? undefined : new Set(text.split(',').map((origin) => origin.trim()))

@@ -1,0 +1,281 @@
+import type { Duplex } from 'node:stream'
+import type { WebSocket } from 'ws'
+import type { Mailbox } from '../mailbox/mailbox.ts'
+import { CLOSE, type CloseReason } from '../protocol/close-codes.ts'
+import { MAX_FRAME_BYTES } from '../protocol/frame.ts'
+import type { Effect } from './effect.ts'
+import type { Member } from './presence.ts'
+
+/** What a protocol makes of frames. */
+export interface SessionProtocol {
+  readonly name: 'signaling' | 'l2ps'
+  /** Decides what a text frame leads to; never throws for bad input. */
+  handle(text: string, session: Session): Effect
+  /** Answers to what cannot be handled at all. */
+  refuse(what: 'binary' | 'too-large' | 'internal'): Effect
+  /** The frame that tells the others in a network that a peer came or went; undefined: they are not told. */
+  announce(change: 'joined' | 'left', peer: string): string | undefined
+}
+
+export interface SessionLimits {
+  readonly framesInFlight: number
+  readonly refusedFramesPerSecond: number
+  readonly failedRegistrations: number
+  readonly registrationDeadlineMs: number
+}
+
+export interface SessionHooks {
+  readonly mailbox: Mailbox
+  readonly limits: SessionLimits
+  frameReceived(protocol: string, bytes: number): void
+  frameRefused(protocol: string, code: string): void
+  /** A frame failed for a reason of ours. */
+  failed(error: unknown): void
+  /** The socket speaks for a peer now. */
+  registered(session: Session): void
+  /** The socket is gone. */
+  closed(session: Session): void
+}
+
+/** A place in the row of answers. */
+interface Slot {
+  effect: Effect | undefined
+}
+
+/** Outgoing bytes a socket may have buffered before its frames wait: a peer that does not read is not read either. */
+const MAX_BUFFERED_BYTES = 1_048_576
+
+/**
+ * One live socket. Frames take effect in the order they came and are answered in that order, while their commits are
+ * shared: the next frame is read while the last one's commit is under way, up to a limit; past it the socket is not read.
+ */
+export class Session {
+  readonly address: string
+  readonly protocol: SessionProtocol
+  /** Set once the socket speaks for a peer. */
+  member: Member | undefined
+  failedRegistrations = 0
+  readonly #socket: WebSocket
+  readonly #stream: Duplex
+  readonly #hooks: SessionHooks
+  readonly #slots: Slot[] = []
+  readonly #inbox: { data: Buffer; isBinary: boolean }[] = []
+  readonly #deadline: NodeJS.Timeout
+  #waiting = false
+  #stopped = false
+  #paused = false
+  #refusedInSecond = 0
+  #second: NodeJS.Timeout | undefined
+  #heardFrom = true
+  #listeners: (() => void)[] = []
+
+  constructor(socket: WebSocket, stream: Duplex, address: string, protocol: SessionProtocol, hooks: SessionHooks) {
+    this.#socket = socket
+    this.#stream = stream
+    this.#hooks = hooks
+    this.address = address
+    this.protocol = protocol
+    this.#deadline = setTimeout(() => this.#giveUpRegistration(), hooks.limits.registrationDeadlineMs)
+    socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
+    socket.on('pong', () => this.#alive())
+    socket.on('close', () => this.#closed())
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.readyState === 1
+  }
+
+  /** The socket speaks for a peer from now on. */
+  register(member: Member): void {
+    clearTimeout(this.#deadline)
+    this.member = member
+    this.#hooks.registered(this)
+  }
+
+  /** Writes a frame. `settled` hears when its bytes were handed to the system, or why not. */
+  write(frame: string, settled?: (error?: Error | null) => void): void {
+    this.#socket.send(frame, settled as (error?: Error) => void)
+  }
+
+  /** Writes a frame the peer can do without: not to a socket that is behind. */
+  notify(frame: string): void {
+    if (this.isOpen && !this.#isBehind()) this.#socket.send(frame)
+  }
+
+  /** Takes no further frame; those under way are still answered. */
+  stopReading(): void {
+    this.#stopped = true
+    this.#pause()
+  }
+
+  close(reason: CloseReason): void {
+    this.#socket.close(CLOSE[reason].code, CLOSE[reason].reason)
+    if (this.#paused) this.#socket.resume() // the peer's own close frame has to be read
+  }
+
+  /** Ends the connection without the closing handshake. */
+  terminate(): void {
+    this.#socket.terminate()
+  }
+
+  /** Pings the peer; does anything come back within `ms`? Any frame proves life (RFC 6455 §5.5.3). */
+  async isAlive(ms: number): Promise<boolean> {
+    if (!this.isOpen) return false
+    return new Promise((resolve) => {
+      const heard = () => {
+        clearTimeout(timer)
+        resolve(this.isOpen)
+      }
+      const timer = setTimeout(() => {
+        this.#listeners = this.#listeners.filter((listener) => listener !== heard)
+        resolve(false)
+      }, ms)
+      this.#listeners.push(heard)
+      this.#socket.ping()
+    })
+  }
+
+  /** One beat: was anything heard since the last one? If so, asks for the next. */
+  beat(): boolean {
+    const isPausedByUs = this.#paused && !this.#isBehind()
+    if (!this.#heardFrom && !isPausedByUs) return false
+    this.#heardFrom = false
+    if (this.isOpen) this.#socket.ping()
+    return true
+  }
+
+  #receive(data: Buffer, isBinary: boolean): void {
+    this.#alive()
+    if (!this.isOpen) return // closed by us: frames that were under way have no effect any more
+    if (this.#inbox.length > 0 || this.#isHeld()) {
+      this.#inbox.push({ data, isBinary }) // at most what one read of the socket held, see #pause
+      this.#pause()
+    } else this.#handle(data, isBinary)
+  }
+
+  #handle(data: Buffer, isBinary: boolean): void {
+    const { protocol } = this
+    this.#hooks.frameReceived(protocol.name, data.length)
+    try {
+      if (isBinary) this.#run(protocol.refuse('binary'))
+      else if (data.length > MAX_FRAME_BYTES) this.#run(protocol.refuse('too-large'))
+      else this.#run(protocol.handle(data.toString('utf8'), this))
+    } catch (error) {
+      this.#hooks.failed(error)
+      this.#run(protocol.refuse('internal'))
+    }
+  }
+
+  #run(effect: Effect): void {
+    if (effect.kind !== 'wait' && effect.kind !== 'accept' && this.#slots.length === 0) {
+      this.#say(effect)
+      return
+    }
+    const slot: Slot = { effect: undefined }
+    this.#slots.push(slot)
+    this.#fill(slot, effect)
+  }
+
+  #fill(slot: Slot, effect: Effect): void {
+    if (effect.kind === 'accept') {
+      this.#hooks.mailbox.accept(effect.envelope, (acceptance) => this.#fill(slot, effect.answer(acceptance)))
+    } else if (effect.kind === 'wait') {
+      this.#waiting = true
+      effect.until
+        .catch((error: unknown) => {
+          this.#hooks.failed(error)
+          return this.protocol.refuse('internal')
+        })
+        .then((next) => {
+          this.#waiting = false
+          this.#fill(slot, next)
+          this.#proceed()
+        })
+    } else {
+      slot.effect = effect
+      this.#sayInOrder()
+    }
+  }
+
+  #sayInOrder(): void {
+    let next = this.#slots[0]
+    while (next?.effect !== undefined) {
+      this.#slots.shift()
+      this.#say(next.effect)
+      next = this.#slots[0]
+    }
+    if (this.#paused) this.#proceed()
+  }
+
+  #say(effect: Effect): void {
+    if (effect.kind !== 'answer' && effect.kind !== 'refuse') return
+    if (effect.kind === 'refuse') this.#countRefused(effect.code)
+    if (effect.frame !== undefined && this.isOpen) this.#socket.send(effect.frame)
+    effect.after?.()
+    if (this.#isBehind()) this.#pause()
+  }
+
+  #countRefused(code: string): void {
+    this.#hooks.frameRefused(this.protocol.name, code)
+    this.#refusedInSecond += 1
+    this.#second ??= setTimeout(() => {
+      this.#second = undefined
+      this.#refusedInSecond = 0
+      this.#proceed()
+    }, 1_000)
+  }
+
+  /** Is there a reason not to handle another frame yet? */
+  #isHeld(): boolean {
+    return (
+      this.#waiting ||
+      this.#stopped ||
+      this.#slots.length >= this.#hooks.limits.framesInFlight ||
+      this.#refusedInSecond >= this.#hooks.limits.refusedFramesPerSecond ||
+      this.#isBehind()
+    )
+  }
+
+  /** Does the peer not read what it asked for? */
+  #isBehind(): boolean {
+    return this.#socket.bufferedAmount > MAX_BUFFERED_BYTES
+  }
+
+  /** Leaves further frames in the peer's own TCP stream. */
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.#socket.pause()
+    if (this.#isBehind()) this.#stream.once('drain', () => this.#proceed())
+  }
+
+  /** Handles what waited, then reads the socket again. */
+  #proceed(): void {
+    while (this.#inbox.length > 0 && this.isOpen && !this.#isHeld()) {
+      const { data, isBinary } = this.#inbox.shift()!
+      this.#handle(data, isBinary)
+    }
+    if (!this.#paused || this.#isHeld()) return
+    this.#paused = false
+    this.#socket.resume()
+  }
+
+  #alive(): void {
+    this.#heardFrom = true
+    if (this.#listeners.length > 0) for (const listener of this.#listeners.splice(0)) listener()
+  }
+
+  #giveUpRegistration(): void {
+    if (this.#waiting)
+      this.#deadline.refresh() // a registration is under way and has a deadline of its own
+    else this.close('unregistered')
+  }
+
+  #closed(): void {
+    clearTimeout(this.#deadline)
+    clearTimeout(this.#second)
+    this.#inbox.length = 0
+    for (const listener of this.#listeners.splice(0)) listener()
+    this.#hooks.closed(this)
+  }
+}

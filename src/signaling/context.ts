@@ -1,0 +1,37 @@
+import type { DeliveryWindow } from '../mailbox/delivery.ts'
+import type { Mailbox } from '../mailbox/mailbox.ts'
+import type { ProofVerifier } from '../proof/verifier.ts'
+import type { SignalingErrorType } from '../protocol/errors.ts'
+import { encodeError } from '../protocol/signaling.ts'
+import type { Refusal } from '../session/effect.ts'
+import type { FailedProofs } from '../session/failed-proofs.ts'
+import type { Member, Presence } from '../session/presence.ts'
+import type { Session } from '../session/session.ts'
+import type { Turns } from '../session/turns.ts'
+import type { Database } from '../store/database.ts'
+import type { IdentityCache } from '../store/identity-cache.ts'
+
+/** What the signaling handlers work with. */
+export interface SignalingContext {
+  readonly database: Database
+  readonly mailbox: Mailbox
+  readonly presence: Presence
+  readonly proofs: ProofVerifier
+  readonly failedProofs: FailedProofs
+  readonly identities: IdentityCache
+  readonly turns: Turns
+  readonly window: DeliveryWindow
+  readonly identityIdleDays: number
+  readonly quotaPerSender: number
+  readonly failedRegistrations: number
+  readonly log: { info(facts: object, message: string): void; error(facts: object, message: string): void }
+}
+
+/** A session that speaks for a peer: handlers that want one cannot be handed a stranger. */
+export type RegisteredSession = Session & { readonly member: Member }
+
+export const refuse = (code: SignalingErrorType, details: string): Refusal => ({
+  kind: 'refuse',
+  frame: encodeError(code, details),
+  code
+})

@@ -1,0 +1,92 @@
+import type { Static, TObject, TProperties } from '@sinclair/typebox'
+import { type ClientFrame, firstFault, isFalsy, MAX_FRAME_BYTES, parseObject } from '../protocol/frame.ts'
+import {
+  DebugQuestionFrame,
+  DiscoverFrame,
+  encodePeerDisconnected,
+  MessageFrame,
+  PeerResponseFrame,
+  RegisterFrame,
+  RequestPublicKeyFrame
+} from '../protocol/signaling.ts'
+import { type Effect, silence } from '../session/effect.ts'
+import type { Session, SessionProtocol } from '../session/session.ts'
+import { type RegisteredSession, refuse, type SignalingContext } from './context.ts'
+import { handleMessage } from './message.ts'
+import { handleDebugQuestion, handleDiscover, handleRequestPublicKey } from './questions.ts'
+import { handleRegister } from './register.ts'
+
+type Route = (payload: unknown, session: Session) => Effect
+
+/** The signaling protocol: a text frame and its session in, an effect out. */
+export function createSignaling(context: SignalingContext): SessionProtocol {
+  const routes = new Map<string, Route>([
+    open(RegisterFrame, refuseRegister, (payload, session) => handleRegister(context, payload, session)),
+    closed(DiscoverFrame, 'discovering peers', () => handleDiscover(context)),
+    closed(MessageFrame, 'sending messages', (payload, session) => handleMessage(context, payload, session)),
+    closed(RequestPublicKeyFrame, 'requesting public keys', (payload) => handleRequestPublicKey(context, payload)),
+    closed(DebugQuestionFrame, 'sending debug messages', () => handleDebugQuestion()),
+    closed(PeerResponseFrame, 'responding to questions', () => silence)
+  ])
+  return {
+    name: 'signaling',
+    handle: (text, session) => handle(routes, text, session),
+    refuse: (what) => UNREADABLE[what](),
+    announce: (change, peer) => (change === 'left' ? encodePeerDisconnected(peer) : undefined)
+  }
+}
+
+const UNREADABLE = {
+  binary: () => refuse('INVALID_MESSAGE', 'Binary frames are not accepted; send JSON as text'),
+  'too-large': () => refuse('INVALID_MESSAGE', `Message too large (max ${MAX_FRAME_BYTES} bytes)`),
+  internal: () => refuse('INTERNAL_ERROR', 'Internal server error')
+}
+
+function handle(routes: ReadonlyMap<string, Route>, text: string, session: Session): Effect {
+  const frame = parseObject(text)
+  if (frame === undefined || isFalsy(frame.type) || isFalsy(frame.payload)) {
+    return refuse('INVALID_MESSAGE', 'Invalid message format')
+  }
+  const route = typeof frame.type === 'string' ? routes.get(frame.type) : undefined
+  return route === undefined ? refuse('INVALID_MESSAGE', unknownType(frame.type)) : route(frame.payload, session)
+}
+
+/** Names the type it does not know, as far as it is short and text: it goes back to whoever sent it. */
+const unknownType = (type: unknown) =>
+  `Unknown message type: ${typeof type === 'string' ? type.slice(0, 64).toWellFormed() : typeof type}`
+
+/** A frame anybody may send. */
+function open<P extends TProperties>(
+  frame: ClientFrame<P>,
+  invalid: (payload: unknown) => Effect,
+  handle: (payload: Static<TObject<P>>, session: Session) => Effect
+): [string, Route] {
+  return [frame.type, (payload, session) => (frame.check.Check(payload) ? handle(payload, session) : invalid(payload))]
+}
+
+/** A frame for registered sockets only; `purpose` completes the sentence others are refused with. */
+function closed<P extends TProperties>(
+  frame: ClientFrame<P>,
+  purpose: string,
+  handle: (payload: Static<TObject<P>>, session: RegisteredSession) => Effect
+): [string, Route] {
+  const route: Route = (payload, session) => {
+    if (session.member === undefined) return refuse('REGISTRATION_REQUIRED', `You must register before ${purpose}`)
+    if (frame.check.Check(payload)) return handle(payload, session as RegisteredSession)
+    return refuse('INVALID_MESSAGE', firstFault(frame, payload).detail)
+  }
+  return [frame.type, route]
+}
+
+/** A register frame of the wrong shape: the error names the part that is wrong (signaling protocol 2.1). */
+function refuseRegister(payload: unknown): Effect {
+  const { path, detail } = firstFault(RegisterFrame, payload)
+  const { publicKey, verification } = payload as Record<string, unknown>
+  if (path.startsWith('/publicKey') && !isFalsy(publicKey)) {
+    return refuse('INVALID_PUBLIC_KEY', 'Invalid public key format')
+  }
+  const hasProof = typeof verification === 'object' && verification !== null
+  return path.startsWith('/verification') && hasProof
+    ? refuse('INVALID_PROOF', 'Invalid proof')
+    : refuse('INVALID_MESSAGE', detail)
+}

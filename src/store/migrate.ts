@@ -1,0 +1,107 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Sql, TransactionSql } from './pool.ts'
+
+/** The database was migrated by a newer version of this server. */
+export class SchemaTooNew extends Error {
+  override name = 'SchemaTooNew'
+}
+
+/** A migration that was applied has since been edited, removed, renumbered or preceded by another. */
+export class MigrationChanged extends Error {
+  override name = 'MigrationChanged'
+}
+
+interface Migration {
+  version: number
+  name: string
+  text: string
+  checksum: string
+}
+
+/** Any number, the same in every version of this server. */
+const LOCK = 30_053_006
+
+/**
+ * Brings the schema up to date with the files `NNNN_name.sql` of a directory, in the order of their numbers; returns
+ * the names of those it applied. Each file runs in a transaction of its own together with the note that it ran, under
+ * an advisory lock: any number of servers may do this at once. Throws `SchemaTooNew` or `MigrationChanged`.
+ *
+ * Why not postgrator: it writes that note in a separate statement, wants other file names, takes no lock, and says
+ * nothing when the database is ahead of the files.
+ */
+export async function migrate(sql: Sql, directory: string): Promise<string[]> {
+  const migrations = await readMigrations(directory)
+  const applied: string[] = []
+  for (;;) {
+    const name = await sql.begin((tx) => applyNext(tx, migrations))
+    if (name === undefined) return applied
+    applied.push(name)
+  }
+}
+
+async function applyNext(tx: TransactionSql, migrations: readonly Migration[]): Promise<string | undefined> {
+  // Building an index, or waiting for another server that does, takes as long as it takes.
+  await tx`set local statement_timeout = 0`
+  await tx`set local lock_timeout = 0`
+  await tx`select pg_advisory_xact_lock(${LOCK})`
+  const next = migrations[await countApplied(tx, migrations)]
+  if (!next) return undefined
+  try {
+    await tx.unsafe(next.text)
+  } catch (cause) {
+    throw new Error(`migration ${next.name} failed: ${(cause as Error).message}`, { cause })
+  }
+  await tx`insert into schema_migration (version, name, checksum) values (${next.version}, ${next.name}, ${next.checksum})`
+  return next.name
+}
+
+/** How many migrations the database has, after checking that they are the first ones of ours. */
+async function countApplied(tx: TransactionSql, migrations: readonly Migration[]): Promise<number> {
+  const [exists] = await tx`select from pg_class where oid = to_regclass('schema_migration')`
+  if (!exists) {
+    await tx`
+      create table schema_migration (
+        version    integer     primary key,
+        name       text        not null,
+        checksum   text        not null, -- SHA-256 of the file, its lines ended by LF
+        applied_at timestamptz not null default now()
+      )`
+  }
+  const applied = await tx<
+    Omit<Migration, 'text'>[]
+  >`select version, name, checksum from schema_migration order by version`
+  const newest = migrations.at(-1)?.version ?? 0
+  for (const [place, { version, name, checksum }] of applied.entries()) {
+    if (version > newest) {
+      throw new SchemaTooNew(
+        `the database has migration ${name}, this demos-relay knows up to ${newest}: use a newer one`
+      )
+    }
+    const ours = migrations[place]
+    if (ours?.version !== version) {
+      throw new MigrationChanged(`the database has migration ${name} where the files have ${ours?.name}`)
+    }
+    if (ours.checksum !== checksum) {
+      throw new MigrationChanged(`migration ${name} was edited after it was applied: put the change into a new file`)
+    }
+  }
+  return applied.length
+}
+
+async function readMigrations(directory: string): Promise<Migration[]> {
+  const names = (await readdir(directory)).filter((name) => name.endsWith('.sql')).sort()
+  const migrations = await Promise.all(names.map((name) => readMigration(directory, name)))
+  for (const [place, { version, name }] of migrations.entries()) {
+    if (version === migrations[place - 1]?.version) throw new Error(`two migrations have the number of ${name}`)
+  }
+  return migrations
+}
+
+async function readMigration(directory: string, name: string): Promise<Migration> {
+  const number = /^(\d{4})_[a-z0-9_]+\.sql$/.exec(name)?.[1]
+  if (number === undefined) throw new Error(`migration ${name} is not named like 0001_what_it_makes.sql`)
+  const text = (await readFile(join(directory, name), 'utf8')).replaceAll('\r\n', '\n')
+  return { version: Number(number), name, text, checksum: createHash('sha256').update(text).digest('hex') }
+}

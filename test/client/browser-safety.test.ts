@@ -1,0 +1,40 @@
+// The client runs in browsers: nothing it imports, directly or not, may lean on Node.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const entry = fileURLToPath(new URL('../../src/client/index.ts', import.meta.url))
+const STATIC_IMPORT = /(?:^|[\n;])\s*(?:import|export)\s+(?!type\s)(?:[\w\s{},*$]+?\sfrom\s*)?['"]([^'"]+)['"]/g
+const DYNAMIC_IMPORT = /(?<!typeof\s+)\bimport\s*\(\s*['"]([^'"]+)['"]/g
+const NODE_GLOBAL = /\b(?:Buffer|process|require|__dirname|__filename|setImmediate|global)\b/
+
+const withoutComments = (source: string) => source.replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/[^\n]*/g, '')
+
+/** Every module reachable from the entry, with its code. */
+function modules(file: string, seen = new Map<string, string>()): Map<string, string> {
+  if (seen.has(file)) return seen
+  const code = withoutComments(readFileSync(file, 'utf8'))
+  seen.set(file, code)
+  for (const [, name = ''] of [...code.matchAll(STATIC_IMPORT), ...code.matchAll(DYNAMIC_IMPORT)]) {
+    assert.match(name, /^(\.{1,2}\/|@noble\/)/, `${file} imports ${name}`)
+    modules(resolve(file, name), seen)
+  }
+  return seen
+}
+
+function resolve(from: string, name: string): string {
+  if (name.startsWith('.')) return fileURLToPath(new URL(name, `file://${from}`))
+  return createRequire(from).resolve(name)
+}
+
+test('nothing the client imports needs Node', () => {
+  const found = modules(entry)
+  assert.ok([...found.keys()].some((file) => file.endsWith('/src/client/answers.ts')))
+  assert.ok([...found.keys()].some((file) => file.endsWith('/ml-kem.js')))
+  for (const [file, code] of found) {
+    assert.doesNotMatch(code, /['"]node:/, file)
+    if (file.includes('/src/client/')) assert.doesNotMatch(code, NODE_GLOBAL, file)
+  }
+})

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { parseEnv } from 'node:util'
+import { configHelp, configTable, envExample, readmeWithTable, TABLE_END, TABLE_START } from '../../src/config/print.ts'
+import { readConfig } from '../../src/config/read.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
+import { packageFile } from '../../src/package-root.ts'
+
+test('the README and .env.example say what the schema says (if not: npm run docs)', () => {
+  const readme = readFileSync(packageFile('README.md'), 'utf8')
+  assert.equal(readme, readmeWithTable(readme))
+  assert.equal(readFileSync(packageFile('.env.example'), 'utf8'), envExample())
+})
+
+test('the table, the example and the help name every setting with its meaning', () => {
+  const flat = (text: string) => text.replaceAll(/\n[# ]*/g, ' ')
+  for (const document of [configTable(), flat(envExample()), flat(configHelp())]) {
+    for (const { name, description } of SETTINGS) {
+      assert.ok(document.includes(name), name)
+      assert.ok(document.includes(description), description)
+    }
+  }
+})
+
+test('.env.example changes nothing as it is, and nothing when all of it is uncommented', () => {
+  const defaults = readConfig({}).config
+  assert.deepEqual(parseEnv(envExample()), {})
+  const uncommented = envExample().replaceAll(/^# ([A-Z_]+=)/gm, '$1')
+  const env = parseEnv(uncommented)
+  assert.equal(Object.keys(env).length, SETTINGS.length)
+  assert.deepEqual(readConfig(env).config, defaults)
+})
+
+test('the help fits a terminal of 80 columns', () => {
+  for (const line of configHelp().split('\n')) assert.ok(line.length <= 80, line)
+})
+
+test('text around the markers of the README stays, and markers are added where there are none', () => {
+  const written = readmeWithTable(`before\n${TABLE_START}\nwhat was there\n${TABLE_END}\nafter\n`)
+  assert.ok(written.startsWith('before\n') && written.endsWith('\nafter\n') && !written.includes('what was there'))
+  const added = readmeWithTable('# Title\n')
+  assert.equal(added, readmeWithTable(added))
+  assert.ok(added.includes(configTable()))
+})

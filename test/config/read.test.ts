@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { Value } from '@sinclair/typebox/value'
+import fc from 'fast-check'
+import { readConfig, signalingPort } from '../../src/config/read.ts'
+import { ConfigSchema } from '../../src/config/schema.ts'
+import { SETTINGS } from '../../src/config/settings.ts'
+
+const PASSWORD = 'correct-horse-battery'
+
+function secretFile(t: TestContext, content: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'demos-relay-secret-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  const path = join(directory, 'secret')
+  writeFileSync(path, content)
+  return path
+}
+
+test('an empty environment gives every default, and the result fits the schema', () => {
+  const { config, warnings } = readConfig({})
+  assert.ok(config)
+  assert.deepEqual(warnings, [])
+  assert.ok(Value.Check(ConfigSchema, config))
+  assert.deepEqual(config, Value.Create(ConfigSchema))
+})
+
+test('text becomes the type the schema asks for', () => {
+  const { config } = readConfig({ SIGNALING_SERVER_PORT: '0', TRUST_PROXY: 'True', LOG_LEVEL: 'debug', HOST: '::1' })
+  assert.equal(config?.SIGNALING_SERVER_PORT, 0)
+  assert.equal(config?.TRUST_PROXY, true)
+  assert.equal(config?.LOG_LEVEL, 'debug')
+  assert.equal(config?.HOST, '::1')
+})
+
+test('booleans are true, false, 1 or 0 in any case and nothing else', () => {
+  for (const text of ['true', 'TRUE', '1']) assert.equal(readConfig({ TRUST_PROXY: text }).config?.TRUST_PROXY, true)
+  for (const text of ['false', 'False', '0']) assert.equal(readConfig({ TRUST_PROXY: text }).config?.TRUST_PROXY, false)
+  for (const text of ['yes', 'on', '2', ' true', 'tru'])
+    assert.equal(readConfig({ TRUST_PROXY: text }).mistakes?.length, 1)
+})
+
+test('numbers are plain decimal integers', () => {
+  for (const text of ['1e3', '0x10', ' 5', '5 ', '5.0', '+5', '5_000', '007', '-0', 'NaN', 'Infinity', '٣', '5\r']) {
+    const { mistakes } = readConfig({ HEARTBEAT_SECONDS: text })
+    assert.equal(mistakes?.length, 1, JSON.stringify(text))
+    assert.match(mistakes[0]!, /^HEARTBEAT_SECONDS must be a whole number from 1 to 2147483647, not "/)
+  }
+})
+
+test('a number outside its limits is a mistake that names the limits', () => {
+  assert.deepEqual(readConfig({ DATABASE_POOL_SIZE: '1' }).mistakes, [
+    'DATABASE_POOL_SIZE must be a whole number from 2 to 100, not "1".'
+  ])
+  assert.equal(readConfig({ SIGNALING_SERVER_PORT: '65536' }).mistakes?.length, 1)
+  assert.equal(readConfig({ SIGNALING_SERVER_PORT: '-1' }).mistakes?.length, 1)
+})
+
+test('every mistake is named at once, a line each', () => {
+  const { mistakes } = readConfig({ LOG_LEVEL: 'loud', TRUST_PROXY: 'maybe', RPC_SIGNALING_PORT: 'http', HOST: 'a ' })
+  assert.deepEqual(mistakes?.map((line) => line.split(' ')[0]).sort(), [
+    'HOST',
+    'LOG_LEVEL',
+    'RPC_SIGNALING_PORT',
+    'TRUST_PROXY'
+  ])
+  for (const line of mistakes ?? []) assert.doesNotMatch(line, /\n/)
+})
+
+test('an empty text counts as unset', () => {
+  const empty = Object.fromEntries(SETTINGS.flatMap(({ name }) => [name, `${name}_FILE`]).map((name) => [name, '']))
+  assert.deepEqual(readConfig(empty).config, readConfig({}).config)
+})
+
+test('a wrong secret is named but not repeated', () => {
+  const { mistakes } = readConfig({ DATABASE_URL: `mysql://relay:${PASSWORD}@db/relay` })
+  assert.equal(mistakes?.length, 1)
+  assert.match(mistakes[0]!, /^DATABASE_URL must be text that matches \^postgres\(ql\)\?:/)
+  assert.doesNotMatch(mistakes[0]!, /mysql|correct/)
+})
+
+test('a URL put into the wrong variable is not repeated either', () => {
+  const { mistakes } = readConfig({ HEARTBEAT_SECONDS: `postgres://relay:${PASSWORD}@db/relay` })
+  assert.doesNotMatch(mistakes?.join() ?? '', /correct/)
+})
+
+test('a secret may come from the file that its _FILE variable names, without the newline at its end', (t) => {
+  const url = `postgres://relay:${PASSWORD}@db/relay`
+  const { config } = readConfig({ DATABASE_URL_FILE: secretFile(t, `${url}\n`) })
+  assert.equal(config?.DATABASE_URL, url)
+})
+
+test('a secret given both ways is a mistake', (t) => {
+  const path = secretFile(t, 'postgres://file/relay')
+  const { mistakes } = readConfig({ DATABASE_URL_FILE: path, DATABASE_URL: 'postgres://variable/relay' })
+  assert.deepEqual(mistakes, ['DATABASE_URL_FILE must not be set together with DATABASE_URL. Keep one of the two.'])
+})
+
+test('a secret file that is missing, a directory or empty is a mistake', (t) => {
+  const path = secretFile(t, ' \n')
+  assert.deepEqual(readConfig({ DATABASE_URL_FILE: path }).mistakes, ['DATABASE_URL_FILE names an empty file.'])
+  const missing = readConfig({ DATABASE_URL_FILE: `${path}-missing` })
+  assert.deepEqual(missing.mistakes, ['DATABASE_URL_FILE must name a readable file (ENOENT).'])
+  const directory = readConfig({ DATABASE_URL_FILE: tmpdir() })
+  assert.deepEqual(directory.mistakes, ['DATABASE_URL_FILE must name a readable file (EISDIR).'])
+})
+
+test('a secret file with a wrong value blames the file variable and does not repeat the value', (t) => {
+  const { mistakes } = readConfig({ DATABASE_URL_FILE: secretFile(t, PASSWORD) })
+  assert.match(mistakes?.[0] ?? '', /^DATABASE_URL_FILE must be text that matches/)
+  assert.doesNotMatch(mistakes?.[0] ?? '', /correct/)
+})
+
+test('only secrets may come from a file', (t) => {
+  const { config } = readConfig({ HOST_FILE: secretFile(t, '0.0.0.0') })
+  assert.equal(config?.HOST, '127.0.0.1')
+})
+
+test('RPC_SIGNALING_PORT beats SIGNALING_SERVER_PORT, even as 0', () => {
+  const port = (env: Record<string, string>) => signalingPort(readConfig(env).config!)
+  assert.equal(port({}), 3005)
+  assert.equal(port({ SIGNALING_SERVER_PORT: '4000' }), 4000)
+  assert.equal(port({ SIGNALING_SERVER_PORT: '4000', RPC_SIGNALING_PORT: '5000' }), 5000)
+  assert.equal(port({ SIGNALING_SERVER_PORT: '4000', RPC_SIGNALING_PORT: '0' }), 0)
+})
+
+test('whatever the environment holds, the answer is a fitting configuration or a list of mistakes', () => {
+  const names = fc.constantFrom(...SETTINGS.map(({ name }) => name as string))
+  const texts = fc.oneof(fc.string(), fc.integer().map(String), fc.constantFrom('true', '0', 'info', 'postgres://db/x'))
+  fc.assert(
+    fc.property(fc.dictionary(names, texts), (env) => {
+      const { config, mistakes } = readConfig(env)
+      assert.ok(config === undefined ? mistakes.length > 0 : Value.Check(ConfigSchema, config))
+    })
+  )
+})

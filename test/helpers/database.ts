@@ -1,0 +1,124 @@
+import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import postgres from 'postgres'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts'
+import type { Log } from '../../src/store/log.ts'
+import { createPool, type Sql } from '../../src/store/pool.ts'
+import { goneWithin } from '../../src/store/process-identity.ts'
+import { atEnd } from './at-end.ts'
+import { processTree } from './processes.ts'
+import { ADMIN_URL, silentLog, TEMPLATE, TEST_HOME } from './test-cluster.ts'
+
+export interface TestDatabase {
+  /** Connection string for a server under test. */
+  url: string
+  /** For the test's own looks and preparations. */
+  sql: Sql
+}
+
+/** A database of its own with the current schema. Dropped after the test, whoever is still connected. */
+export function createTestDatabase(t: TestContext): Promise<TestDatabase> {
+  return newDatabase(t, TEMPLATE)
+}
+
+/** A database of its own with nothing in it. */
+export function emptyTestDatabase(t: TestContext): Promise<TestDatabase> {
+  return newDatabase(t, 'template1')
+}
+
+async function newDatabase(t: TestContext, template: string): Promise<TestDatabase> {
+  const name = `test_${randomBytes(8).toString('hex')}`
+  await asAdmin(async (admin) => {
+    // One copy at a time: each is a burst of file writes, and template1 may not be copied twice at once.
+    await admin`select pg_advisory_lock(1)`
+    await admin`create database ${admin(name)} template ${admin(template)}`
+  })
+  const url = new URL(adminUrl())
+  url.pathname = name
+  const pool = createPool({ url: url.href, size: 4, statementMs: 30_000, log: silentLog })
+  atEnd(t, async () => {
+    await pool.end(1_000)
+    await asAdmin((admin) => admin`drop database ${admin(name)} with (force)`)
+  })
+  return { url: url.href, sql: pool.sql }
+}
+
+async function asAdmin(work: (admin: postgres.Sql) => PromiseLike<unknown>): Promise<void> {
+  const admin = postgres(adminUrl(), { max: 1, fetch_types: false, onnotice: () => {} })
+  try {
+    await work(admin)
+  } finally {
+    await admin.end({ timeout: 1 })
+  }
+}
+
+function adminUrl(): string {
+  const url = process.env[ADMIN_URL]
+  if (!url) throw new Error('this test needs the database that the test runner starts: run it by `npm test -- <file>`')
+  return url
+}
+
+/** A directory of its own, removed after the test. */
+export async function temporaryDirectory(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(process.env[TEST_HOME] ?? tmpdir(), 'demos-relay-'))
+  await chmod(directory, 0o711) // run by root, Postgres is another user who has to pass here
+  atEnd(t, () => rm(directory, { recursive: true, force: true, maxRetries: 5 }))
+  return directory
+}
+
+/** A Postgres for tests that stop or kill it. It does not restart by itself. */
+export interface PrivatePostgres {
+  readonly port: number
+  url(database?: string): string
+  /** kill -9, and waits until it is gone. */
+  kill(): Promise<void>
+  stop(): Promise<void>
+  /** Starts it again, on the same port. */
+  start(): Promise<void>
+  /** Stops all its processes where they stand (SIGSTOP), as a machine that hangs. */
+  freeze(): void
+  thaw(): void
+}
+
+export async function startPostgres(
+  t: TestContext,
+  options: { settings?: Record<string, string>; log?: Log } = {}
+): Promise<PrivatePostgres> {
+  const home = await temporaryDirectory(t)
+  const settings = { shared_buffers: '16MB', max_connections: '50', ...options.settings }
+  const open = (port?: number): Promise<EmbeddedPostgres> =>
+    startEmbeddedPostgres(home, options.log ?? silentLog, {
+      settings,
+      restart: false,
+      ...(port === undefined ? {} : { port })
+    })
+  let server = await open()
+  const port = server.port
+  const signal = (name: NodeJS.Signals) => {
+    const pid = server.pid()
+    if (pid !== undefined) for (const each of processTree(pid)) process.kill(each, name)
+  }
+  atEnd(t, () => {
+    signal('SIGCONT')
+    return server.stop()
+  })
+  return {
+    port,
+    url: (database) => server.url(database),
+    kill: async () => {
+      const everyone = processTree(server.pid() ?? 0)
+      process.kill(everyone[0]!, 'SIGKILL')
+      await Promise.all(everyone.map((pid) => goneWithin(pid, 5_000)))
+      await server.stop()
+    },
+    stop: () => server.stop(),
+    start: async () => {
+      server = await open(port)
+    },
+    freeze: () => signal('SIGSTOP'),
+    thaw: () => signal('SIGCONT')
+  }
+}

@@ -1,0 +1,56 @@
+import type { TestContext } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { readConfig } from '../../src/config/read.ts'
+import { type RunningServer, type ServerOptions, startServer } from '../../src/server.ts'
+import { atEnd } from './at-end.ts'
+import { createTestDatabase } from './database.ts'
+import { openPeer, type Peer } from './peer.ts'
+
+export interface TestServer extends RunningServer {
+  readonly databaseUrl: string
+  /** A connection that has said nothing yet. */
+  peer(): Promise<Peer>
+  /** A connection that is registered: with a quick identity, unless one is given. */
+  join(clientId: string, identity?: Peer['identity']): Promise<Peer>
+  /** Waits until no mailbox holds anything. */
+  emptied(): Promise<void>
+}
+
+export type Settings = Readonly<Record<string, string | number>>
+
+/** The real server on a free port and on a database of its own (or the given one), closed after the test. */
+export async function startTestServer(
+  t: TestContext,
+  settings: Settings = {},
+  options: ServerOptions = {}
+): Promise<TestServer> {
+  const databaseUrl = String(settings.DATABASE_URL ?? (await createTestDatabase(t)).url)
+  const env = { RPC_SIGNALING_PORT: 0, DATABASE_POOL_SIZE: 4, DATABASE_URL: databaseUrl, ...settings }
+  const { config, mistakes } = readConfig(
+    Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]))
+  )
+  if (config === undefined) throw new Error(mistakes?.join('\n'))
+  const server = await startServer(config, options)
+  atEnd(t, () => server.close())
+  const peer = () => openPeer(t, server.addresses.signaling)
+  return {
+    ...server,
+    databaseUrl,
+    peer,
+    join: async (clientId, identity) => {
+      const joined = await peer()
+      await joined.register(clientId, identity)
+      return joined
+    },
+    emptied: async () => {
+      const deadline = Date.now() + 5_000
+      for (;;) {
+        await server.app.mailbox.drained()
+        const [row] = await server.app.database.sql`select count(*)::int as left from queue_entry`
+        if (row?.left === 0) return
+        if (Date.now() > deadline) throw new Error(`${row?.left} messages are still waiting`)
+        await setTimeout(10)
+      }
+    }
+  }
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { test } from 'node:test'
+import { packageFile } from '../src/package-root.ts'
+import { atEnd } from './helpers/at-end.ts'
+import { startPostgres, temporaryDirectory } from './helpers/database.ts'
+import { openPeer } from './helpers/peer.ts'
+import { startTestServer } from './helpers/server.ts'
+
+test('a plain GET of the door says how to connect', async (t) => {
+  const { addresses } = await startTestServer(t)
+  for (const path of ['/', '/signaling']) {
+    const response = await fetch(addresses.http + path)
+    assert.equal(response.status, 426)
+    assert.equal(response.headers.get('upgrade'), 'websocket')
+    assert.match((await response.json()).message, /WebSocket/)
+  }
+})
+
+test('both paths of the signaling door speak signaling, others are not found', async (t) => {
+  const server = await startTestServer(t)
+  for (const path of ['/', '/signaling']) {
+    const peer = await openPeer(t, server.addresses.signaling + path)
+    await peer.register(`at${path}`)
+  }
+  await assert.rejects(openPeer(t, `${server.addresses.signaling}/nowhere`), /404/)
+})
+
+test('a taken port moves the door to the next free one, and readiness names it', async (t) => {
+  const blocker = createServer().listen(0, '127.0.0.1')
+  await once(blocker, 'listening')
+  atEnd(t, () => blocker.close())
+  const { port } = blocker.address() as { port: number }
+  const { addresses } = await startTestServer(t, { RPC_SIGNALING_PORT: port })
+  const real = Number(new URL(addresses.http).port)
+  assert.ok(real > port && real < port + 100)
+  const ready = await (await fetch(`${addresses.http}/health/ready`)).json()
+  assert.equal(ready.doors.signaling, `ws://127.0.0.1:${real}`)
+})
+
+test('a browser of an origin that is not listed cannot connect, a client without origin can', async (t) => {
+  const server = await startTestServer(t, { ALLOWED_ORIGINS: 'https://app.example, https://other.example' })
+  const url = server.addresses.signaling
+  await assert.rejects(openPeer(t, url, { origin: 'https://evil.example' }), /403/)
+  await openPeer(t, url, { origin: 'https://other.example' })
+  await server.peer()
+})
+
+test('past the connection limit a socket is refused with 503', async (t) => {
+  const server = await startTestServer(t, { MAX_CONNECTIONS: 2 })
+  await server.join('alice')
+  const bob = await server.peer()
+  await assert.rejects(server.peer(), /503/)
+  await bob.close()
+  await server.peer()
+})
+
+test('on a stop every socket hears 1001, after the answers it was owed', async (t) => {
+  const server = await startTestServer(t)
+  const [alice, bob] = [await server.join('alice'), await server.join('bob')]
+  for (let n = 1; n <= 50; n++) alice.send({ type: 'message', payload: { targetId: 'absent', message: n } })
+  await alice.next('message_queued') // the others are under way
+  await server.close()
+  assert.equal((await alice.closed).code, 1001)
+  assert.equal((await bob.closed).code, 1001)
+  const answered = 1 + alice.inbox.filter((frame) => frame.type === 'message_queued').length
+  const again = await startTestServer(t, { DATABASE_URL: server.databaseUrl })
+  const [row] = await again.app.database.sql`select count(*)::int as stored from queue_entry`
+  assert.equal(row?.stored, answered)
+})
+
+test('while Postgres is away senders are told at once, and readiness names it; both recover by themselves', async (t) => {
+  const postgres = await startPostgres(t)
+  const server = await startTestServer(t, { DATABASE_URL: postgres.url('demos_relay'), DATABASE_DEADLINE_MS: 1_000 })
+  const [alice, bob] = [await server.join('alice'), await server.join('bob')]
+  const send = async (n: number) => {
+    alice.send({ type: 'message', payload: { targetId: 'bob', message: n } })
+  }
+  const readiness = async () => {
+    const response = await fetch(`${server.addresses.http}/health/ready`)
+    const { failing } = await response.json()
+    return { status: response.status, part: failing?.[0]?.part }
+  }
+  const becomes = async (status: number, ms: number) => {
+    const deadline = Date.now() + ms
+    for (;;) {
+      const found = await readiness()
+      if (found.status === status) return found
+      assert.ok(Date.now() < deadline, `still ${found.status} after ${ms} ms`)
+    }
+  }
+  await send(1)
+  assert.equal((await bob.next('message')).payload.message, 1)
+  await postgres.kill()
+  assert.deepEqual(await becomes(503, 2_000), { status: 503, part: 'database' })
+  await send(2)
+  assert.match((await alice.next()).payload.details, /^Failed to store message/)
+  await postgres.start()
+  await becomes(200, 5_000)
+  postgres.freeze()
+  assert.deepEqual(await becomes(503, 2_000), { status: 503, part: 'database' })
+  await send(3)
+  assert.match((await alice.next()).payload.details, /^Failed to store message/)
+  postgres.thaw()
+  await becomes(200, 5_000)
+  await send(4)
+  let heard = await bob.next('message')
+  while (heard.payload.message !== 4) heard = await bob.next('message') // 3 may have been stored after its time
+})
+
+test('the program starts, says so in one JSON line, and on SIGTERM is gone with its database', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const child = spawn(process.execPath, ['--import', 'tsx', packageFile('src/main.ts')], {
+    env: { ...process.env, DATA_DIR: dataDir, RPC_SIGNALING_PORT: '0', DATABASE_URL: '' },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  atEnd(t, () => child.kill('SIGKILL'))
+  const facts = await lineWith(child, 'server ready')
+  const peer = await openPeer(t, facts.signaling as string)
+  await peer.register('alice')
+  const stoppedAt = Date.now()
+  child.kill('SIGTERM')
+  assert.equal((await peer.closed).code, 1001)
+  const [code] = await once(child, 'exit')
+  assert.equal(code, 0)
+  assert.ok(Date.now() - stoppedAt < 10_000)
+  await assert.rejects(fetch(facts.health as string))
+})
+
+async function lineWith(child: ChildProcess, words: string): Promise<Record<string, unknown>> {
+  let text = ''
+  for await (const chunk of child.stdout!.setEncoding('utf8')) {
+    text += chunk
+    const line = text.split('\n').find((each) => each.includes(words))
+    if (line !== undefined && text.includes(`${line}\n`)) {
+      child.stdout!.resume()
+      return JSON.parse(line)
+    }
+  }
+  throw new Error(`ended without "${words}":\n${text}`)
+}
