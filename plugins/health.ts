@@ -29,9 +29,12 @@ const Parts = Type.Record(Type.String(), Type.Union([Type.Literal('ok'), Type.Li
   description: 'Every part that was checked.'
 })
 const Doors = Type.Record(Type.String(), Type.String(), { description: 'Where each door really listens.' })
+const Details = Type.Record(Type.String(), Type.Unknown(), {
+  description: 'What an operator should know of a part, ready or not: for one, network configurations that are faulty.'
+})
 
 export const ReadyAnswer = Type.Object(
-  { status: Type.Literal('ok'), parts: Parts, doors: Doors },
+  { status: Type.Literal('ok'), parts: Parts, doors: Doors, details: Details },
   { description: 'Every part is fine.' }
 )
 
@@ -40,7 +43,8 @@ export const UnavailableAnswer = Type.Object(
     status: Type.Literal('unavailable'),
     failing: Type.Array(Type.Object({ part: Type.String(), reason: Type.String() })),
     parts: Parts,
-    doors: Doors
+    doors: Doors,
+    details: Details
   },
   { description: 'The server cannot serve now; each failing part says why. Ask again later.' }
 )
@@ -69,10 +73,10 @@ export default fp<HealthOptions>(
     const response = { 200: ReadyAnswer, 503: UnavailableAnswer }
     app.get('/health/ready', { ...quiet, schema: { response } }, async (_request, reply) => {
       const { failing, parts } = await readiness.look()
-      const doors = readiness.doors()
+      const told = { parts, doors: readiness.doors(), details: readiness.details() }
       reply.header('cache-control', 'no-store')
-      if (failing.length === 0) return reply.send({ status: 'ok', parts, doors } satisfies Static<typeof ReadyAnswer>)
-      const answer: Static<typeof UnavailableAnswer> = { status: 'unavailable', failing, parts, doors }
+      if (failing.length === 0) return reply.send({ status: 'ok', ...told } satisfies Static<typeof ReadyAnswer>)
+      const answer: Static<typeof UnavailableAnswer> = { status: 'unavailable', failing, ...told }
       return reply.code(503).send(answer)
     })
   },

@@ -10,11 +10,15 @@ export interface Readiness {
 export interface ReadinessBoard {
   /** Adds a part that must be fine for the server to be ready. A name is added once. */
   addCheck(part: string, check: Check): void
+  /** Adds facts about a part that an operator should see, ready or not. Fit for strangers and for JSON. */
+  addDetails(part: string, facts: () => object): void
   /** Says where a door really listens, once it does. */
   openDoor(door: string, url: string): void
   /** From now on the server is not ready, whatever the parts say. */
   stopping(): void
   doors(): Readonly<Record<string, string>>
+  /** The facts of every part that has some; a part whose facts cannot be had is left out. */
+  details(): Readonly<Record<string, object>>
   /** Looks at every part at once, at most `deadlineMs` long. Looks within `sharedMs` of each other share one result. */
   look(): Promise<Readiness>
 }
@@ -22,13 +26,14 @@ export interface ReadinessBoard {
 export interface ReadinessLimits {
   deadlineMs: number
   sharedMs: number
-  /** Told why a check threw; that never reaches a stranger. */
+  /** Told why a check, or a part's details, threw; that never reaches a stranger. */
   onThrow?: (part: string, error: unknown) => void
 }
 
 /** Whether the server can serve, asked of the parts it consists of. */
 export function createReadinessBoard({ deadlineMs, sharedMs, onThrow }: ReadinessLimits): ReadinessBoard {
   const checks = new Map<string, Check>()
+  const details = new Map<string, () => object>()
   const doors: Record<string, string> = {}
   let isStopping = false
   let shared: Promise<Readiness> | undefined
@@ -39,6 +44,15 @@ export function createReadinessBoard({ deadlineMs, sharedMs, onThrow }: Readines
     } catch (error) {
       onThrow?.(part, error)
       return 'check failed'
+    }
+  }
+
+  function factsOf(part: string, facts: () => object): [string, object][] {
+    try {
+      return [[part, facts()]]
+    } catch (error) {
+      onThrow?.(part, error)
+      return []
     }
   }
 
@@ -67,6 +81,10 @@ export function createReadinessBoard({ deadlineMs, sharedMs, onThrow }: Readines
       if (checks.has(part)) throw new Error(`Readiness already checks "${part}"`)
       checks.set(part, check)
     },
+    addDetails(part, facts) {
+      if (details.has(part)) throw new Error(`Readiness already has details of "${part}"`)
+      details.set(part, facts)
+    },
     openDoor(door, url) {
       doors[door] = url
     },
@@ -74,6 +92,7 @@ export function createReadinessBoard({ deadlineMs, sharedMs, onThrow }: Readines
       isStopping = true
     },
     doors: () => doors,
+    details: () => Object.fromEntries([...details].flatMap(([part, facts]) => factsOf(part, facts))),
     async look() {
       if (isStopping) return { failing: [{ part: 'server', reason: 'stopping' }], parts: { server: 'failing' } }
       return sharedLook()

@@ -1,11 +1,17 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import { join } from 'node:path'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import database from '../plugins/database.ts'
 import health from '../plugins/health.ts'
+import l2ps from '../plugins/l2ps.ts'
+import l2psRegistry from '../plugins/l2ps-registry.ts'
 import metrics from '../plugins/metrics.ts'
 import offlineQueue from '../plugins/offline-queue.ts'
 import presence from '../plugins/presence.ts'
 import proofVerification from '../plugins/proof-verification.ts'
 import signaling from '../plugins/signaling.ts'
+import sockets from '../plugins/sockets.ts'
 import { signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { listenOnNextFreePort } from './doors.ts'
@@ -19,12 +25,13 @@ export interface ServerOptions {
 export interface RunningServer {
   readonly app: FastifyInstance
   /** Where the doors really listen: the ports asked for may have been taken. */
-  readonly addresses: { readonly signaling: string; readonly http: string }
+  readonly addresses: { readonly signaling: string; readonly l2ps: string | undefined; readonly http: string }
   /** Finishes what is under way, closes every socket with 1001, stops the database. */
   close(): Promise<void>
 }
 
 const SECOND = 1_000
+const DAY = 86_400 * SECOND
 /** Slowest an HTTP request may arrive, in ms: long upgrades hold a socket without being counted. */
 const REQUEST_MS = 10_000
 /** How often expired messages are looked for, in ms. */
@@ -58,33 +65,45 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     unregisteredPerAddress: config.MAX_UNREGISTERED_PER_ADDRESS,
     heartbeatMs: config.HEARTBEAT_SECONDS * SECOND
   })
+  const mailboxLimits = {
+    recipientMessages: config.RECIPIENT_QUEUE_MESSAGES,
+    recipientBytes: config.RECIPIENT_QUEUE_BYTES,
+    ttlMs: config.QUEUE_TTL_SECONDS * SECOND,
+    waitingMessages: config.MAX_WAITING_MESSAGES,
+    waitingBytes: config.MAX_WAITING_BYTES,
+    deadlineMs: config.DATABASE_DEADLINE_MS
+  }
   await app.register(offlineQueue, {
     now,
     sweepMs: SWEEP_MS,
-    limits: {
-      quotaPerSender: () => config.SIGNALING_QUOTA_PER_SENDER,
-      ttlMs: () => config.QUEUE_TTL_SECONDS * SECOND,
-      recipientMessages: config.RECIPIENT_QUEUE_MESSAGES,
-      recipientBytes: config.RECIPIENT_QUEUE_BYTES,
-      waitingMessages: config.MAX_WAITING_MESSAGES,
-      waitingBytes: config.MAX_WAITING_BYTES,
-      deadlineMs: config.DATABASE_DEADLINE_MS
-    }
+    historyMs: config.HISTORY_DAYS * DAY,
+    signaling: { ...mailboxLimits, quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER },
+    l2ps: { ...mailboxLimits, quotaPerSender: config.L2PS_QUOTA_PER_SENDER }
   })
-  await app.register(signaling, {
-    now,
-    window: { messages: config.WINDOW_MESSAGES, bytes: config.WINDOW_BYTES },
-    identityIdleDays: config.IDENTITY_IDLE_DAYS,
-    quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER,
-    failedProofsPerMinute: config.MAX_FAILED_PROOFS_PER_ADDRESS,
+  await app.register(sockets, {
+    requestMs: REQUEST_MS,
     allowedOrigins: originsIn(config.ALLOWED_ORIGINS),
     limits: {
       framesInFlight: config.MAX_FRAMES_IN_FLIGHT,
       refusedFramesPerSecond: config.MAX_REFUSED_FRAMES_PER_SECOND,
-      failedRegistrations: config.MAX_FAILED_REGISTRATIONS_PER_SOCKET,
       registrationDeadlineMs: config.REGISTRATION_DEADLINE_SECONDS * SECOND
     }
   })
+  const protocolOptions = {
+    now,
+    window: { messages: config.WINDOW_MESSAGES, bytes: config.WINDOW_BYTES },
+    failedProofsPerMinute: config.MAX_FAILED_PROOFS_PER_ADDRESS,
+    failedRegistrations: config.MAX_FAILED_REGISTRATIONS_PER_SOCKET
+  }
+  await app.register(signaling, {
+    ...protocolOptions,
+    identityIdleDays: config.IDENTITY_IDLE_DAYS,
+    quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER
+  })
+  if (config.L2PS_MESSAGING_ENABLED) {
+    await app.register(l2psRegistry, { directory: config.L2PS_DIR ?? join(config.DATA_DIR, 'l2ps') })
+    await app.register(l2ps, { ...protocolOptions, proofWindowMs: config.PROOF_WINDOW_SECONDS * SECOND })
+  }
   app.readiness.addCheck('database', async () => ((await app.database.answers(SECOND)) ? undefined : 'no answer'))
   app.addHook('preClose', () => finish(app, config.SHUTDOWN_GRACE_SECONDS * SECOND))
   return app
@@ -93,21 +112,25 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
 /** Builds the server and opens its doors. */
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
   const app = await buildServer(config, options)
-  const port = signalingPort(config)
+  const { HOST: host } = config
+  const { l2psDoor } = app.sockets
   try {
-    await listenOnNextFreePort(
-      (candidate) => app.listen({ host: config.HOST, port: candidate }),
-      port,
-      100,
-      config.HOST
-    )
+    await listenOnNextFreePort((port) => app.listen({ host, port }), signalingPort(config), 100, host)
+    if (config.L2PS_MESSAGING_ENABLED) {
+      await listenOnNextFreePort((port) => listen(l2psDoor, host, port), config.L2PS_MESSAGING_PORT, 100, host)
+    }
   } catch (error) {
     await app.close()
     throw error
   }
-  const http = addressOf(app)
-  const addresses = { http, signaling: http.replace(/^http/, 'ws') }
+  const http = addressOf(app.server)
+  const addresses = {
+    http,
+    signaling: http.replace(/^http/, 'ws'),
+    l2ps: l2psDoor.listening ? addressOf(l2psDoor).replace(/^http/, 'ws') : undefined
+  }
   app.readiness.openDoor('signaling', addresses.signaling)
+  if (addresses.l2ps !== undefined) app.readiness.openDoor('l2ps', addresses.l2ps)
   const close = () => {
     app.readiness.stopping() // said as long as HTTP is still answered
     return app.close()
@@ -115,18 +138,23 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   return { app, addresses, close }
 }
 
+async function listen(server: Server, host: string, port: number): Promise<void> {
+  server.listen({ host, port })
+  await once(server, 'listening') // rejects on 'error'
+}
+
 /** No further frame is read; what was read is committed and answered; then the sockets are told to go elsewhere. */
 async function finish(app: FastifyInstance, graceMs: number): Promise<void> {
   app.sessions.stopReading()
-  await Promise.race([app.mailbox.drained(), sleep(graceMs / 2)])
+  await Promise.race([app.mailboxes.drained(), sleep(graceMs / 2)])
   await app.sessions.closeAll(graceMs / 4)
-  await Promise.race([app.mailbox.drained(), sleep(graceMs / 4)]) // releases of what was still written
+  await Promise.race([app.mailboxes.drained(), sleep(graceMs / 4)]) // releases of what was still written
 }
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref())
 
-function addressOf(app: FastifyInstance): string {
-  const address = app.server.address()
+function addressOf(server: Server): string {
+  const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('The server does not listen')
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
   return `http://${host}:${address.port}`

@@ -36,7 +36,8 @@ try {
 } finally {
   endGroup('SIGKILL')
   await cluster?.stop()
-  await endStrayClusters(home)
+  const strays = await endStrayClusters(home)
+  if (strays > 0) process.stderr.write(`the tests left ${strays} Postgres servers running\n`)
   await rm(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
 }
 process.exit(interrupted ? 130 : process.exitCode)

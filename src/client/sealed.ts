@@ -1,9 +1,8 @@
 // Message bodies as the official SDK lays them out: sealed to one key, opaque to the server.
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
+import { decrypt, encrypt, NONCE_BYTES } from './aes-gcm.ts'
 import { fromBase64, toBase64 } from './base64.ts'
 
-const IV_BYTES = 12
-const TAG_BYTES = 16
 const PUBLIC_KEY_BYTES = 1184
 const SECRET_KEY_BYTES = 2400
 const CIPHER_TEXT_BYTES = 1088
@@ -26,9 +25,13 @@ export async function seal(text: string, recipientPublicKey: Uint8Array): Promis
     throw new Error(`Not an ML-KEM-768 public key: ${recipientPublicKey.length} bytes instead of ${PUBLIC_KEY_BYTES}`)
   }
   const { cipherText, sharedSecret } = ml_kem768.encapsulate(recipientPublicKey)
+  const { nonce, ciphertext } = await encrypt(new TextEncoder().encode(text), sharedSecret)
+  const joined = new Uint8Array(nonce.length + ciphertext.length)
+  joined.set(nonce)
+  joined.set(ciphertext, nonce.length)
   return {
     algorithm: 'ml-kem-aes',
-    serializedEncryptedData: toBase64(await encrypt(new TextEncoder().encode(text), sharedSecret)),
+    serializedEncryptedData: toBase64(joined),
     serializedCipherText: toBase64(cipherText)
   }
 }
@@ -44,7 +47,9 @@ export async function open(sealed: unknown, secretKey: Uint8Array): Promise<stri
   if (cipherText.length !== CIPHER_TEXT_BYTES) {
     throw new Error(`Not an ML-KEM-768 encapsulation: ${cipherText.length} bytes instead of ${CIPHER_TEXT_BYTES}`)
   }
-  const plain = await decrypt(fromBase64(sealed.serializedEncryptedData), ml_kem768.decapsulate(cipherText, secretKey))
+  const joined = fromBase64(sealed.serializedEncryptedData)
+  const [nonce, ciphertext] = [joined.subarray(0, NONCE_BYTES), joined.subarray(NONCE_BYTES)]
+  const plain = await decrypt(nonce, ciphertext, ml_kem768.decapsulate(cipherText, secretKey))
   // The text is returned as it was sealed: a leading byte order mark belongs to it.
   return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(plain)
 }
@@ -58,24 +63,4 @@ export function isSealed(value: unknown): value is Sealed {
     typeof body.serializedEncryptedData === 'string' &&
     typeof body.serializedCipherText === 'string'
   )
-}
-
-/** AES-256-GCM without additional data: IV, ciphertext, tag. */
-async function encrypt(plain: Uint8Array<ArrayBuffer>, key: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES))
-  const aesKey = await crypto.subtle.importKey('raw', key, 'AES-GCM', false, ['encrypt'])
-  const encrypted = new Uint8Array(await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, aesKey, plain))
-  const whole = new Uint8Array(IV_BYTES + encrypted.length)
-  whole.set(iv)
-  whole.set(encrypted, IV_BYTES)
-  return whole
-}
-
-async function decrypt(whole: Uint8Array<ArrayBuffer>, key: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {
-  if (whole.length < IV_BYTES + TAG_BYTES) throw new Error('Sealed data is too short to hold an IV and a tag')
-  const aesKey = await crypto.subtle.importKey('raw', key, 'AES-GCM', false, ['decrypt'])
-  const iv = whole.subarray(0, IV_BYTES)
-  return crypto.subtle.decrypt({ name: 'AES-GCM', iv }, aesKey, whole.subarray(IV_BYTES)).catch(() => {
-    throw new Error('The sealed data was not sealed to this key, or was changed on its way')
-  })
 }

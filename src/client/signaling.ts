@@ -6,13 +6,13 @@ import { Gate } from './gate.ts'
 import type { Identity } from './identity.ts'
 import { KeyCache } from './key-cache.ts'
 import { Lanes } from './lanes.ts'
+import { RegisteredConnection, type RegistrationHooks } from './registered-connection.ts'
 import { localError, type RelayError } from './relay-error.ts'
 import { open, seal } from './sealed.ts'
-import { createTransport, type Transport, type TransportEvents, type TransportOptions } from './transport.ts'
+import type { Transport, TransportEvents, TransportOptions } from './transport.ts'
 
 /** Refusals of `register` that will not go away by trying again. */
 const FINAL_REFUSALS = ['INVALID_MESSAGE', 'INVALID_PUBLIC_KEY', 'INVALID_PROOF']
-const CLOSE_REGISTRATION_FAILED = 4_000
 
 export interface SignalingOptions extends Pick<TransportOptions, 'url' | 'webSocket' | 'reconnect' | 'openTimeoutMs'> {
   /** The name others find us by. The server pins it to the identity's signing key. */
@@ -97,53 +97,33 @@ class Client implements SignalingClient {
   readonly identity: Identity
   readonly events = createEmitter<SignalingEvents>()
   readonly #timeoutMs: number
-  readonly #transport: Transport
+  readonly #connection: RegisteredConnection
   readonly #answers: Answers
   readonly #gate = new Gate()
   readonly #keys = new KeyCache()
   readonly #outgoing = new Lanes()
   readonly #incoming = new Lanes()
   #proof: ReturnType<Identity['proofOf']> | undefined
-  /** Set by a first registration: from then on a new connection registers by itself. */
-  #registersItself = false
-  #isRegistered = false
   #sent = 0
 
   constructor(options: SignalingOptions) {
     this.clientId = options.clientId
     this.identity = options.identity
     this.#timeoutMs = options.requestTimeoutMs ?? 10_000
-    this.#transport = createTransport(options)
     this.#answers = new Answers(this.#timeoutMs, this.#answerHooks())
-    const { events } = this.#transport
-    events.on('frame', (frame) => this.#receive(frame))
-    events.on('error', (error) => this.events.emit('error', { error }))
-    events.on('open', () => this.#registersItself && this.#registerAgain())
-    events.on('close', (how) => this.#lost(how))
-    events.on('reconnecting', (attempt) => this.events.emit('reconnecting', attempt))
+    this.#connection = new RegisteredConnection(options, this.#registrationHooks())
   }
 
   get state() {
-    return this.#transport.state
+    return this.#connection.state
   }
 
   get bufferedBytes() {
-    return this.#transport.bufferedBytes
+    return this.#connection.bufferedBytes
   }
 
-  async connect(): Promise<void> {
-    if (this.state !== 'closed') throw new Error(`Already ${this.state}`)
-    this.#registersItself = false
-    this.#gate.shut()
-    try {
-      await this.#transport.connect()
-      await this.#register()
-    } catch (cause) {
-      await this.#end(cause as RelayError)
-      throw cause
-    }
-    this.#registersItself = true
-    this.#registered(false)
+  connect(): Promise<void> {
+    return this.#connection.connect()
   }
 
   async discover(): Promise<string[]> {
@@ -179,14 +159,7 @@ class Client implements SignalingClient {
   }
 
   async close(): Promise<void> {
-    await this.#end(localError('CLOSED', 'the client was closed'))
-  }
-
-  async #end(reason: RelayError): Promise<void> {
-    this.#registersItself = false
-    this.#gate.fail(reason)
-    this.#answers.abandon(reason)
-    await this.#transport.close()
+    await this.#connection.end(localError('CLOSED', 'the client was closed'))
     await this.#incoming.idle()
   }
 
@@ -196,7 +169,7 @@ class Client implements SignalingClient {
   }
 
   #sendUnanswered(frame: Frame, targetId?: string): string {
-    this.#transport.send(frame)
+    this.#connection.send(frame)
     const messageId = `m${++this.#sent}`
     this.#answers.sent(messageId, targetId)
     return messageId
@@ -204,7 +177,7 @@ class Client implements SignalingClient {
 
   async #request(frame: Frame, answer: string, peerId?: string): Promise<Frame['payload']> {
     await this.#gate.pass(this.#timeoutMs)
-    this.#transport.send(frame)
+    this.#connection.send(frame)
     return this.#answers.request(answer, peerId)
   }
 
@@ -213,39 +186,8 @@ class Client implements SignalingClient {
     this.#proof ??= this.identity.proofOf(publicKey)
     const verification = await this.#proof
     const payload = { clientId: this.clientId, publicKey: [...publicKey], verification }
-    this.#transport.send({ type: 'register', payload })
+    this.#connection.send({ type: 'register', payload })
     await this.#answers.request('register')
-  }
-
-  #registered(again: boolean): void {
-    this.#isRegistered = true
-    this.#gate.open()
-    this.events.emit('connected', { again })
-  }
-
-  async #registerAgain(): Promise<void> {
-    try {
-      await this.#register()
-      this.#registered(true)
-    } catch (cause) {
-      const error = cause as RelayError
-      if (error.errorType === 'CLOSED' || error.errorType === 'NOT_CONNECTED') return
-      this.events.emit('error', { error })
-      // Most often CLIENT_ID_TAKEN: the server has not noticed yet that our last connection is dead.
-      if (FINAL_REFUSALS.includes(error.errorType)) await this.#end(error)
-      else this.#transport.drop(CLOSE_REGISTRATION_FAILED, 'registration failed')
-    }
-  }
-
-  #lost(how: TransportEvents['close']): void {
-    const reason = localError('NOT_CONNECTED', `the connection was lost (${how.code})`)
-    if (how.willReconnect && this.#registersItself) this.#gate.shut()
-    else if (this.#registersItself) this.#gate.fail(reason)
-    this.#answers.abandon(reason)
-    this.#keys.clear() // whoever left meanwhile, we were not told
-    const wasRegistered = this.#isRegistered
-    this.#isRegistered = false
-    if (wasRegistered) this.events.emit('disconnected', how)
   }
 
   #receive(value: unknown): void {
@@ -274,6 +216,34 @@ class Client implements SignalingClient {
       (error: Error) => ({ ...base, error })
     )
     this.#incoming.run('', opened, (message) => this.events.emit('message', message))
+  }
+
+  #registrationHooks(): RegistrationHooks {
+    return {
+      finalRefusals: FINAL_REFUSALS,
+      register: () => this.#register(),
+      onWait: (reason) => {
+        this.#gate.shut()
+        if (reason) this.#forget(reason)
+      },
+      onFail: (reason) => {
+        this.#gate.fail(reason)
+        this.#forget(reason)
+      },
+      onRegistered: (again) => {
+        this.#gate.open()
+        this.events.emit('connected', { again })
+      },
+      onFrame: (value) => this.#receive(value),
+      onError: (error) => this.events.emit('error', { error }),
+      onDisconnected: (how) => this.events.emit('disconnected', how),
+      onReconnecting: (attempt) => this.events.emit('reconnecting', attempt)
+    }
+  }
+
+  #forget(reason: RelayError): void {
+    this.#answers.abandon(reason)
+    this.#keys.clear() // whoever left meanwhile, we were not told
   }
 
   #answerHooks(): AnswerHooks {

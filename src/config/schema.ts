@@ -59,10 +59,25 @@ export const SECTIONS = {
   },
   Signaling: {
     SIGNALING_QUOTA_PER_SENDER: Count('Messages one sender may have waiting for peers that are away.', 100),
+    IDENTITY_IDLE_DAYS: Count('Days after which an unused client id with an empty mailbox is free again.', 30)
+  },
+  L2PS: {
+    L2PS_MESSAGING_ENABLED: Type.Boolean({ description: 'Serve L2PS messaging.', default: true }),
+    L2PS_MESSAGING_PORT: Port('L2PS port. If taken, the next free port is used.', 3006),
+    L2PS_DIR: optional(Text('Directory of the network configurations. Unset: l2ps in DATA_DIR.')),
+    L2PS_QUOTA_PER_SENDER: Count('Messages one sender may have waiting for peers that are away, in one network.', 200),
+    PROOF_WINDOW_SECONDS: Count('How far the timestamp of a proof may be from the server\'s clock, either way.', 300),
+    HISTORY_DAYS: Count('Days a message is kept for history.', 365)
+  },
+  Mailboxes: {
     QUEUE_TTL_SECONDS: Count('Age at which an undelivered message expires.', 604_800, 1),
-    IDENTITY_IDLE_DAYS: Count('Days after which an unused client id with an empty mailbox is free again.', 30),
     RECIPIENT_QUEUE_MESSAGES: Count('Messages that may wait for one recipient.', 100_000),
-    RECIPIENT_QUEUE_BYTES: Count('Bytes that may wait for one recipient.', 268_435_456)
+    RECIPIENT_QUEUE_BYTES: Count('Bytes that may wait for one recipient.', 268_435_456),
+    WINDOW_MESSAGES: Count(
+      'Messages a socket is sent before the first of them is settled; further ones wait in the database.',
+      1_024
+    ),
+    WINDOW_BYTES: Count('Bytes a socket is sent before the first of them is settled.', 1_048_576, 1_024)
   },
   Limits: {
     MAX_CONNECTIONS: Count('Sockets open at once; one more is refused with 503.', 20_000),
@@ -77,11 +92,6 @@ export const SECTIONS = {
       'Frames of one socket answered with an error; past it the socket is read no further until the second is over.',
       1_000
     ),
-    WINDOW_MESSAGES: Count(
-      'Messages a socket is sent before the first of them is settled; further ones wait in the database.',
-      1_024
-    ),
-    WINDOW_BYTES: Count('Bytes a socket is sent before the first of them is settled.', 1_048_576, 1_024),
     MAX_FRAMES_IN_FLIGHT: Count(
       'Frames of one socket being worked on; past it the socket is read no further until one is done.',
       256

@@ -3,6 +3,8 @@ export interface Envelope {
   readonly network: string
   readonly sender: string
   readonly recipient: string
+  /** What its sender calls it: a retry carries the same one. Null where the protocol has none. */
+  readonly digest: string | null
   /** The body as JSON text: opaque, stored and passed on as it is. */
   readonly sealed: string
   /** Length of `sealed` in bytes of UTF-8. */
@@ -13,6 +15,7 @@ export interface Envelope {
 
 /**
  * What became of an envelope. `live`: committed, and the recipient is connected. `queued`: committed, and the recipient
- * is away. The rest was not accepted: `quota` and `recipient-full` name the limit, `busy` and `unavailable` are ours.
+ * is away. The rest was not accepted: `duplicate` is another body under a digest that was used, `quota` and
+ * `recipient-full` name the limit, `busy` and `unavailable` are ours.
  */
-export type Acceptance = 'live' | 'queued' | 'quota' | 'recipient-full' | 'busy' | 'unavailable'
+export type Acceptance = 'live' | 'queued' | 'duplicate' | 'quota' | 'recipient-full' | 'busy' | 'unavailable'

@@ -1,8 +1,6 @@
 import type { Database } from '../store/database.ts'
 import {
   type EntryRef,
-  expireEntries,
-  insertEntries,
   type NewEntry,
   type QueueEntry,
   releaseEntries,
@@ -11,6 +9,7 @@ import {
 import { adjustQuotas, lockQuotas, type Quota, quotaKey, type SlotUse } from '../store/quota.ts'
 import type { Acceptance, Envelope } from './envelope.ts'
 import { GroupCommit, type GroupFailure } from './group-commit.ts'
+import type { Repeat, Shelf } from './shelf.ts'
 
 /** Who is here to be pushed to. Nothing else in the mailbox knows that peers have sockets. */
 export interface Recipients {
@@ -23,47 +22,49 @@ export interface Recipients {
 }
 
 export interface MailboxLimits {
-  /** Entries one sender may have waiting for peers that are away, by network. */
-  readonly quotaPerSender: (network: string) => number
+  /** Entries one sender may have waiting in a network for peers that are away. */
+  readonly quotaPerSender: number
   readonly recipientMessages: number
   readonly recipientBytes: number
-  readonly ttlMs: (network: string) => number
+  readonly ttlMs: number
   readonly waitingMessages: number
   readonly waitingBytes: number
   readonly deadlineMs: number
 }
 
 type Refusal = 'quota' | 'recipient-full'
+type Verdict = QueueEntry | Repeat | Refusal
 type Log = { error(facts: object, message: string): void; warn(facts: object, message: string): void }
 
-/** Entries deleted in one step of the expiry sweep: a short transaction. */
-const EXPIRY_BATCH = 1_000
 const GROUP_ITEMS = 512
 const GROUP_BYTES = 4_194_304
 
 /**
- * The one way in and out of every mailbox, for both protocols. Accepting is a group commit: message and quota in one
+ * The way in and out of the mailboxes of one protocol; what the protocols differ in is the shelf. Accepting is a group commit: message and quota in one
  * transaction, answered after it. Groups are written one after the other, so places in a mailbox follow acceptance.
  */
 export class Mailbox {
   readonly #database: Database
   readonly #recipients: Recipients
+  readonly #shelf: Shelf
   readonly #limits: MailboxLimits
   readonly #now: () => number
   readonly #log: Log
-  readonly #accepting: GroupCommit<Envelope, QueueEntry | Refusal>
+  readonly #accepting: GroupCommit<Envelope, Verdict>
   readonly #releasing: GroupCommit<EntryRef & { bytes: number }, true>
 
   constructor(options: {
     database: Database
     recipients: Recipients
+    shelf: Shelf
     limits: MailboxLimits
     now: () => number
     log: Log
   }) {
-    const { database, recipients, limits, now, log } = options
+    const { database, recipients, shelf, limits, now, log } = options
     this.#database = database
     this.#recipients = recipients
+    this.#shelf = shelf
     this.#limits = limits
     this.#now = now
     this.#log = log
@@ -97,10 +98,15 @@ export class Mailbox {
       setImmediate(done, 'recipient-full')
       return
     }
-    this.#accepting.add(envelope, (result) => {
-      if (typeof result === 'string') done(result)
-      else done(this.#recipients.offer(result) ? 'live' : 'queued') // commit first, then look who is here
-    })
+    this.#accepting.add(envelope, (result) => done(this.#outcome(envelope, result)))
+  }
+
+  /** After the commit: who is here is looked up only now, so nobody who registered meanwhile is missed. */
+  #outcome(envelope: Envelope, result: Verdict | GroupFailure): Acceptance {
+    if (typeof result !== 'string') return this.#recipients.offer(result) ? 'live' : 'queued'
+    if (result === 'received') return 'live' // an exact repeat is answered like the first time
+    if (result !== 'waiting') return result
+    return this.#recipients.has(envelope.network, envelope.recipient, envelope.keyId) ? 'live' : 'queued'
   }
 
   /** The next stored entries of a mailbox, oldest first: at most `limit`, about `maxBytes`. */
@@ -119,29 +125,19 @@ export class Mailbox {
     this.#releasing.add(entry, () => {})
   }
 
-  /** Deletes what is past its time, in bounded steps; returns how many entries. */
-  async expire(): Promise<number> {
-    let expired = 0
-    for (;;) {
-      const count = await this.#database.within(expireEntries(this.#database.sql, this.#now(), EXPIRY_BATCH))
-      expired += count
-      if (count < EXPIRY_BATCH) return expired
-    }
-  }
-
   /** Resolves when every accepted message is answered and every release is written. */
   async drained(): Promise<void> {
     await this.#accepting.drained()
     await this.#releasing.drained()
   }
 
-  async #store(group: readonly Envelope[]): Promise<(QueueEntry | Refusal | GroupFailure)[]> {
+  async #store(group: readonly Envelope[]): Promise<(Verdict | GroupFailure)[]> {
     const now = this.#now()
     const entries = group.map((envelope) => ({
       ...envelope,
       slot: !this.#recipients.has(envelope.network, envelope.recipient, envelope.keyId),
       acceptedAt: now,
-      expiresAt: now + this.#limits.ttlMs(envelope.network)
+      expiresAt: now + this.#limits.ttlMs
     }))
     try {
       return await this.#database.within(this.#write(entries))
@@ -153,47 +149,38 @@ export class Mailbox {
   }
 
   /** One entry the database refuses must not take its neighbours with it. */
-  async #storeInHalves(group: readonly Envelope[]): Promise<(QueueEntry | Refusal | GroupFailure)[]> {
+  async #storeInHalves(group: readonly Envelope[]): Promise<(Verdict | GroupFailure)[]> {
     const middle = group.length >> 1
     const first = await this.#store(group.slice(0, middle))
     return [...first, ...(await this.#store(group.slice(middle)))]
   }
 
-  async #write(entries: readonly NewEntry[]): Promise<(QueueEntry | Refusal)[]> {
+  async #write(entries: readonly NewEntry[]): Promise<Verdict[]> {
     const { sql } = this.#database
-    if (entries.every((entry) => !entry.slot)) return numbered(entries, await insertEntries(sql, entries))
+    const uses = entries.filter((entry) => entry.slot)
+    if (uses.length === 0) return this.#shelf.insert(sql, entries)
     return sql.begin(async (tx) => {
-      const uses = entries.filter((entry) => entry.slot)
-      const verdicts = this.#admit(entries, await lockQuotas(tx, uses))
-      const admitted = verdicts.filter((verdict) => typeof verdict !== 'string')
-      const [seqs] = await Promise.all([
-        insertEntries(tx, admitted),
-        adjustQuotas(
-          tx,
-          admitted.filter((entry) => entry.slot),
-          1
-        )
-      ])
-      const stored = numbered(admitted, seqs).values()
-      return verdicts.map((verdict) => (typeof verdict === 'string' ? verdict : stored.next().value!))
-    }) as Promise<(QueueEntry | Refusal)[]>
+      const [held, repeats] = await Promise.all([lockQuotas(tx, uses), this.#shelf.repeats(tx, entries)])
+      const verdicts = entries.map((entry, index) => repeats[index] ?? this.#admit(entry, held))
+      const stored = await this.#shelf.insert(tx, verdicts.filter((verdict) => typeof verdict !== 'string'))
+      await adjustQuotas(tx, stored.filter((result) => typeof result !== 'string').filter((entry) => entry.slot), 1)
+      const next = stored.values()
+      return verdicts.map((verdict) => (typeof verdict === 'string' ? verdict : next.next().value!))
+    }) as Promise<Verdict[]>
   }
 
-  /** Which entries still fit their quotas, in order; those without a slot always do. */
-  #admit(entries: readonly NewEntry[], held: ReadonlyMap<string, Quota>): (NewEntry | Refusal)[] {
-    return entries.map((entry) => {
-      if (!entry.slot) return entry
-      const { sender, recipient } = quotasFor(entry, held)
-      if (sender.entries >= this.#limits.quotaPerSender(entry.network)) return 'quota'
-      const full =
-        recipient.entries >= this.#limits.recipientMessages ||
-        recipient.bytes + entry.bytes > this.#limits.recipientBytes
-      if (full) return 'recipient-full'
-      sender.entries += 1
-      recipient.entries += 1
-      recipient.bytes += entry.bytes
-      return entry
-    })
+  /** Does an entry fit its quotas? What fits is counted in `held`, so the next one sees it; without a slot all fit. */
+  #admit(entry: NewEntry, held: ReadonlyMap<string, Quota>): NewEntry | Refusal {
+    if (!entry.slot) return entry
+    const { sender, recipient } = quotasFor(entry, held)
+    if (sender.entries >= this.#limits.quotaPerSender) return 'quota'
+    const full =
+      recipient.entries >= this.#limits.recipientMessages || recipient.bytes + entry.bytes > this.#limits.recipientBytes
+    if (full) return 'recipient-full'
+    sender.entries += 1
+    recipient.entries += 1
+    recipient.bytes += entry.bytes
+    return entry
   }
 
   async #release(group: readonly EntryRef[]): Promise<true[]> {
@@ -207,10 +194,6 @@ export class Mailbox {
     }
     return group.map(() => true)
   }
-}
-
-function numbered(entries: readonly NewEntry[], seqs: readonly number[]): QueueEntry[] {
-  return entries.map((entry, index) => ({ ...entry, seq: seqs[index]! }))
 }
 
 function quotasFor(use: SlotUse, held: ReadonlyMap<string, Quota>) {

@@ -4,6 +4,7 @@ export const CLOSE = {
   policy: { code: 1008, reason: 'Too many failed registrations' },
   replaced: { code: 4000, reason: 'Replaced by a newer connection of the same peer' },
   unregistered: { code: 4001, reason: 'Not registered in time' },
+  noNetwork: { code: 4003, reason: 'The network is closed to this key' },
   unresponsive: { code: 4002, reason: 'No answer to ping' }
 } as const
 

@@ -34,19 +34,21 @@ export function defineFrame<P extends TProperties>(type: string, invalid: string
 }
 
 /**
- * The JSON object in a text frame, or undefined when the text is not JSON or not an object.
- * A key named `__proto__` becomes an own property here and nothing below ever merges objects, so it stays data.
+ * The JSON in a text frame, or undefined when it is none. A key named `__proto__` becomes an own property here, and
+ * nothing below ever merges objects, so it stays data.
  */
-export function parseObject(text: string): Record<string, unknown> | undefined {
-  let value: unknown
+export function parseJson(text: string): { readonly value: unknown } | undefined {
   try {
-    value = JSON.parse(text)
+    return { value: JSON.parse(text) }
   } catch {
     return undefined
   }
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : undefined
+}
+
+/** The value as an object with members, or undefined when it is none (an array is none either). */
+export function asObject(value: unknown): Record<string, unknown> | undefined {
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isObject ? (value as Record<string, unknown>) : undefined
 }
 
 /** Which member is wrong first, and a sentence about it that is fit for strangers (never the value). */

@@ -12,6 +12,22 @@ export interface Member {
   readonly delivery: Delivery
 }
 
+/** What happened to one peer since the last announcement. */
+interface Change {
+  /** Was it here before the first of it? */
+  readonly wasHere: boolean
+  readonly protocol: SessionProtocol
+  /** Place of the last of it among all changes. */
+  at: number
+}
+
+/** Something to tell those who were here before it. */
+interface News {
+  readonly peer: string
+  readonly frame: string
+  readonly at: number
+}
+
 /** Sessions told in one go before others get their turn. */
 const FAN_OUT_SLICE = 256
 
@@ -23,8 +39,11 @@ const FAN_OUT_SLICE = 256
 export class Presence implements Recipients {
   readonly #coalesceMs: number
   readonly #networks = new Map<string, Map<string, Member[]>>()
-  /** By network: what happened to which peer, and was it here before? */
-  readonly #changes = new Map<string, Map<string, { wasHere: boolean; protocol: SessionProtocol }>>()
+  /** By network: which peers came or went since the last announcement. */
+  readonly #changes = new Map<string, Map<string, Change>>()
+  /** Counts comings and goings: who came after a change has seen it in its own list of peers. */
+  #order = 0
+  readonly #since = new WeakMap<Member, number>()
   #timer: NodeJS.Timeout | undefined
   #size = 0
 
@@ -56,6 +75,7 @@ export class Presence implements Recipients {
     const peers = mapOf(this.#networks, network)
     const sessions = peers.get(peer)
     this.#size += 1
+    this.#since.set(member, this.#order)
     if (sessions !== undefined) sessions.push(member)
     else {
       peers.set(peer, [member])
@@ -110,23 +130,37 @@ export class Presence implements Recipients {
 
   #changed({ network, peer, session }: Member, wasHere: boolean): void {
     const changes = mapOf(this.#changes, network)
-    if (!changes.has(peer)) changes.set(peer, { wasHere, protocol: session.protocol })
+    this.#order += 1
+    const change = changes.get(peer)
+    if (change === undefined) changes.set(peer, { wasHere, protocol: session.protocol, at: this.#order })
+    else change.at = this.#order
     this.#timer ??= setTimeout(() => this.#announce(), this.#coalesceMs)
   }
 
   #announce(): void {
     this.#timer = undefined
     for (const [network, changes] of this.#changes) {
-      const news: { peer: string; frame: string }[] = []
-      for (const [peer, { wasHere, protocol }] of changes) {
+      const news: News[] = []
+      for (const [peer, { wasHere, protocol, at }] of changes) {
         const isHere = this.members(network, peer).length > 0
         if (isHere && wasHere) continue
-        const frame = protocol.announce(isHere ? 'joined' : 'left', peer)
-        if (frame !== undefined) news.push({ peer, frame })
+        const frame = protocol.announce(isHere ? 'joined' : 'left', network, peer)
+        if (frame !== undefined) news.push({ peer, frame, at })
       }
-      if (news.length > 0) fanOut([...(this.#networks.get(network)?.values() ?? [])].flat(), news)
+      if (news.length > 0) this.#fanOut([...(this.#networks.get(network)?.values() ?? [])].flat(), news)
     }
     this.#changes.clear()
+  }
+
+  /** Tells everybody what happened since they came, in slices, so that a large network does not hold up its messages. */
+  #fanOut(members: readonly Member[], news: readonly News[]): void {
+    for (const member of members.slice(0, FAN_OUT_SLICE)) {
+      const since = this.#since.get(member) ?? 0
+      for (const { peer, frame, at } of news) {
+        if (peer !== member.peer && since < at) member.session.notify(frame)
+      }
+    }
+    if (members.length > FAN_OUT_SLICE) setImmediate(() => this.#fanOut(members.slice(FAN_OUT_SLICE), news))
   }
 }
 
@@ -142,12 +176,4 @@ function mapOf<V>(maps: Map<string, Map<string, V>>, key: string): Map<string, V
 
 function takes(member: Member, keyId: string | null): boolean {
   return keyId === null || keyId === member.delivery.route.keyId
-}
-
-/** Tells everybody the news but the one it is about, in slices, so that a large network does not hold up its messages. */
-function fanOut(members: readonly Member[], news: readonly { peer: string; frame: string }[]): void {
-  for (const member of members.slice(0, FAN_OUT_SLICE)) {
-    for (const { peer, frame } of news) if (peer !== member.peer) member.session.notify(frame)
-  }
-  if (members.length > FAN_OUT_SLICE) setImmediate(fanOut, members.slice(FAN_OUT_SLICE), news)
 }

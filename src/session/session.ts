@@ -14,21 +14,20 @@ export interface SessionProtocol {
   /** Answers to what cannot be handled at all. */
   refuse(what: 'binary' | 'too-large' | 'internal'): Effect
   /** The frame that tells the others in a network that a peer came or went; undefined: they are not told. */
-  announce(change: 'joined' | 'left', peer: string): string | undefined
+  announce(change: 'joined' | 'left', network: string, peer: string): string | undefined
 }
 
 export interface SessionLimits {
   readonly framesInFlight: number
   readonly refusedFramesPerSecond: number
-  readonly failedRegistrations: number
   readonly registrationDeadlineMs: number
 }
 
 export interface SessionHooks {
   readonly mailbox: Mailbox
   readonly limits: SessionLimits
-  frameReceived(protocol: string, bytes: number): void
-  frameRefused(protocol: string, code: string): void
+  frameReceived(bytes: number): void
+  frameRefused(code: string): void
   /** A frame failed for a reason of ours. */
   failed(error: unknown): void
   /** The socket speaks for a peer now. */
@@ -155,7 +154,7 @@ export class Session {
 
   #handle(data: Buffer, isBinary: boolean): void {
     const { protocol } = this
-    this.#hooks.frameReceived(protocol.name, data.length)
+    this.#hooks.frameReceived(data.length)
     try {
       if (isBinary) this.#run(protocol.refuse('binary'))
       else if (data.length > MAX_FRAME_BYTES) this.#run(protocol.refuse('too-large'))
@@ -216,7 +215,7 @@ export class Session {
   }
 
   #countRefused(code: string): void {
-    this.#hooks.frameRefused(this.protocol.name, code)
+    this.#hooks.frameRefused(code)
     this.#refusedInSecond += 1
     this.#second ??= setTimeout(() => {
       this.#second = undefined

@@ -43,6 +43,7 @@ function send(
       network: SIGNALING_NETWORK,
       sender: session.member.peer,
       recipient: payload.targetId,
+      digest: null,
       sealed,
       bytes: Buffer.byteLength(sealed),
       keyId: recipient?.keyId ?? null
@@ -66,7 +67,7 @@ function answerTo(acceptance: Acceptance, targetId: string, quota: number): Effe
       return refuse('INTERNAL_ERROR', 'Too many messages are waiting for this recipient. Please try again later.')
     case 'busy':
       return refuse('INTERNAL_ERROR', 'The server is busy. Please try again.')
-    case 'unavailable':
+    default:
       return refuse('INTERNAL_ERROR', 'Failed to store message. Please try again.')
   }
 }

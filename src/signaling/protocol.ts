@@ -1,5 +1,5 @@
 import type { Static, TObject, TProperties } from '@sinclair/typebox'
-import { type ClientFrame, firstFault, isFalsy, MAX_FRAME_BYTES, parseObject } from '../protocol/frame.ts'
+import { asObject, type ClientFrame, firstFault, isFalsy, MAX_FRAME_BYTES, parseJson } from '../protocol/frame.ts'
 import {
   DebugQuestionFrame,
   DiscoverFrame,
@@ -32,7 +32,7 @@ export function createSignaling(context: SignalingContext): SessionProtocol {
     name: 'signaling',
     handle: (text, session) => handle(routes, text, session),
     refuse: (what) => UNREADABLE[what](),
-    announce: (change, peer) => (change === 'left' ? encodePeerDisconnected(peer) : undefined)
+    announce: (change, _network, peer) => (change === 'left' ? encodePeerDisconnected(peer) : undefined)
   }
 }
 
@@ -43,7 +43,7 @@ const UNREADABLE = {
 }
 
 function handle(routes: ReadonlyMap<string, Route>, text: string, session: Session): Effect {
-  const frame = parseObject(text)
+  const frame = asObject(parseJson(text)?.value)
   if (frame === undefined || isFalsy(frame.type) || isFalsy(frame.payload)) {
     return refuse('INVALID_MESSAGE', 'Invalid message format')
   }

@@ -89,6 +89,7 @@ class PooledDatabase implements Database {
   /** When Postgres last failed us, while we have not seen it recover. */
   #failedAt: number | undefined
   #probe: Promise<unknown> | undefined
+  #sweep: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
   constructor(pool: Pool, server: EmbeddedPostgres | undefined, deadlineMs: number, log: Log) {
@@ -103,7 +104,7 @@ class PooledDatabase implements Database {
   within<T>(query: PromiseLike<T>, ms: number = this.#deadlineMs): Promise<T> {
     return new Promise((resolve, reject) => {
       const late = () => {
-        this.#pool.dropSilent(SILENT_DEADLINES * this.#deadlineMs)
+        this.#dropSilent()
         reject(this.#unavailable(new DatabaseUnavailable(`Postgres did not answer within ${ms} ms`)))
       }
       const timer = setTimeout(late, ms)
@@ -135,6 +136,16 @@ class PooledDatabase implements Database {
   close(): Promise<void> {
     this.#closing ??= this.#pool.end(CLOSE_LIMIT_MS).finally(() => this.#server?.stop())
     return this.#closing
+  }
+
+  /** Now, and once more when the connection whose query was just given up has had its time. */
+  #dropSilent(): void {
+    const ms = SILENT_DEADLINES * this.#deadlineMs
+    this.#pool.dropSilent(ms)
+    this.#sweep ??= setTimeout(() => {
+      this.#sweep = undefined
+      this.#pool.dropSilent(ms)
+    }, ms).unref()
   }
 
   #unavailable(error: DatabaseUnavailable): DatabaseUnavailable {

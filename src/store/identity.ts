@@ -78,3 +78,24 @@ const isOther = (sql: AnySql, claim: Claim) =>
 const isAbandoned = (sql: AnySql, idleDays: number) => sql`
   (last_seen_at < now() - make_interval(days => ${idleDays}) and not exists (
     select from queue_entry where network = identity.network and recipient = identity.peer))`
+
+/** Notes that a key registered in a network: a peer that is its key needs no more identity than that. */
+export async function noteKey(
+  sql: Sql,
+  owner: { network: string; peer: string; algorithm: ProofAlgorithm; signingKey: Uint8Array }
+): Promise<void> {
+  await sql`
+    insert into identity (network, peer, algorithm, signing_key)
+    values (${owner.network}, ${owner.peer}, ${owner.algorithm}, ${owner.signingKey})
+    on conflict (network, peer) do update set last_seen_at = now()`
+}
+
+/** The signing keys pinned to these peers; a peer that never registered is missing. */
+export async function signingKeysOf(
+  sql: Sql,
+  network: string,
+  peers: readonly string[]
+): Promise<{ peer: string; signingKey: Uint8Array }[]> {
+  return sql<{ peer: string; signingKey: Uint8Array }[]>`
+    select peer, signing_key as "signingKey" from identity where network = ${network} and peer = any(${peers}::text[])`
+}

@@ -8,6 +8,8 @@ export interface QueueEntry {
   readonly network: string
   readonly sender: string
   readonly recipient: string
+  /** What its sender calls it (`messageHash`); null where the protocol has no such name. */
+  readonly digest: string | null
   /** JSON text, opaque. */
   readonly sealed: string
   /** Length of `sealed` in bytes of UTF-8. */
@@ -33,8 +35,8 @@ export interface EntryRef {
 /** pg_type.oid: the driver would take a list that begins with a boolean for one boolean. */
 const BOOLEAN = 16
 
-/** Stores entries in the order given; returns their places in that order. */
-export async function insertEntries(sql: AnySql, entries: readonly NewEntry[]): Promise<number[]> {
+/** Stores entries that hold their body themselves, in the order given; returns them with their places. */
+export async function insertEntries(sql: AnySql, entries: readonly NewEntry[]): Promise<QueueEntry[]> {
   const rows = await sql<{ seq: number }[]>`
     insert into queue_entry (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at)
     select network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at
@@ -50,7 +52,7 @@ export async function insertEntries(sql: AnySql, entries: readonly NewEntry[]): 
       with ordinality as e (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at, place)
     order by place
     returning seq`
-  return rows.map((row) => row.seq)
+  return entries.map((entry, index) => ({ ...entry, seq: rows[index]!.seq }))
 }
 
 /**
@@ -63,16 +65,18 @@ export async function takePage(
   page: { afterSeq: number; limit: number; maxBytes: number; now: number }
 ): Promise<QueueEntry[]> {
   return sql<QueueEntry[]>`
-    select seq, network, sender, recipient, sealed, size_bytes as bytes, key_id as "keyId", slot,
-      accepted_at as "acceptedAt"
+    select entry.seq, entry.network, entry.sender, entry.recipient, message.message_hash as digest,
+      coalesce(entry.sealed, message.sealed) as sealed, entry.size_bytes as bytes, entry.key_id as "keyId", entry.slot,
+      entry.accepted_at as "acceptedAt"
     from (
       select *, sum(size_bytes) over (order by seq) - size_bytes as before from (
         select * from queue_entry
         where network = ${mailbox.network} and recipient = ${mailbox.recipient} and seq > ${page.afterSeq}
           and (key_id is null or key_id = ${mailbox.keyId}) and expires_at > ${page.now}
-        order by seq limit ${page.limit}) as head) as sized
+        order by seq limit ${page.limit}) as head) as entry
+      left join message on message.seq = entry.seq
     where before < ${page.maxBytes}
-    order by seq`
+    order by entry.seq`
 }
 
 /** Takes received entries out of their mailboxes and gives their slots back. Entries that are gone already do not count twice. */
@@ -103,15 +107,14 @@ function deleteEntries(sql: AnySql, refs: readonly EntryRef[]): PromiseLike<Slot
 /** Deletes up to `limit` entries past their time and gives their slots back; returns how many. */
 export async function expireEntries(sql: Sql, now: number, limit: number): Promise<number> {
   return sql.begin(async (tx) => {
-    const gone = await tx<(SlotUse & { slot: boolean })[]>`
+    const gone = await tx<(SlotUse & { seq: number; slot: boolean })[]>`
       delete from queue_entry where (network, recipient, seq) in (
         select network, recipient, seq from queue_entry where expires_at <= ${now}
         order by expires_at limit ${limit} for update skip locked)
-      returning network, sender, recipient, size_bytes as bytes, slot`
-    await releaseSlots(
-      tx,
-      gone.filter((entry) => entry.slot)
-    )
+      returning seq, network, sender, recipient, size_bytes as bytes, slot`
+    await tx`update message set delivery = 'expired' where seq = any(${gone.map((entry) => entry.seq)}::bigint[])`
+    const slotted = gone.filter((entry) => entry.slot)
+    await releaseSlots(tx, slotted)
     return gone.length
   }) as Promise<number>
 }

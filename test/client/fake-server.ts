@@ -5,53 +5,64 @@ import type { TestContext } from 'node:test'
 import { type WebSocket, WebSocketServer } from 'ws'
 
 // biome-ignore lint/suspicious/noExplicitAny: the client's frames, as they come
-export type ClientFrame = { type: string; payload: any }
+export type ClientFrame = { type: string; payload: any; timestamp?: number; requestId?: string }
 
 /** Returns true when it has dealt with the frame itself. */
 export type Intercept = (frame: ClientFrame, socket: WebSocket, server: FakeServer) => boolean
 
-export interface FakeServer {
+export interface FakeListener {
   readonly url: string
-  /** Registered peers that are connected. */
-  readonly peers: Map<string, WebSocket>
-  readonly keys: Map<string, number[]>
   /** Every frame received, oldest first. */
   readonly received: ClientFrame[]
-  intercept: Intercept | undefined
   /** Cuts every connection without a close frame. */
   cut(): void
   /** Stops listening and cuts every connection. */
   stop(): Promise<void>
 }
 
+export interface FakeServer extends FakeListener {
+  /** Registered peers that are connected. */
+  readonly peers: Map<string, WebSocket>
+  readonly keys: Map<string, number[]>
+  intercept: Intercept | undefined
+}
+
 export async function startFakeServer(t: TestContext, port = 0): Promise<FakeServer> {
+  const listener = await listen(t, port, {
+    frame: (frame, socket) => server.intercept?.(frame, socket, server) || handle(server, socket, frame),
+    close: (socket) => leave(server, socket)
+  })
+  const server: FakeServer = { ...listener, peers: new Map(), keys: new Map(), intercept: undefined }
+  return server
+}
+
+/** A WebSocket server on a free port, or on `port`, that is gone after the test. */
+export async function listen(
+  t: TestContext,
+  port: number,
+  on: { frame(frame: ClientFrame, socket: WebSocket): unknown; close(socket: WebSocket): void }
+): Promise<FakeListener> {
   const listener = new WebSocketServer({ port, host: '127.0.0.1' })
   await once(listener, 'listening')
-  const server: FakeServer = {
-    url: `ws://127.0.0.1:${(listener.address() as AddressInfo).port}`,
-    peers: new Map(),
-    keys: new Map(),
-    received: [],
-    intercept: undefined,
-    cut: () => {
-      for (const socket of listener.clients) socket.terminate()
-    },
-    stop: async () => {
-      server.cut()
-      await new Promise((resolve) => listener.close(resolve))
-    }
-  }
+  const received: ClientFrame[] = []
   listener.on('connection', (socket) => {
     socket.on('error', () => {})
     socket.on('message', (data) => {
       const frame: ClientFrame = JSON.parse(data.toString())
-      server.received.push(frame)
-      if (!server.intercept?.(frame, socket, server)) handle(server, socket, frame)
+      received.push(frame)
+      on.frame(frame, socket)
     })
-    socket.on('close', () => leave(server, socket))
+    socket.on('close', () => on.close(socket))
   })
-  t.after(() => server.stop())
-  return server
+  const cut = () => {
+    for (const socket of listener.clients) socket.terminate()
+  }
+  const stop = async () => {
+    cut()
+    await new Promise((resolve) => listener.close(resolve))
+  }
+  t.after(stop)
+  return { url: `ws://127.0.0.1:${(listener.address() as AddressInfo).port}`, received, cut, stop }
 }
 
 export function reply(socket: WebSocket, type: string, payload: object): true {

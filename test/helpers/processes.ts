@@ -1,11 +1,44 @@
 import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 
 /** The process and its children. */
 export function processTree(pid: number): number[] {
+  const children =
+    process.platform === 'linux' ? read(`/proc/${pid}/task/${pid}/children`) : ask('pgrep', ['-P', String(pid)])
+  return [pid, ...(children.match(/\d+/g) ?? []).map(Number)]
+}
+
+/** Postgres servers whose data directory lies under `home`, wherever they come from. */
+export function postgresUnder(home: string): number[] {
+  const servers: number[] = []
+  for (const { pid, command } of process.platform === 'linux' ? processesOfLinux() : processesOfPs()) {
+    if (command.includes(`postgres -D ${home}/`)) servers.push(pid)
+  }
+  return servers
+}
+
+function processesOfLinux(): { pid: number; command: string }[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map((pid) => ({ pid: Number(pid), command: read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ') }))
+}
+
+function processesOfPs(): { pid: number; command: string }[] {
+  const lines = ask('ps', ['-axww', '-o', 'pid=,command=']).split('\n')
+  return lines.map((line) => ({ pid: Number.parseInt(line, 10), command: line }))
+}
+
+function read(path: string): string {
   try {
-    const children = execFileSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' })
-    return [pid, ...children.trim().split('\n').map(Number)]
+    return readFileSync(path, 'utf8')
   } catch {
-    return [pid] // pgrep fails when there is no child
+    return '' // it has ended
+  }
+}
+
+function ask(program: string, args: string[]): string {
+  try {
+    return execFileSync(program, args, { encoding: 'utf8' })
+  } catch {
+    return '' // nothing found
   }
 }

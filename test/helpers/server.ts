@@ -3,7 +3,8 @@ import { setTimeout } from 'node:timers/promises'
 import { readConfig } from '../../src/config/read.ts'
 import { type RunningServer, type ServerOptions, startServer } from '../../src/server.ts'
 import { atEnd } from './at-end.ts'
-import { createTestDatabase } from './database.ts'
+import { createTestDatabase, temporaryDirectory } from './database.ts'
+import { type L2psPeer, openL2psPeer } from './l2ps-peer.ts'
 import { openPeer, type Peer } from './peer.ts'
 
 export interface TestServer extends RunningServer {
@@ -12,6 +13,12 @@ export interface TestServer extends RunningServer {
   peer(): Promise<Peer>
   /** A connection that is registered: with a quick identity, unless one is given. */
   join(clientId: string, identity?: Peer['identity']): Promise<Peer>
+  /** A connection to the L2PS door that has said nothing yet. */
+  l2psPeer(): Promise<L2psPeer>
+  /** A connection that is registered in an L2PS network: with a fresh ed25519 key, unless one is given. */
+  enter(uid: string, signer?: L2psPeer['signer']): Promise<L2psPeer>
+  /** Makes L2PS networks, open to everybody unless they list members. */
+  addNetworks(...networks: (string | { uid: string; members: string[] })[]): Promise<void>
   /** Waits until no mailbox holds anything. */
   emptied(): Promise<void>
 }
@@ -24,8 +31,9 @@ export async function startTestServer(
   settings: Settings = {},
   options: ServerOptions = {}
 ): Promise<TestServer> {
+  const dataDir = await temporaryDirectory(t)
   const databaseUrl = String(settings.DATABASE_URL ?? (await createTestDatabase(t)).url)
-  const env = { RPC_SIGNALING_PORT: 0, DATABASE_POOL_SIZE: 4, DATABASE_URL: databaseUrl, ...settings }
+  const env = { RPC_SIGNALING_PORT: 0, L2PS_MESSAGING_PORT: 0, DATABASE_POOL_SIZE: 4, DATABASE_URL: databaseUrl, DATA_DIR: dataDir, ...settings }
   const { config, mistakes } = readConfig(
     Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]))
   )
@@ -33,6 +41,7 @@ export async function startTestServer(
   const server = await startServer(config, options)
   atEnd(t, () => server.close())
   const peer = () => openPeer(t, server.addresses.signaling)
+  const l2psPeer = () => openL2psPeer(t, server.addresses.l2ps!)
   return {
     ...server,
     databaseUrl,
@@ -42,10 +51,25 @@ export async function startTestServer(
       await joined.register(clientId, identity)
       return joined
     },
+    l2psPeer,
+    enter: async (uid, signer) => {
+      const entered = await l2psPeer()
+      await entered.register(uid, signer)
+      return entered
+    },
+    addNetworks: async (...networks) => {
+      const { sql } = server.app.database
+      for (const network of networks) {
+        const { uid, members = [] } = typeof network === 'string' ? { uid: network } : network
+        await sql`insert into l2ps_network (uid) values (${uid})`
+        for (const peer of members) await sql`insert into l2ps_member (uid, peer) values (${uid}, ${peer})`
+      }
+      await server.app.networks.refresh()
+    },
     emptied: async () => {
       const deadline = Date.now() + 5_000
       for (;;) {
-        await server.app.mailbox.drained()
+        await server.app.mailboxes.drained()
         const [row] = await server.app.database.sql`select count(*)::int as left from queue_entry`
         if (row?.left === 0) return
         if (Date.now() > deadline) throw new Error(`${row?.left} messages are still waiting`)

@@ -1,4 +1,3 @@
-import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { packageFile } from '../../src/package-root.ts'
@@ -6,8 +5,8 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/em
 import type { Log } from '../../src/store/log.ts'
 import { migrate } from '../../src/store/migrate.ts'
 import { createPool } from '../../src/store/pool.ts'
-import { goneWithin, isPostgresOn } from '../../src/store/process-identity.ts'
-import { processTree } from './processes.ts'
+import { goneWithin } from '../../src/store/process-identity.ts'
+import { postgresUnder, processTree } from './processes.ts'
 
 /** Environment variables by which `npm test` hands its cluster to the test files. */
 export const ADMIN_URL = 'DEMOS_RELAY_TEST_POSTGRES'
@@ -40,17 +39,13 @@ export async function startTestCluster(home: string): Promise<EmbeddedPostgres> 
   return server
 }
 
-/** Ends every Postgres that a test file left behind under `home`, frozen ones too. */
-export async function endStrayClusters(home: string): Promise<void> {
-  for (const name of await readdir(home)) {
-    const directory = join(home, name, 'postgres')
-    const text = await readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '')
-    const pid = Number(text.split('\n')[0])
-    if (!pid || !isPostgresOn(pid, directory)) continue
-    const everyone = processTree(pid)
-    for (const each of everyone) process.kill(each, 'SIGCONT')
+/** Ends every Postgres that a test file left behind under `home`, frozen ones too. Returns how many. */
+export async function endStrayClusters(home: string): Promise<number> {
+  const strays = postgresUnder(home)
+  for (const pid of strays) {
+    for (const each of processTree(pid)) process.kill(each, 'SIGCONT')
     process.kill(pid, 'SIGQUIT')
     if (!(await goneWithin(pid, 3_000))) process.kill(pid, 'SIGKILL')
-    process.stderr.write(`a test left a Postgres behind in ${directory}\n`)
   }
+  return strays.length
 }

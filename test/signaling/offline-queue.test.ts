@@ -12,7 +12,7 @@ const send = (targetId: string, message: unknown) => ({ type: 'message', payload
 /** Entries and quotas as the database has them: they must always tell the same. */
 async function held(server: TestServer) {
   const { sql } = server.app.database
-  await server.app.mailbox.drained()
+  await server.app.mailboxes.drained()
   const [entries] = await sql`select count(*)::int as n, coalesce(sum(size_bytes), 0)::int as bytes from queue_entry`
   const quotas = await sql`select role, sum(entries)::int as n, sum(bytes)::int as bytes from quota group by role`
   return { entries: entries!.n, quotas: Object.fromEntries(quotas.map((q) => [q.role, q.n])) as Record<string, number> }
@@ -153,7 +153,7 @@ test('the count of waiting messages survives a restart, and delivery gives the p
   const bob = await second.join('bob', owner)
   for (let n = 0; n < 3; n++) assert.equal((await bob.next('message')).payload.message.n, n)
   await bob.close()
-  await second.app.mailbox.drained()
+  await second.app.mailboxes.drained()
   await again.next('peer_disconnected')
   again.send(send('bob', 'a place is free'))
   await again.next('message_queued')
@@ -214,8 +214,8 @@ test('an expired message is deleted, not delivered, and its place is given back'
   const bob = await server.join('bob')
   assert.equal((await bob.next('message')).payload.message, 'fresh')
   await bob.nothingMore()
-  assert.equal(await server.app.mailbox.expire(), 5)
-  assert.equal(await server.app.mailbox.expire(), 0)
+  assert.equal(await server.app.mailboxes.expire(), 5)
+  assert.equal(await server.app.mailboxes.expire(), 0)
   assert.deepEqual(await held(server), { entries: 0, quotas: { sender: 0, recipient: 0 } })
 })
 
@@ -230,6 +230,6 @@ test('more than one sweep step expires completely', async (t) => {
   for (let n = 0; n < 2_500; n++) alice.send(send('bob', { n }))
   for (let n = 0; n < 2_500; n++) await alice.next('message_queued')
   now += 61_000
-  assert.equal(await server.app.mailbox.expire(), 2_500)
+  assert.equal(await server.app.mailboxes.expire(), 2_500)
   assert.deepEqual(await held(server), { entries: 0, quotas: { sender: 0, recipient: 0 } })
 })

@@ -149,6 +149,22 @@ test('a Postgres that is shut down for a while is used again', async (t) => {
   assert.ok((await recovery(database, 2_000)) < 2_000)
 })
 
+test('a connection that is cut in the middle of a transaction fails that transaction and nothing else', async (t) => {
+  failOnStrayErrors(t)
+  const proxy = await startProxy(t, (await emptyTestDatabase(t)).url)
+  const database = await open(t, proxy.url, { poolSize: 1 })
+  for (let round = 0; round < 3; round++) {
+    const work = database.sql.begin(async (tx) => {
+      await tx`select 1`
+      await tx`select pg_sleep(0.5)`
+    })
+    await delay(100)
+    proxy.cut()
+    await assert.rejects(database.within(work), DatabaseUnavailable)
+    assert.ok((await recovery(database, 2_000)) < 2_000)
+  }
+})
+
 test('what a transaction still does after its connection was lost never happens', async (t) => {
   failOnStrayErrors(t)
   const { sql, url } = await emptyTestDatabase(t)

@@ -1,0 +1,128 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import postgres from 'postgres'
+import { freePort } from '../src/store/embedded-postgres.ts'
+import { Child } from './child.ts'
+import type { BenchPostgres } from './database.ts'
+import { cpuMsOfTree, residentBytes } from './processes.ts'
+import type { ProtocolName } from './protocols/protocol.ts'
+
+/** One of those that are compared: a process that relays. */
+export interface Contender {
+  readonly name: 'server' | 'bare'
+  url(protocol: ProtocolName): string
+  /** Something that answers GET at once while the event loop is free. */
+  readonly probeUrl: string
+  cpuMs(): number | undefined
+  databaseCpuMs(): number | undefined
+  residentBytes(): number | undefined
+  /** Waits until nothing is left to do from the last run, and tells how many messages are stored. */
+  settle(): Promise<number>
+  stop(): Promise<void>
+}
+
+/** Limits that the load of one machine would meet, and a hundred machines would not. Reported with the figures. */
+export const RAISED_LIMITS = {
+  SIGNALING_QUOTA_PER_SENDER: '1000000',
+  MAX_UNREGISTERED_PER_ADDRESS: '20000'
+} as const
+
+/** The server ends with us: it does not know that it is being measured. */
+const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(`
+process.channel.unref()
+process.once('disconnect', () => {
+  process.kill(process.pid, 'SIGTERM')
+  setTimeout(() => process.exit(1), 15_000).unref()
+})`)}`
+
+const START_MS = 30_000
+/** A process that uses less than this share of a processor is at rest. */
+const AT_REST = 0.05
+
+export interface ServerSettings {
+  readonly main: string
+  readonly home: string
+  readonly nodeOptions: readonly string[]
+  readonly postgres: BenchPostgres
+}
+
+/** Starts the server under test on an empty database, as its users do but for `RAISED_LIMITS`. */
+export async function startServer({ main, home, nodeOptions, postgres: cluster }: ServerSettings): Promise<Contender> {
+  const databaseUrl = await cluster.newDatabase()
+  const cwd = join(home, new URL(databaseUrl).pathname)
+  await mkdir(cwd)
+  const port = await freePort()
+  const { PATH, HOME } = process.env
+  const env = {
+    ...{ PATH, HOME, DATABASE_URL: databaseUrl, DATA_DIR: join(cwd, 'data') },
+    ...{ HOST: '127.0.0.1', RPC_SIGNALING_PORT: String(port), L2PS_MESSAGING_PORT: '0', LOG_LEVEL: 'warn' },
+    ...RAISED_LIMITS
+  }
+  const child = new Child('the server', [main], {
+    env,
+    cwd,
+    execArgv: ['--import', END_WITH_PARENT, ...nodeOptions]
+  })
+  const http = `http://127.0.0.1:${port}`
+  await answering(`${http}/health/ready`, child)
+  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
+  return {
+    name: 'server',
+    url: (protocol) => `ws://127.0.0.1:${port}/${protocol}`,
+    probeUrl: `${http}/health/live`,
+    cpuMs: () => cpuMsOfTree(child.pid),
+    databaseCpuMs: () => cluster.cpuMs(),
+    residentBytes: () => residentBytes(child.pid),
+    settle: async () => {
+      await atRest(() => cpuMsOfTree(child.pid))
+      const [row] = await sql`select count(*)::int as stored from queue_entry`
+      return row!.stored
+    },
+    stop: async () => {
+      await sql.end({ timeout: 1 })
+      await child.stop(15_000, 'SIGTERM')
+    }
+  }
+}
+
+/** Starts the bare relay: any path, no limits. */
+export async function startBare(): Promise<Contender> {
+  const child = Child.module('the bare relay', './bare-relay.ts')
+  const { port } = await child.call<{ port: number }>('start', {}, START_MS)
+  return {
+    name: 'bare',
+    url: () => `ws://127.0.0.1:${port}/`,
+    probeUrl: `http://127.0.0.1:${port}/`,
+    cpuMs: () => cpuMsOfTree(child.pid),
+    databaseCpuMs: () => undefined,
+    residentBytes: () => residentBytes(child.pid),
+    settle: async () => {
+      await atRest(() => cpuMsOfTree(child.pid))
+      return 0
+    },
+    stop: () => child.stop()
+  }
+}
+
+async function answering(url: string, child: Child): Promise<void> {
+  const deadline = performance.now() + START_MS
+  while (performance.now() < deadline) {
+    if (!child.isRunning) throw new Error('the server ended while it started')
+    const response = await fetch(url).catch(() => undefined)
+    await response?.body?.cancel()
+    if (response?.ok) return
+    await delay(50)
+  }
+  throw new Error(`the server was not ready within ${START_MS} ms`)
+}
+
+async function atRest(cpuMs: () => number | undefined): Promise<void> {
+  const deadline = performance.now() + 20_000
+  for (let last = cpuMs(); performance.now() < deadline; ) {
+    await delay(200)
+    const now = cpuMs()
+    if (now === undefined || last === undefined || now - last <= 200 * AT_REST) return
+    last = now
+  }
+}

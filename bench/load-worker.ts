@@ -1,0 +1,98 @@
+// A load generator: many peers in one process, told by the benchmark what to do.
+import { closedLoop, type LoopOptions } from './load/closed-loop.ts'
+import { type Joined, joinAll } from './load/joined.ts'
+import { Lane } from './load/lane.ts'
+import { emptyMailboxes, fillMailboxes } from './load/mailboxes.ts'
+import { type PacedOptions, paced } from './load/paced.ts'
+import { answerParent, mark } from './parent.ts'
+import { protocolNamed } from './protocols/index.ts'
+import type { Algorithm, BenchPeer, ProtocolName } from './protocols/protocol.ts'
+
+/** Where to, and how it is spoken there. */
+interface Target {
+  readonly url: string
+  readonly protocol: ProtocolName
+}
+interface Pairs extends Target {
+  readonly prefix: string
+  readonly pairs: number
+  readonly bodyBytes: number
+}
+
+const CONCURRENCY = 128
+
+/** Peers that stay connected until they are told to leave, by the prefix of their names. */
+const crowds = new Map<string, Joined[]>()
+const lanesToAbsent = new Map<string, Lane[]>()
+
+answerParent({
+  /** Makes peers and connects them, all at once. */
+  join: async (request: Target & { prefix: string; count: number; algorithm: Algorithm; concurrency?: number }) => {
+    const protocol = protocolNamed(request.protocol)
+    const peers = await protocol.newPeers(request.prefix, request.count, request.algorithm)
+    mark('begin')
+    const { joined, report } = await joinAll(request.url, protocol, peers, request.concurrency ?? CONCURRENCY)
+    mark('end')
+    crowds.set(request.prefix, joined)
+    return report
+  },
+  /** How many of a crowd are still connected? */
+  present: async ({ prefix }: { prefix: string }) => (crowds.get(prefix) ?? []).filter((peer) => peer.isOpen).length,
+  leave: async ({ prefix }: { prefix: string }) => {
+    const crowd = crowds.get(prefix) ?? []
+    crowds.delete(prefix)
+    await Promise.all(crowd.map((peer) => peer.leave()))
+  },
+  relay: (request: Pairs & Omit<LoopOptions, 'confirmed'>) =>
+    withPairs(request, (lanes, confirmed) => closedLoop(lanes, { ...request, confirmed })),
+  paced: (request: Pairs & Omit<PacedOptions, 'confirmed'>) =>
+    withPairs(request, (lanes, confirmed) => paced(lanes, { ...request, confirmed })),
+  /** Recipients register, so that their keys are known, and leave; then messages are stored for them. */
+  store: async (request: Pairs & { each: number; window: number }) => {
+    const { lanes, senders, recipients } = await seat(request)
+    await Promise.all(recipients.map((peer) => peer.leave()))
+    lanesToAbsent.set(request.prefix, lanes)
+    const report = await fillMailboxes(lanes, request.each, request.window)
+    await Promise.all(senders.map((peer) => peer.leave()))
+    return report
+  },
+  drain: async ({ prefix, url, protocol: name }: Target & { prefix: string }) => {
+    const lanes = lanesToAbsent.get(prefix) ?? []
+    lanesToAbsent.delete(prefix)
+    const peers: BenchPeer[] = lanes.map((lane) => lane.recipient)
+    let recipients: Joined[] = []
+    const report = await emptyMailboxes(lanes, async () => {
+      const hear = (index: number) => lanes[index]?.hearAsRecipient
+      recipients = (await joinAll(url, protocolNamed(name), peers, CONCURRENCY, hear)).joined
+    })
+    await Promise.all(recipients.map((peer) => peer.leave()))
+    return report
+  }
+})
+
+async function withPairs<T>(request: Pairs, work: (lanes: Lane[], confirmed: boolean) => Promise<T>): Promise<T> {
+  const { lanes, senders, recipients } = await seat(request)
+  try {
+    return await work(lanes, protocolNamed(request.protocol).confirmsDelivery)
+  } finally {
+    await Promise.all([...senders, ...recipients].map((peer) => peer.leave()))
+  }
+}
+
+/** Connects both ends of every pair. */
+async function seat({ url, protocol: name, prefix, pairs, bodyBytes }: Pairs) {
+  const protocol = protocolNamed(name)
+  const peers = await protocol.newPeers(prefix, 2 * pairs, 'ed25519')
+  const lanes = Array.from(
+    { length: pairs },
+    (_, i) => new Lane(protocol, peers[i]!, peers[pairs + i]!, bodyBytes)
+  )
+  const { joined } = await joinAll(url, protocol, peers, CONCURRENCY)
+  const senders = joined.slice(0, pairs)
+  const recipients = joined.slice(pairs)
+  for (const [i, lane] of lanes.entries()) {
+    lane.sendFrom(senders[i]!)
+    recipients[i]!.hear = lane.hearAsRecipient
+  }
+  return { lanes, senders, recipients }
+}

@@ -1,0 +1,91 @@
+import { parseArgs } from 'node:util'
+import type { ProtocolName } from './protocols/protocol.ts'
+import { SCENARIO_NAMES, type ScenarioName } from './scenarios/names.ts'
+
+export interface Options {
+  readonly json: boolean
+  readonly quick: boolean
+  readonly repeat: number
+  readonly only: readonly ScenarioName[]
+  readonly protocols: readonly ProtocolName[]
+  readonly bodyBytes: number
+  /** A built server (`main.js`) to measure instead of this checkout. */
+  readonly server: string | undefined
+  /** Options of node for the server under test. */
+  readonly nodeOptions: readonly string[]
+  /** Where the databases go; undefined: the system's directory for temporary files. */
+  readonly dataDir: string | undefined
+}
+
+export const HELP = `npm run bench -- [options]
+
+Measures this server beside a bare WebSocket relay on this machine, and checks every message it counts.
+
+  --only NAMES       scenarios, separated by commas: ${SCENARIO_NAMES.join(', ')}
+  --protocol NAME    signaling, l2ps or both
+  --quick            seconds instead of minutes: shows that it works, not how fast it is
+  --repeat N         runs of each kind (3; 1 with --quick); medians are reported
+  --body N           bytes of a sealed message (1024)
+  --json             prints one line of JSON and nothing else on stdout
+  --server FILE      measures another build: its main.js
+  --node-options O   options of node for the server under test, separated by spaces (--cpu-prof)
+  --data-dir DIR     where the databases are made and removed; should not be a RAM disk
+  --help             this text
+
+Exit code 0: all messages arrived, once, in order and unaltered. 1: not so, or something failed. 2: wrong arguments.
+`
+
+/** The options, or why there are none: `help` was asked for, or an argument is wrong. */
+export function readOptions(args: readonly string[]): Options | 'help' | { mistake: string } {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        only: { type: 'string' },
+        protocol: { type: 'string', default: 'signaling' },
+        quick: { type: 'boolean', default: false },
+        repeat: { type: 'string' },
+        body: { type: 'string', default: '1024' },
+        json: { type: 'boolean', default: false },
+        server: { type: 'string' },
+        'node-options': { type: 'string', default: '' },
+        'data-dir': { type: 'string' },
+        help: { type: 'boolean', short: 'h', default: false }
+      }
+    })
+    if (values.help) return 'help'
+    return {
+      json: values.json,
+      quick: values.quick,
+      repeat: count('--repeat', values.repeat ?? (values.quick ? '1' : '3')),
+      only: scenarios(values.only),
+      protocols: protocols(values.protocol),
+      bodyBytes: count('--body', values.body),
+      server: values.server,
+      nodeOptions: values['node-options'].split(' ').filter((option) => option !== ''),
+      dataDir: values['data-dir']
+    }
+  } catch (error) {
+    return { mistake: (error as Error).message }
+  }
+}
+
+function scenarios(text: string | undefined): ScenarioName[] {
+  if (text === undefined) return [...SCENARIO_NAMES]
+  const names = text.split(',').map((name) => name.trim())
+  for (const name of names) {
+    if (!SCENARIO_NAMES.some((known) => known === name)) throw new Error(`--only: there is no scenario "${name}"`)
+  }
+  return SCENARIO_NAMES.filter((name) => names.includes(name))
+}
+
+function protocols(text: string): ProtocolName[] {
+  if (text === 'both') return ['signaling', 'l2ps']
+  if (text === 'signaling' || text === 'l2ps') return [text]
+  throw new Error(`--protocol must be signaling, l2ps or both, not "${text}"`)
+}
+
+function count(option: string, text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new Error(`${option} must be a positive number, not "${text}"`)
+  return Number(text)
+}

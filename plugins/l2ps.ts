@@ -1,0 +1,46 @@
+// plugins/l2ps.ts — the L2PS messaging protocol.
+import fp from 'fastify-plugin'
+import type { L2psMember } from '../src/l2ps/context.ts'
+import { KeyNames } from '../src/l2ps/key-names.ts'
+import { createL2ps } from '../src/l2ps/protocol.ts'
+import { admits } from '../src/l2ps/register.ts'
+import type { DeliveryWindow } from '../src/mailbox/delivery.ts'
+import { FailedProofs } from '../src/session/failed-proofs.ts'
+
+export interface L2psOptions {
+  readonly window: DeliveryWindow
+  readonly proofWindowMs: number
+  readonly failedProofsPerMinute: number
+  readonly failedRegistrations: number
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+export default fp<L2psOptions>(
+  async (app, { failedProofsPerMinute, ...options }) => {
+    const { database, presence, proofs, networks, log } = app
+    const mailbox = app.mailboxes.l2ps
+    const protocol = createL2ps({
+      ...options,
+      ...{ database, mailbox, presence, proofs, networks, log },
+      failedProofs: new FailedProofs(failedProofsPerMinute),
+      names: new KeyNames(database, presence)
+    })
+    app.sockets.serve(protocol, mailbox)
+
+    // Who may not be in a network any more is shown out: it was disabled or removed, or the key is no member now.
+    networks.onChange((uid, network) => {
+      for (const peer of presence.peers(uid)) {
+        for (const member of [...presence.members(uid, peer)] as L2psMember[]) {
+          if (network === undefined || !admits(network, member.key)) presence.dismiss(member, 'noNetwork')
+        }
+      }
+    })
+  },
+  {
+    name: 'l2ps',
+    fastify: '5.x',
+    encapsulate: true,
+    dependencies: ['sockets', 'proof-verification', 'l2ps-registry']
+  }
+)

@@ -1,0 +1,139 @@
+// Brings the transaction of one checkpoint to the node: a first one, the same one again, or one in its place.
+import type { FastifyBaseLogger } from 'fastify'
+import { DemosRpcError, isDemosRpcError } from './errors.ts'
+import type { Confirmation, NodeClient } from './node-client.ts'
+import { type SubmissionStore, toSubmission } from './submissions.ts'
+import {
+  type AnchoredHead,
+  checkpointData,
+  checkpointKey,
+  type SignedTransaction,
+  signTransaction,
+  type Terms,
+  type Wallet
+} from './transaction.ts'
+
+export interface SubmitterParts {
+  readonly client: NodeClient
+  readonly wallet: Wallet
+  readonly store: SubmissionStore
+  readonly clock: () => number
+  readonly log: FastifyBaseLogger
+  /** Resolves when the chain is `blocks` further; rejects with UNSETTLED when that takes too long. */
+  readonly nextBlocks: (blocks: number) => Promise<void>
+}
+
+/** Blocks after which a transaction that is in one of them is surely told as included. */
+const SETTLED_BLOCKS = 2
+/** How often a confirmation that has become too old is renewed before the checkpoint waits for its next turn. */
+const MAX_CONFIRMATIONS = 4
+
+export interface Submitter {
+  /** Signs, remembers and sends a transaction with the next free nonce. */
+  first(head: AnchoredHead): Promise<SignedTransaction>
+  /**
+   * Sends one again that the node does not know (any more), as it was signed. Resolves to what may now be on its way:
+   * the same one, or one in its place when the node does not take it and it can never be included any more.
+   */
+  again(head: AnchoredHead, tried: readonly SignedTransaction[]): Promise<SignedTransaction>
+}
+
+/** Not to be called twice at a time: the next free nonce is known only when the one before is remembered. */
+export function createSubmitter(parts: SubmitterParts): Submitter {
+  const { client, wallet, store, log } = parts
+
+  const signed = (head: AnchoredHead, nonce: number, terms: Terms): SignedTransaction =>
+    signTransaction({ wallet, data: checkpointData(head, wallet.address), nonce, timestamp: parts.clock(), terms })
+
+  const readTerms = async (): Promise<Terms> => ({
+    fees: await client.fees(),
+    osDenomination: await client.osDenomination()
+  })
+
+  /** Past this point the node may have it, whatever becomes of us. */
+  const send = async (head: AnchoredHead, transaction: SignedTransaction, confirmation: Confirmation) => {
+    await store.remember(checkpointKey(head), toSubmission(transaction))
+    await broadcast(client, transaction, confirmation)
+    return transaction
+  }
+
+  const first = async (head: AnchoredHead): Promise<SignedTransaction> => {
+    const terms = await readTerms()
+    const ledgerNonce = await client.addressNonce(wallet.address)
+    const nonce = Math.max(ledgerNonce, await store.highestNonce(wallet.address)) + 1 // the ledger's lags
+    const transaction = signed(head, nonce, terms)
+    const confirmation = await orRefusal(client.confirm(transaction))
+    if (!(confirmation instanceof DemosRpcError)) return send(head, transaction, confirmation)
+    // One before it may have been dropped for good: then the ledger's next nonce is the only one that is taken.
+    if (nonce === ledgerNonce + 1) throw confirmation
+    const instead = signed(head, ledgerNonce + 1, terms)
+    return send(head, instead, await client.confirm(instead))
+  }
+
+  /** Same nonce, so that at most one of the two is ever included. */
+  const resign = async (head: AnchoredHead, refused: SignedTransaction, refusal: DemosRpcError) => {
+    const instead = signed(head, refused.content.nonce, await readTerms())
+    if (sameButForTime(instead, refused)) throw refusal
+    const confirmation = await client.confirm(instead)
+    log.warn({ refused: refused.hash, instead: instead.hash }, 'anchor transaction signed again under new terms')
+    return send(head, instead, confirmation)
+  }
+
+  return {
+    first,
+
+    async again(head, tried) {
+      const latest = tried.at(-1)!
+      if (latest.content.from === wallet.address) {
+        const refusal = await orRefusal(resend(client, latest))
+        if (!(refusal instanceof DemosRpcError)) return latest
+        // Perhaps because it is in already: a node that counts nonces does not say so.
+        if (await isKnown(client, tried)) return latest
+        const ledgerNonce = await client.addressNonce(wallet.address)
+        if (ledgerNonce < latest.content.nonce) return resign(head, latest, refusal)
+      }
+      await parts.nextBlocks(SETTLED_BLOCKS)
+      if (await isKnown(client, tried)) return latest
+      log.warn({ abandoned: latest.hash }, 'anchor transaction can not be included any more; another takes its place')
+      return first(head)
+    }
+  }
+}
+
+async function resend(client: NodeClient, transaction: SignedTransaction): Promise<void> {
+  await broadcast(client, transaction, await client.confirm(transaction))
+}
+
+async function broadcast(client: NodeClient, transaction: SignedTransaction, confirmed: Confirmation): Promise<void> {
+  let confirmation = confirmed
+  for (let count = 1; ; count++) {
+    try {
+      return await client.broadcast(confirmation)
+    } catch (error) {
+      if (!isDemosRpcError(error, 'STALE_REFERENCE') || count === MAX_CONFIRMATIONS) throw error
+      confirmation = await client.confirm(transaction)
+    }
+  }
+}
+
+async function orRefusal<T>(answer: Promise<T>): Promise<T | DemosRpcError> {
+  try {
+    return await answer
+  } catch (error) {
+    if (isDemosRpcError(error, 'REFUSED')) return error
+    throw error
+  }
+}
+
+async function isKnown(client: NodeClient, transactions: readonly SignedTransaction[]): Promise<boolean> {
+  for (const { hash } of transactions) {
+    const { state } = await client.transactionStatus(hash)
+    if (state === 'pending' || state === 'included') return true
+  }
+  return false
+}
+
+function sameButForTime(one: SignedTransaction, other: SignedTransaction): boolean {
+  const timeless = ({ content }: SignedTransaction) => JSON.stringify({ ...content, timestamp: 0 })
+  return timeless(one) === timeless(other)
+}

@@ -1,0 +1,62 @@
+import type { PayloadOf } from '../protocol/frame.ts'
+import { DEFAULT_HISTORY_LIMIT, encodeHistory, type HistoryFrame } from '../protocol/l2ps.ts'
+import { answer, type Effect } from '../session/effect.ts'
+import { conversationId, readHistory, type StoredMessage } from '../store/message.ts'
+import { failed, type L2psContext, type L2psMember, type RegisteredSession, type Request, refuse } from './context.ts'
+import { type PeerKey, peerKeyOf } from './keys.ts'
+import { checkProof } from './proof.ts'
+
+type History = PayloadOf<typeof HistoryFrame>
+
+/** Most bytes of sealed bodies on one page: 200 full-sized messages would be 26 MB (protocol.md section 11). */
+const PAGE_BYTES = 4_000_000
+
+/** A page of the caller's conversation with a peer, newest first, both directions (L2PS messaging, 4.4). */
+export function handleHistory(context: L2psContext, payload: History, session: RegisteredSession, request: Request): Effect {
+  const peer = peerKeyOf(payload.peerKey)
+  if (peer === undefined) return refuse(context, 'INVALID_MESSAGE', 'Invalid peerKey format (expected hex)', request)
+  const until = history(context, payload, peer, session, request).catch(failed(context, request, 'history not read'))
+  return { kind: 'wait', until }
+}
+
+async function history(
+  context: L2psContext,
+  payload: History,
+  peer: PeerKey,
+  session: RegisteredSession,
+  request: Request
+): Promise<Effect> {
+  const { member } = session
+  const signed = `history:${payload.peerKey}:${request.timestamp}`
+  const refusal = await checkProof(context, { key: member.key, signed, proof: payload.proof }, session, request)
+  if (refusal !== undefined) return refusal
+  const limit = payload.limit ?? DEFAULT_HISTORY_LIMIT
+  const conversation = conversationId(member.network, member.peer, peer.address)
+  const page = { before: payload.before, limit: limit + 1, maxBytes: PAGE_BYTES } // one more says whether there are more
+  const { database } = context
+  const found = await database.within(readHistory(database.sql, conversation, page))
+  const messages = found.slice(0, limit)
+  const isWhole = found.length === messages.length && messages.reduce((bytes, m) => bytes + m.bytes, 0) < PAGE_BYTES
+  const texts = messages.map((message) => encodeStored(message, member, peer))
+  return answer(encodeHistory(texts, !isWhole, context.now(), request.requestId))
+}
+
+function encodeStored(message: StoredMessage, member: L2psMember, peer: PeerKey): string {
+  const isOurs = message.sender === member.peer
+  const [from, to] = isOurs ? [member.key.hex, peer.hex] : [peer.hex, member.key.hex]
+  const before = JSON.stringify({ id: message.id, from, to, messageHash: message.messageHash }).slice(0, -1)
+  const after = JSON.stringify({
+    l2psUid: member.network,
+    l2psTxHash: null,
+    timestamp: message.sentAt,
+    status: statusOf(message)
+  }).slice(1)
+  return `${before},"encrypted":${message.sealed},${after}`
+}
+
+/** The wire has one word for two facts (L2PS messaging, 4.7): how far the rollup is, else what became of the delivery. */
+export function statusOf({ delivery, waiting, rollup }: Pick<StoredMessage, 'delivery' | 'waiting' | 'rollup'>): string {
+  if (rollup !== 'none') return `l2ps_${rollup}`
+  if (delivery !== 'accepted') return 'failed'
+  return waiting ? 'queued' : 'delivered'
+}

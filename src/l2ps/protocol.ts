@@ -1,0 +1,93 @@
+import type { Static, TObject, TProperties } from '@sinclair/typebox'
+import { asObject, type ClientFrame, firstFault, MAX_FRAME_BYTES, parseJson } from '../protocol/frame.ts'
+import {
+  AckFrame,
+  DiscoverFrame,
+  echoable,
+  encodePeerJoined,
+  encodePeerLeft,
+  HistoryFrame,
+  RegisterFrame,
+  RequestPublicKeyFrame,
+  SendFrame
+} from '../protocol/l2ps.ts'
+import { type Effect, silence } from '../session/effect.ts'
+import type { Session, SessionProtocol } from '../session/session.ts'
+import { type L2psContext, type RegisteredSession, type Request, refuse } from './context.ts'
+import { handleHistory } from './history.ts'
+import { handleDiscover, handleRequestPublicKey } from './lookups.ts'
+import { handleRegister } from './register.ts'
+import { handleSend } from './send.ts'
+
+type Route = (payload: unknown, session: Session, request: Request) => Effect
+
+/** The L2PS messaging protocol: a text frame and its session in, an effect out. */
+export function createL2ps(context: L2psContext): SessionProtocol {
+  /** A frame for registered sockets only; others are told `stranger`. */
+  function closed<P extends TProperties>(
+    frame: ClientFrame<P>,
+    stranger: string,
+    handle: (payload: Static<TObject<P>>, session: RegisteredSession, request: Request) => Effect
+  ): [string, Route] {
+    const route: Route = (payload, session, request) => {
+      if (session.member === undefined) return refuse(context, 'REGISTRATION_REQUIRED', stranger, request)
+      if (frame.check.Check(payload)) return handle(payload, session as RegisteredSession, request)
+      return refuse(context, 'INVALID_MESSAGE', faultIn(frame, payload), request)
+    }
+    return [frame.type, route]
+  }
+
+  const register: Route = (payload, session, request) =>
+    RegisterFrame.check.Check(payload)
+      ? handleRegister(context, payload, session, request)
+      : refuse(context, 'INVALID_MESSAGE', firstFault(RegisterFrame, payload).detail, request)
+
+  const routes = new Map<string, Route>([
+    [RegisterFrame.type, register],
+    closed(SendFrame, 'Register before sending', (...frame) => handleSend(context, ...frame)),
+    closed(HistoryFrame, 'Register first', (...frame) => handleHistory(context, ...frame)),
+    closed(DiscoverFrame, 'Register before discovering peers', (_payload, session, request) =>
+      handleDiscover(context, session, request)
+    ),
+    closed(RequestPublicKeyFrame, 'Register before requesting public keys', (...frame) =>
+      handleRequestPublicKey(context, ...frame)
+    ),
+    closed(AckFrame, 'Register first', () => silence)
+  ])
+
+  return {
+    name: 'l2ps',
+    handle: (text, session) => handle(context, routes, text, session),
+    refuse: (what) => refuse(context, UNREADABLE[what].code, UNREADABLE[what].words),
+    announce: (change, network, address) => {
+      const key = context.names.keyOf(network, address)
+      return change === 'joined' ? encodePeerJoined(key, context.now()) : encodePeerLeft(key, context.now())
+    }
+  }
+}
+
+const UNREADABLE = {
+  binary: { code: 'INVALID_MESSAGE', words: 'Binary frames are not accepted; send JSON as text' },
+  'too-large': { code: 'INVALID_MESSAGE', words: `Message too large (max ${MAX_FRAME_BYTES} bytes)` },
+  internal: { code: 'INTERNAL_ERROR', words: 'Internal server error' }
+} as const
+
+function handle(context: L2psContext, routes: ReadonlyMap<string, Route>, text: string, session: Session): Effect {
+  const parsed = parseJson(text)
+  if (parsed === undefined) return refuse(context, 'INVALID_MESSAGE', 'Invalid JSON')
+  const frame = asObject(parsed.value)
+  const request = { requestId: echoable(frame?.requestId), timestamp: frame?.timestamp }
+  if (frame === undefined || typeof frame.type !== 'string' || frame.type === '' || asObject(frame.payload) === undefined) {
+    return refuse(context, 'INVALID_MESSAGE', 'Missing or invalid type/payload', request)
+  }
+  const route = routes.get(frame.type)
+  if (route !== undefined) return route(frame.payload, session, request)
+  return refuse(context, 'INVALID_MESSAGE', `Unknown type: ${frame.type.slice(0, 64).toWellFormed()}`, request)
+}
+
+/** The protocol has a sentence of its own for a body that lacks its ciphertext or nonce (L2PS messaging, 4.3). */
+function faultIn(frame: Parameters<typeof firstFault>[0], payload: unknown): string {
+  const { path, detail } = firstFault(frame, payload)
+  const isBody = path.startsWith('/encrypted') && asObject((payload as Record<string, unknown>).encrypted) !== undefined
+  return isBody ? 'Encrypted payload must have ciphertext and nonce' : detail
+}

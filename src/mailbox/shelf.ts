@@ -1,0 +1,22 @@
+import type { AnySql } from '../store/database.ts'
+import { insertEntries, type NewEntry, type QueueEntry } from '../store/queue-entry.ts'
+
+/**
+ * A message that was stored before, under the same digest. With the same body: `waiting` in its mailbox, or `received`.
+ * `duplicate`: with another body.
+ */
+export type Repeat = 'waiting' | 'received' | 'duplicate'
+
+/** Where accepted messages are laid down. Both steps run in the transaction that accepts. */
+export interface Shelf {
+  /** Stores entries in the order given, each at most once; answers in that order. */
+  insert(sql: AnySql, entries: readonly NewEntry[]): Promise<(QueueEntry | Repeat)[]>
+  /** Which of these are stored already, in the order given: they take no place in a quota. */
+  repeats(sql: AnySql, entries: readonly NewEntry[]): Promise<(Repeat | undefined)[]>
+}
+
+/** Keeps a message only as long as it waits in its mailbox; every message is a new one. */
+export const passingShelf: Shelf = {
+  insert: insertEntries,
+  repeats: async (_sql, entries) => entries.map(() => undefined)
+}

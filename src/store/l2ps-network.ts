@@ -1,0 +1,63 @@
+import type { Network } from '../l2ps/network.ts'
+import type { Sql } from './database.ts'
+
+export interface NetworkRows {
+  /** Grows with every change of l2ps_network and l2ps_member. */
+  readonly revision: number
+  readonly networks: Network[]
+}
+
+interface Row {
+  revision: number
+  uid: string | null
+  name: string | null
+  description: string | null
+  enabled: boolean
+  members: string[] | null
+}
+
+/** Every network in the database, or undefined when nothing changed since the revision that is known. One query. */
+export async function readNetworks(sql: Sql, known: number | undefined): Promise<NetworkRows | undefined> {
+  const rows = await sql<Row[]>`
+    select revision.number as revision, network.uid, network.name, network.description, network.enabled,
+      case when network.members_only then
+        array(select peer from l2ps_member where l2ps_member.uid = network.uid) end as members
+    from l2ps_revision as revision left join l2ps_network as network on true
+    where revision.number is distinct from ${known ?? null}::bigint`
+  const [first] = rows
+  if (first === undefined) return undefined
+  return {
+    revision: first.revision,
+    networks: rows.flatMap((row) => (row.uid === null ? [] : [networkOf(row, row.uid)]))
+  }
+}
+
+function networkOf(row: Row, uid: string): Network {
+  return {
+    uid,
+    name: row.name ?? undefined,
+    description: row.description ?? undefined,
+    enabled: row.enabled,
+    members: row.members === null ? undefined : new Set(row.members),
+    source: 'database'
+  }
+}
+
+/**
+ * Notes the first start of a server on this database. When it is the first, `wanted`, and no network is there yet,
+ * makes one, open to any key; true when it did. One statement, so it happens once however many servers start.
+ */
+export async function makeFirstNetwork(
+  sql: Sql,
+  network: { uid: string; name: string; description: string },
+  wanted: boolean
+): Promise<boolean> {
+  const made = await sql`
+    with first_start as (
+      insert into l2ps_first_start default values on conflict do nothing returning at)
+    insert into l2ps_network (uid, name, description)
+    select ${network.uid}, ${network.name}, ${network.description} from first_start
+    where ${wanted}::boolean and not exists (select from l2ps_network)
+    on conflict do nothing`
+  return made.count > 0
+}

@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { conversationId } from '../../src/store/message.ts'
+import { historyFrame, type L2psPeer, sendFrame } from '../helpers/l2ps-peer.ts'
+import { startTestServer } from '../helpers/server.ts'
+
+type Page = { messages: { messageHash: string; timestamp: number; from: string; status: string }[]; hasMore: boolean }
+
+async function page(peer: L2psPeer, peerKey: string, changes: object = {}): Promise<Page> {
+  const reply = await peer.answerTo(peer.send(await historyFrame(peer.signer, peerKey, changes)))
+  assert.equal(reply.type, 'history_response', JSON.stringify(reply))
+  return reply.payload
+}
+
+async function everything(peer: L2psPeer, peerKey: string, limit: number) {
+  const found: Page['messages'] = []
+  let before: number | undefined
+  for (;;) {
+    const { messages, hasMore } = await page(peer, peerKey, { limit, ...(before === undefined ? {} : { before }) })
+    found.push(...messages)
+    if (!hasMore) return found
+    before = messages.at(-1)!.timestamp
+  }
+}
+
+test('history has both directions, newest first, with what became of each message', async (t) => {
+  const server = await startTestServer(t)
+  await server.addNetworks('net')
+  const [alice, bob] = [await server.enter('net'), await server.enter('net')]
+  const encrypted = { ciphertext: 'QUJD', nonce: 'AAAA', extra: { deep: [1] } }
+  await alice.answerTo(alice.send('send', { to: bob.key, encrypted, messageHash: 'first' }))
+  await bob.answerTo(bob.send(sendFrame(alice.key, 'AAAA', 'second')))
+  await server.emptied()
+  await bob.close()
+  await alice.next('peer_left')
+  await alice.answerTo(alice.send(sendFrame(bob.key, 'AAAA', 'third')))
+  const { messages, hasMore } = await page(alice, bob.key.toUpperCase())
+  assert.equal(hasMore, false)
+  assert.deepEqual(messages.map((m) => [m.messageHash, m.from, m.status]), [
+    ['third', alice.key, 'queued'],
+    ['second', bob.key, 'delivered'],
+    ['first', alice.key, 'delivered']
+  ])
+  const [first] = messages.slice(-1) as unknown as Record<string, unknown>[]
+  assert.deepEqual(first!.encrypted, encrypted)
+  assert.deepEqual([first!.to, first!.l2psUid, first!.l2psTxHash], [bob.key, 'net', null])
+  assert.match(first!.id as string, /^[0-9a-f-]{36}$/)
+})
+
+test('paging finds every message exactly once, also when hundreds share a millisecond', async (t) => {
+  const server = await startTestServer(t, { L2PS_QUOTA_PER_SENDER: 1_000 }, { now: () => 1_900_000_000_000 })
+  await server.addNetworks('net')
+  t.mock.method(Date, 'now', () => 1_900_000_000_000)
+  const [alice, bob] = [await server.enter('net'), await server.enter('net')]
+  const ids = Array.from({ length: 500 }, (_, n) => (n % 2 ? alice : bob).send(sendFrame(n % 2 ? bob.key : alice.key, 'AAAA', `h${n}`)))
+  for (const [n, id] of ids.entries()) await (n % 2 ? alice : bob).answerTo(id)
+  for (const limit of [1, 7, 10, 200]) {
+    const found = await everything(alice, bob.key, limit === 1 ? 50 : limit)
+    assert.equal(found.length, 500)
+    assert.equal(new Set(found.map((m) => m.messageHash)).size, 500)
+    assert.ok(found.every((m, n) => n === 0 || m.timestamp < found[n - 1]!.timestamp))
+  }
+})
+
+test('a page holds 50 unless asked for 1 to 200, and at most 4 MB', async (t) => {
+  const server = await startTestServer(t, { L2PS_QUOTA_PER_SENDER: 1_000 })
+  await server.addNetworks('net')
+  const alice = await server.enter('net')
+  const peer = '11'.repeat(32)
+  const ids = Array.from({ length: 60 }, () => alice.send(sendFrame(peer, 'x'.repeat(131_072))))
+  for (const id of ids) assert.equal((await alice.answerTo(id)).type, 'message_queued')
+  assert.equal((await page(alice, peer, { limit: 5 })).messages.length, 5)
+  const { messages, hasMore } = await page(alice, peer, { limit: 200 })
+  assert.ok(messages.length < 33 && messages.length > 28, `${messages.length} messages`)
+  assert.equal(hasMore, true)
+  assert.equal((await everything(alice, peer, 200)).length, 60)
+  for (const wrong of [{ limit: 0 }, { limit: 201 }, { limit: -1 }, { limit: '5' }, { limit: 1.5 }, { before: -1 }, { before: 'x' }]) {
+    const reply = await alice.answerTo(alice.send(await historyFrame(alice.signer, peer, wrong)))
+    assert.equal(reply.payload.code, 'INVALID_MESSAGE', JSON.stringify(wrong))
+  }
+})
+
+test('history goes to whoever proves the registered key, and a proof may be used again on its session', async (t) => {
+  const server = await startTestServer(t)
+  await server.addNetworks('net')
+  const [alice, bob] = [await server.enter('net'), await server.enter('net')]
+  await alice.next('peer_joined')
+  const frame = await historyFrame(alice.signer, bob.key)
+  for (let time = 0; time < 2; time++) assert.equal((await alice.answerTo(alice.send(frame))).type, 'history_response')
+  const stolen = await bob.answerTo(bob.send(frame))
+  assert.equal(stolen.payload.code, 'INVALID_PROOF')
+  const missing = await alice.answerTo(alice.send('history', { peerKey: bob.key }))
+  assert.deepEqual(missing.payload, { code: 'INVALID_MESSAGE', message: 'Missing peerKey or proof' })
+})
+
+test('two servers that write to one conversation keep its times strictly growing', async (t) => {
+  const first = await startTestServer(t)
+  await first.addNetworks('net')
+  const second = await startTestServer(t, { DATABASE_URL: first.databaseUrl })
+  const alice = await first.enter('net')
+  const elsewhere = await second.enter('net', alice.signer)
+  const peer = '22'.repeat(32)
+  const ids = Array.from({ length: 80 }, () => [alice.send(sendFrame(peer)), elsewhere.send(sendFrame(peer))] as const)
+  for (const [here, there] of ids) {
+    assert.equal((await alice.answerTo(here)).type, 'message_queued')
+    assert.equal((await elsewhere.answerTo(there)).type, 'message_queued')
+  }
+  assert.equal((await everything(alice, peer, 50)).length, 160)
+})
+
+test('an expired message shows as failed, an old one is forgotten', async (t) => {
+  let now = Date.now()
+  const server = await startTestServer(t, { QUEUE_TTL_SECONDS: 60, PROOF_WINDOW_SECONDS: 100_000 }, { now: () => now })
+  await server.addNetworks('net')
+  const alice = await server.enter('net')
+  const peer = '33'.repeat(32)
+  await alice.answerTo(alice.send(sendFrame(peer)))
+  now += 61_000
+  assert.equal(await server.app.mailboxes.expire(), 1)
+  assert.deepEqual((await page(alice, peer)).messages.map((m) => m.status), ['failed'])
+  await server.app.mailboxes.forget(120_000)
+  assert.equal((await page(alice, peer)).messages.length, 1)
+  await server.app.mailboxes.forget(60_000)
+  assert.equal((await page(alice, peer)).messages.length, 0)
+})
+
+test('a page of a conversation is read by index, with a million messages beside it', async (t) => {
+  const server = await startTestServer(t)
+  await server.addNetworks('net')
+  const alice = await server.enter('net')
+  const peer = '44'.repeat(32)
+  const ids = Array.from({ length: 120 }, () => alice.send(sendFrame(peer)))
+  for (const id of ids) await alice.answerTo(id)
+  const { sql } = server.app.database
+  await sql.begin(async (tx) => {
+    await tx`set local statement_timeout = 0`
+    await tx`set local synchronous_commit = off`
+    await tx`
+      insert into message (id, conversation, network, sender, recipient, message_hash, sealed, size_bytes, sent_at)
+      select gen_random_uuid(), md5((n % 1000)::text)::uuid, 'net', 'a', 'b', n::text, '{}', 2, 1900000000000 + n
+      from generate_series(1, 1000000) as n`
+    await tx`analyze message`
+  })
+  const started = performance.now()
+  const { messages } = await page(alice, peer, { limit: 100 })
+  t.diagnostic(`a page of 100 beside 1,000,000 rows took ${(performance.now() - started).toFixed(1)} ms`)
+  assert.equal(messages.length, 100)
+  const conversation = conversationId('net', alice.key, peer)
+  const plan = await sql`
+    explain select * from message where conversation = ${conversation} and sent_at < 9e15::bigint
+    order by sent_at desc limit 101`
+  const text = plan.map((row) => row['QUERY PLAN']).join('\n')
+  assert.match(text, /Index Scan.* using message_history_idx/)
+  assert.doesNotMatch(text, /Seq Scan|Sort/)
+})
