@@ -100,7 +100,10 @@ export class Child {
   }
 
   #hear(message: { id?: number; result?: unknown; error?: string } | Moment): void {
-    if ('moment' in message) return this.onMoment(message)
+    if ('moment' in message) {
+      this.onMoment(message)
+      return
+    }
     const waiting = message.id === undefined ? undefined : this.#waiting.get(message.id)
     if (message.error !== undefined) waiting?.reject(new Error(`${this.#name}: ${message.error}`))
     else waiting?.resolve(message.result)

@@ -12,7 +12,11 @@ const TMPFS = 0x01021994
 export interface BenchPostgres {
   readonly version: string
   /** Settings that decide what a commit is worth, as this Postgres reports them. */
-  readonly durability: { readonly fsync: string; readonly synchronous_commit: string; readonly full_page_writes: string }
+  readonly durability: {
+    readonly fsync: string
+    readonly synchronous_commit: string
+    readonly full_page_writes: string
+  }
   /** Is the disk a RAM disk, on which a commit costs nothing? */
   readonly onRamDisk: boolean
   /** A new, empty database; its connection string. */

@@ -83,10 +83,7 @@ async function withPairs<T>(request: Pairs, work: (lanes: Lane[], confirmed: boo
 async function seat({ url, protocol: name, prefix, pairs, bodyBytes }: Pairs) {
   const protocol = protocolNamed(name)
   const peers = await protocol.newPeers(prefix, 2 * pairs, 'ed25519')
-  const lanes = Array.from(
-    { length: pairs },
-    (_, i) => new Lane(protocol, peers[i]!, peers[pairs + i]!, bodyBytes)
-  )
+  const lanes = Array.from({ length: pairs }, (_, i) => new Lane(protocol, peers[i]!, peers[pairs + i]!, bodyBytes))
   const { joined } = await joinAll(url, protocol, peers, CONCURRENCY)
   const senders = joined.slice(0, pairs)
   const recipients = joined.slice(pairs)

@@ -77,7 +77,11 @@ export default fp<SocketsOptions>(
           if (!served.has(nameOf(request))) return reply.callNotFound()
           if (request.ws) return letIn(request, reply)
         },
-        handler: (request, reply) => reply.code(426).headers({ upgrade: 'websocket' }).send(upgradeHint(nameOf(request))),
+        handler: (request, reply) =>
+          reply
+            .code(426)
+            .headers({ upgrade: 'websocket' })
+            .send(upgradeHint(nameOf(request))),
         wsHandler: (socket, request) => {
           const { protocol, hooks } = served.get(nameOf(request))!
           sessions.open(socket, request.raw.socket, request.ip, protocol, hooks)
@@ -93,7 +97,8 @@ export default fp<SocketsOptions>(
       }
       const status = sessions.refusal(request.ip)
       if (status === undefined) return
-      const message = status === 503 ? 'The server takes no further connection now.' : 'Too many unregistered connections.'
+      const message =
+        status === 503 ? 'The server takes no further connection now.' : 'Too many unregistered connections.'
       return reply.code(status).header('retry-after', '5').send({ error: 'Try Again Later', message })
     }
   },

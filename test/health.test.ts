@@ -36,7 +36,8 @@ test('a server is ready when every part is fine, and tells where its doors are',
   assert.deepEqual(response.json(), {
     status: 'ok',
     parts: { database: 'ok' },
-    doors: { signaling: 'ws://127.0.0.1:3007' }
+    doors: { signaling: 'ws://127.0.0.1:3007' },
+    details: {}
   })
 })
 
@@ -50,7 +51,8 @@ test('a failing part makes the server unavailable and is named with its reason',
     status: 'unavailable',
     failing: [{ part: 'database', reason: 'does not answer' }],
     parts: { database: 'failing', migrations: 'ok' },
-    doors: {}
+    doors: {},
+    details: {}
   })
 })
 
@@ -147,4 +149,43 @@ test('a part is checked under one name only', async (t) => {
   const app = await serverWithHealth(t)
   app.readiness.addCheck('database', async () => undefined)
   assert.throws(() => app.readiness.addCheck('database', async () => undefined), /already checks "database"/)
+})
+
+test('details of a part are shown as they are now, ready or not, and do not decide readiness', async (t) => {
+  const app = await serverWithHealth(t, { resultSharedMs: 0 })
+  let reason: string | undefined
+  app.readiness.addCheck('database', async () => reason)
+  const faults = [{ place: 'net/config.json', reason: 'not JSON' }]
+  app.readiness.addDetails('l2ps', () => ({ networks: 3, faults }))
+  app.readiness.addDetails('audit', () => ({ lag: { seconds: 1.5 } }))
+  const details = { l2ps: { networks: 3, faults }, audit: { lag: { seconds: 1.5 } } }
+  const fine = await ready(app)
+  assert.equal(fine.statusCode, 200)
+  assert.deepEqual(fine.json().details, details)
+  reason = 'does not answer'
+  faults.pop()
+  await sleep(5)
+  const unavailable = await ready(app)
+  assert.equal(unavailable.statusCode, 503)
+  assert.deepEqual(unavailable.json().details, details)
+  app.readiness.stopping()
+  assert.deepEqual((await ready(app)).json().details, details)
+})
+
+test('details that cannot be had are left out, and strangers are not told why', async (t) => {
+  const app = await serverWithHealth(t)
+  app.readiness.addDetails('l2ps', () => {
+    throw new Error(SECRET)
+  })
+  app.readiness.addDetails('audit', () => ({ lag: 1 }))
+  const response = await ready(app)
+  assert.equal(response.statusCode, 200)
+  assert.deepEqual(response.json().details, { audit: { lag: 1 } })
+  assert.doesNotMatch(response.body, /correct-horse/)
+})
+
+test('a part has details under one name only', async (t) => {
+  const app = await serverWithHealth(t)
+  app.readiness.addDetails('l2ps', () => ({}))
+  assert.throws(() => app.readiness.addDetails('l2ps', () => ({})), /already has details of "l2ps"/)
 })

@@ -57,11 +57,13 @@ export class Lane {
 
   readonly hearAsRecipient = (frame: Buffer): void => {
     const kind = this.#protocol.kindOf(frame)
-    if (kind !== 'delivery') return this.#unexpected(kind, frame)
-    const number = numberIn(frame)
-    this.#check(number, frame)
-    this.onArrival(number)
-    this.onProgress(this)
+    if (kind !== 'delivery') this.#unexpected(kind, frame)
+    else {
+      const number = numberIn(frame)
+      this.#check(number, frame)
+      this.onArrival(number)
+      this.onProgress(this)
+    }
   }
 
   /** Closes the books: what is missing now is lost. */

@@ -11,11 +11,13 @@ export interface Verification {
   refused: number
   /** Confirmed more or less often, or in another order, than sent. */
   misconfirmed: number
+  /** Still in a mailbox of the server after everybody had everything. */
+  leftBehind: number
 }
 
 export const nothingYet = (): Verification => ({
   ...{ sent: 0, received: 0, lost: 0, twice: 0, reordered: 0 },
-  ...{ altered: 0, refused: 0, misconfirmed: 0 }
+  ...{ altered: 0, refused: 0, misconfirmed: 0, leftBehind: 0 }
 })
 
 export function total(parts: readonly Verification[]): Verification {
@@ -24,6 +26,6 @@ export function total(parts: readonly Verification[]): Verification {
   return sum
 }
 
-export function isFlawless(v: Verification): boolean {
-  return v.sent === v.received && v.lost + v.twice + v.reordered + v.altered + v.refused + v.misconfirmed === 0
+export function isFlawless({ sent, received, ...faults }: Verification): boolean {
+  return sent === received && Object.values(faults).every((count) => count === 0)
 }

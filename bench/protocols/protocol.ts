@@ -24,8 +24,6 @@ export interface MessageTemplate {
 /** What the scenarios need to know of a protocol. Frames are recognised with as little work as possible. */
 export interface Protocol {
   readonly name: ProtocolName
-  /** Path of the door at which it is spoken. */
-  readonly path: string
   /** Does the sender hear of a message that went to a connected peer? */
   readonly confirmsDelivery: boolean
   /** Peers nobody has used before; `prefix` keeps runs apart. */
@@ -37,5 +35,5 @@ export interface Protocol {
 /** The value of `"type"`, where both protocols and the bare relay have it: first in the frame. */
 export function typeOf(frame: Buffer): string {
   const start = 9 // after {"type":"
-  return frame.latin1Slice(start, frame.indexOf(34, start))
+  return frame.toString('latin1', start, frame.indexOf(34, start))
 }

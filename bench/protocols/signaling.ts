@@ -22,7 +22,6 @@ const known = new Map<Algorithm, Promise<Proven[]>>()
 
 export const signaling: Protocol = {
   name: 'signaling',
-  path: '/',
   confirmsDelivery: false,
   newPeers: async (prefix, count, algorithm) => {
     if (!known.has(algorithm)) known.set(algorithm, makeIdentities(algorithm))

@@ -66,7 +66,7 @@ export const SECTIONS = {
     L2PS_MESSAGING_PORT: Port('L2PS port. If taken, the next free port is used.', 3006),
     L2PS_DIR: optional(Text('Directory of the network configurations. Unset: l2ps in DATA_DIR.')),
     L2PS_QUOTA_PER_SENDER: Count('Messages one sender may have waiting for peers that are away, in one network.', 200),
-    PROOF_WINDOW_SECONDS: Count('How far the timestamp of a proof may be from the server\'s clock, either way.', 300),
+    PROOF_WINDOW_SECONDS: Count("How far the timestamp of a proof may be from the server's clock, either way.", 300),
     HISTORY_DAYS: Count('Days a message is kept for history.', 365)
   },
   Mailboxes: {

@@ -1,6 +1,13 @@
 import type { Repeat, Shelf } from '../mailbox/shelf.ts'
 import type { AnySql } from '../store/database.ts'
-import { conversationId, type Earlier, findEarlier, insertMessages, lastSentAt, type NewMessage } from '../store/message.ts'
+import {
+  conversationId,
+  type Earlier,
+  findEarlier,
+  insertMessages,
+  lastSentAt,
+  type NewMessage
+} from '../store/message.ts'
 import type { NewEntry, QueueEntry } from '../store/queue-entry.ts'
 
 /** Conversations whose last time is remembered; the one used longest ago goes first. */
@@ -26,7 +33,10 @@ export class HistoryShelf implements Shelf {
       const missing = left.filter((_, place) => !stored.has(place))
       for (const [place, seq] of stored) results[left[place]!] = { ...batch[place]!, seq }
       if (missing.length > 0) {
-        const repeats = await this.repeats(sql, missing.map((index) => entries[index]!))
+        const repeats = await this.repeats(
+          sql,
+          missing.map((index) => entries[index]!)
+        )
         repeats.forEach((repeat, place) => {
           results[missing[place]!] = repeat
         })
@@ -46,7 +56,10 @@ export class HistoryShelf implements Shelf {
   async #place(sql: AnySql, entries: readonly NewEntry[]): Promise<NewMessage[]> {
     const unknown = new Set(entries.map((entry) => this.#conversation(entry)).filter((c) => c.last === undefined))
     if (unknown.size > 0) {
-      const last = await lastSentAt(sql, [...unknown].map((conversation) => conversation.id))
+      const last = await lastSentAt(
+        sql,
+        [...unknown].map((conversation) => conversation.id)
+      )
       for (const conversation of unknown) conversation.last = last.get(conversation.id) ?? 0
     }
     return entries.map((entry) => {

@@ -12,7 +12,12 @@ type History = PayloadOf<typeof HistoryFrame>
 const PAGE_BYTES = 4_000_000
 
 /** A page of the caller's conversation with a peer, newest first, both directions (L2PS messaging, 4.4). */
-export function handleHistory(context: L2psContext, payload: History, session: RegisteredSession, request: Request): Effect {
+export function handleHistory(
+  context: L2psContext,
+  payload: History,
+  session: RegisteredSession,
+  request: Request
+): Effect {
   const peer = peerKeyOf(payload.peerKey)
   if (peer === undefined) return refuse(context, 'INVALID_MESSAGE', 'Invalid peerKey format (expected hex)', request)
   const until = history(context, payload, peer, session, request).catch(failed(context, request, 'history not read'))
@@ -55,7 +60,11 @@ function encodeStored(message: StoredMessage, member: L2psMember, peer: PeerKey)
 }
 
 /** The wire has one word for two facts (L2PS messaging, 4.7): how far the rollup is, else what became of the delivery. */
-export function statusOf({ delivery, waiting, rollup }: Pick<StoredMessage, 'delivery' | 'waiting' | 'rollup'>): string {
+export function statusOf({
+  delivery,
+  waiting,
+  rollup
+}: Pick<StoredMessage, 'delivery' | 'waiting' | 'rollup'>): string {
   if (rollup !== 'none') return `l2ps_${rollup}`
   if (delivery !== 'accepted') return 'failed'
   return waiting ? 'queued' : 'delivered'

@@ -22,18 +22,29 @@ export async function checkProof(
   const now = context.now()
   if (Math.abs(timestamp - now) > context.proofWindowMs) {
     const window = context.proofWindowMs / 1_000
-    return refuse(context, 'INVALID_PROOF', `Proof is not fresh: its timestamp must be within ${window} s of ${now}`, request)
+    return refuse(
+      context,
+      'INVALID_PROOF',
+      `Proof is not fresh: its timestamp must be within ${window} s of ${now}`,
+      request
+    )
   }
   const signature = decodeHex(claim.proof)
   if (signature === undefined) return refuse(context, 'INVALID_PROOF', 'Signature verification failed', request)
   if (!(await context.failedProofs.allows(session.address))) {
-    return refuse(context, 'RATE_LIMITED', 'Too many failed proofs from this address. Please try again in a minute.', request)
+    return refuse(
+      context,
+      'RATE_LIMITED',
+      'Too many failed proofs from this address. Please try again in a minute.',
+      request
+    )
   }
   const { algorithm, hex } = claim.key
   const proof = { algorithm, publicKey: decodeHex(hex)!, message: encoder.encode(claim.signed), signature }
   const verdict = await context.proofs.verify(proof)
   if (verdict === 'valid') return undefined
-  if (verdict === 'busy') return refuse(context, 'RATE_LIMITED', 'The server is busy with proofs. Please try again.', request)
+  if (verdict === 'busy')
+    return refuse(context, 'RATE_LIMITED', 'The server is busy with proofs. Please try again.', request)
   await context.failedProofs.count(session.address)
   return refuse(context, 'INVALID_PROOF', 'Signature verification failed', request)
 }

@@ -77,7 +77,12 @@ function handle(context: L2psContext, routes: ReadonlyMap<string, Route>, text: 
   if (parsed === undefined) return refuse(context, 'INVALID_MESSAGE', 'Invalid JSON')
   const frame = asObject(parsed.value)
   const request = { requestId: echoable(frame?.requestId), timestamp: frame?.timestamp }
-  if (frame === undefined || typeof frame.type !== 'string' || frame.type === '' || asObject(frame.payload) === undefined) {
+  if (
+    frame === undefined ||
+    typeof frame.type !== 'string' ||
+    frame.type === '' ||
+    asObject(frame.payload) === undefined
+  ) {
     return refuse(context, 'INVALID_MESSAGE', 'Missing or invalid type/payload', request)
   }
   const route = routes.get(frame.type)

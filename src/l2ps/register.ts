@@ -43,7 +43,9 @@ async function register(context: L2psContext, payload: Register, key: PeerKey, s
   }
   const { database } = context
   const signingKey = decodeHex(key.hex)!
-  await database.within(noteKey(database.sql, { network: network.uid, peer: key.address, algorithm: key.algorithm, signingKey }))
+  await database.within(
+    noteKey(database.sql, { network: network.uid, peer: key.address, algorithm: key.algorithm, signingKey })
+  )
   if (!session.isOpen) return silence
   // It may have been disabled meanwhile: those inside were told before this one came in.
   const now = context.networks.find(network.uid)
@@ -85,7 +87,10 @@ function admit(context: L2psContext, payload: Register, key: PeerKey, session: S
       ...box,
       take: async (afterSeq, limit, maxBytes) => {
         const page = await mailbox.take(box, afterSeq, limit, maxBytes)
-        await names.learn(box.network, page.map((entry) => entry.sender))
+        await names.learn(
+          box.network,
+          page.map((entry) => entry.sender)
+        )
         return page
       },
       admits: () => true,
@@ -96,7 +101,14 @@ function admit(context: L2psContext, payload: Register, key: PeerKey, session: S
     },
     context.window
   )
-  const member: L2psMember = { network: box.network, peer: key.address, session, delivery, key, spelling: payload.publicKey }
+  const member: L2psMember = {
+    network: box.network,
+    peer: key.address,
+    session,
+    delivery,
+    key,
+    spelling: payload.publicKey
+  }
   session.register(member)
   presence.add(member)
   return { ...registered(context, payload, member, request), after: () => delivery.start() }

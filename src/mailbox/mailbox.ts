@@ -1,11 +1,5 @@
 import type { Database } from '../store/database.ts'
-import {
-  type EntryRef,
-  type NewEntry,
-  type QueueEntry,
-  releaseEntries,
-  takePage
-} from '../store/queue-entry.ts'
+import { type EntryRef, type NewEntry, type QueueEntry, releaseEntries, takePage } from '../store/queue-entry.ts'
 import { adjustQuotas, lockQuotas, type Quota, quotaKey, type SlotUse } from '../store/quota.ts'
 import type { Acceptance, Envelope } from './envelope.ts'
 import { GroupCommit, type GroupFailure } from './group-commit.ts'
@@ -162,8 +156,15 @@ export class Mailbox {
     return sql.begin(async (tx) => {
       const [held, repeats] = await Promise.all([lockQuotas(tx, uses), this.#shelf.repeats(tx, entries)])
       const verdicts = entries.map((entry, index) => repeats[index] ?? this.#admit(entry, held))
-      const stored = await this.#shelf.insert(tx, verdicts.filter((verdict) => typeof verdict !== 'string'))
-      await adjustQuotas(tx, stored.filter((result) => typeof result !== 'string').filter((entry) => entry.slot), 1)
+      const stored = await this.#shelf.insert(
+        tx,
+        verdicts.filter((verdict) => typeof verdict !== 'string')
+      )
+      await adjustQuotas(
+        tx,
+        stored.filter((result) => typeof result !== 'string').filter((entry) => entry.slot),
+        1
+      )
       const next = stored.values()
       return verdicts.map((verdict) => (typeof verdict === 'string' ? verdict : next.next().value!))
     }) as Promise<Verdict[]>

@@ -1,7 +1,7 @@
 import type { Database } from '../store/database.ts'
 import { deleteOldMessages } from '../store/message.ts'
-import { sweepProofs } from '../store/used-proof.ts'
 import { expireEntries } from '../store/queue-entry.ts'
+import { sweepProofs } from '../store/used-proof.ts'
 import type { Mailbox } from './mailbox.ts'
 
 /** Rows deleted in one step of a sweep: a short transaction. */

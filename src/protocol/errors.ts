@@ -28,12 +28,18 @@ export type SignalingErrorType = keyof typeof SIGNALING_ERRORS
 export const L2PS_ERRORS = {
   INVALID_MESSAGE: { retry: 'never', meaning: 'Not JSON, or not the shape this frame type has.' },
   REGISTRATION_REQUIRED: { retry: 'never', meaning: 'This request needs a registered socket.' },
-  INVALID_PROOF: { retry: 'never', meaning: 'The signature is wrong, too old or too new, or was used on another socket.' },
+  INVALID_PROOF: {
+    retry: 'never',
+    meaning: 'The signature is wrong, too old or too new, or was used on another socket.'
+  },
   PEER_NOT_FOUND: { retry: 'never', meaning: 'Reserved: a key that is not known here is answered with null.' },
   L2PS_NOT_FOUND: { retry: 'never', meaning: 'No such network, or it is disabled, or the key is not a member.' },
   L2PS_SUBMIT_FAILED: { retry: 'never', meaning: 'Another message was sent under this messageHash.' },
   RATE_LIMITED: { retry: 'later', meaning: 'Too many messages are waiting, of this sender or for this recipient.' },
-  INTERNAL_ERROR: { retry: 'later', meaning: 'The server could not do it now. The cause is in its log, never on the wire.' }
+  INTERNAL_ERROR: {
+    retry: 'later',
+    meaning: 'The server could not do it now. The cause is in its log, never on the wire.'
+  }
 } as const satisfies Record<string, ErrorSpec>
 
 export type L2psErrorCode = keyof typeof L2PS_ERRORS

@@ -12,7 +12,8 @@ export const DEFAULT_HISTORY_LIMIT = 50
 
 /** Any string: what is no key, network or proof is refused by the handler, with the code that says so. */
 const Words = (maxLength: number, description: string) => Type.String({ minLength: 1, maxLength, description })
-const KeyText = (description: string) => Words(8_192, `${description}: hex, 64 (ed25519), 1794 (Falcon-512) or 3904 (ML-DSA-65) digits`)
+const KeyText = (description: string) =>
+  Words(8_192, `${description}: hex, 64 (ed25519), 1794 (Falcon-512) or 3904 (ML-DSA-65) digits`)
 
 /**
  * Join a network with a key. Client → server. Answered by `registered`, then the backlog, or by `error`:
@@ -21,7 +22,10 @@ const KeyText = (description: string) => Words(8_192, `${description}: hex, 64 (
 export const RegisterFrame = defineFrame('register', 'Missing publicKey, l2psUid, or proof', {
   publicKey: KeyText('the key to be known by'),
   l2psUid: Words(256, 'the network to join'),
-  proof: Words(16_384, 'hex signature over register:{publicKey}:{timestamp}, the key as spelled here, the timestamp of the frame')
+  proof: Words(
+    16_384,
+    'hex signature over register:{publicKey}:{timestamp}, the key as spelled here, the timestamp of the frame'
+  )
 })
 
 /** A sealed body: opaque but for its two required texts; further members are kept. */
@@ -44,7 +48,9 @@ export const SendFrame = defineFrame('send', 'Missing to, encrypted, or messageH
 /** A page of a conversation, newest first. Answered by `history_response` or `error`. Source: L2PS messaging, 4.4. */
 export const HistoryFrame = defineFrame('history', 'Missing peerKey or proof', {
   peerKey: KeyText('the other peer'),
-  before: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'ms since 1970, exclusive' })),
+  before: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'ms since 1970, exclusive' })
+  ),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_HISTORY_LIMIT, default: DEFAULT_HISTORY_LIMIT })),
   proof: Words(16_384, 'hex signature over history:{peerKey}:{timestamp}, by the registered key')
 })
@@ -75,11 +81,16 @@ const encode = (type: string, payload: string, now: number, requestId?: string) 
 export const encodeReply = (type: string, payload: object, now: number, requestId: string | undefined) =>
   encode(type, JSON.stringify(payload), now, requestId)
 
-export const encodePeerJoined = (publicKey: string, now: number) => encode('peer_joined', `{"publicKey":"${publicKey}"}`, now)
+export const encodePeerJoined = (publicKey: string, now: number) =>
+  encode('peer_joined', `{"publicKey":"${publicKey}"}`, now)
 
-export const encodePeerLeft = (publicKey: string, now: number) => encode('peer_left', `{"publicKey":"${publicKey}"}`, now)
+export const encodePeerLeft = (publicKey: string, now: number) =>
+  encode('peer_left', `{"publicKey":"${publicKey}"}`, now)
 
-export const encodeMessage = (message: { from: string; sealed: string; messageHash: string; offline: boolean }, now: number) =>
+export const encodeMessage = (
+  message: { from: string; sealed: string; messageHash: string; offline: boolean },
+  now: number
+) =>
   encode(
     'message',
     `{"from":"${message.from}","encrypted":${message.sealed},"messageHash":${JSON.stringify(message.messageHash)},"offline":${message.offline}}`,
@@ -87,8 +98,12 @@ export const encodeMessage = (message: { from: string; sealed: string; messageHa
   )
 
 /** `messages` are JSON texts of StoredMessage. */
-export const encodeHistory = (messages: readonly string[], hasMore: boolean, now: number, requestId: string | undefined) =>
-  encode('history_response', `{"messages":[${messages.join()}],"hasMore":${hasMore}}`, now, requestId)
+export const encodeHistory = (
+  messages: readonly string[],
+  hasMore: boolean,
+  now: number,
+  requestId: string | undefined
+) => encode('history_response', `{"messages":[${messages.join()}],"hasMore":${hasMore}}`, now, requestId)
 
 export const encodeError = (code: L2psErrorCode, message: string, now: number, requestId: string | undefined) =>
   encode('error', JSON.stringify({ code, message }), now, requestId)

@@ -53,7 +53,10 @@ export async function insertMessages(sql: AnySql, messages: readonly NewMessage[
         ${entries.map((e) => e.network)}::text[], ${entries.map((e) => e.sender)}::text[],
         ${entries.map((e) => e.recipient)}::text[], ${entries.map((e) => e.digest)}::text[],
         ${entries.map((e) => e.sealed)}::text[], ${entries.map((e) => e.bytes)}::int[],
-        ${sql.array(entries.map((e) => e.slot), BOOLEAN)}::boolean[], ${entries.map((e) => e.acceptedAt)}::bigint[],
+        ${sql.array(
+          entries.map((e) => e.slot),
+          BOOLEAN
+        )}::boolean[], ${entries.map((e) => e.acceptedAt)}::bigint[],
         ${entries.map((e) => e.expiresAt)}::bigint[])
         with ordinality as i (id, conversation, sent_at, network, sender, recipient, message_hash, sealed, size_bytes,
           slot, accepted_at, expires_at, place)

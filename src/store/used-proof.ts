@@ -2,7 +2,8 @@ import type { Sql } from './database.ts'
 
 /** Notes that a register proof was shown; false when it was shown before. Atomic, also across servers. */
 export async function useProof(sql: Sql, digest: Uint8Array, expiresAt: number): Promise<boolean> {
-  const noted = await sql`insert into used_proof (digest, expires_at) values (${digest}, ${expiresAt}) on conflict do nothing`
+  const noted =
+    await sql`insert into used_proof (digest, expires_at) values (${digest}, ${expiresAt}) on conflict do nothing`
   return noted.count === 1
 }
 

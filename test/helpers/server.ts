@@ -33,7 +33,14 @@ export async function startTestServer(
 ): Promise<TestServer> {
   const dataDir = await temporaryDirectory(t)
   const databaseUrl = String(settings.DATABASE_URL ?? (await createTestDatabase(t)).url)
-  const env = { RPC_SIGNALING_PORT: 0, L2PS_MESSAGING_PORT: 0, DATABASE_POOL_SIZE: 4, DATABASE_URL: databaseUrl, DATA_DIR: dataDir, ...settings }
+  const env = {
+    RPC_SIGNALING_PORT: 0,
+    L2PS_MESSAGING_PORT: 0,
+    DATABASE_POOL_SIZE: 4,
+    DATABASE_URL: databaseUrl,
+    DATA_DIR: dataDir,
+    ...settings
+  }
   const { config, mistakes } = readConfig(
     Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]))
   )

@@ -36,11 +36,14 @@ test('history has both directions, newest first, with what became of each messag
   await alice.answerTo(alice.send(sendFrame(bob.key, 'AAAA', 'third')))
   const { messages, hasMore } = await page(alice, bob.key.toUpperCase())
   assert.equal(hasMore, false)
-  assert.deepEqual(messages.map((m) => [m.messageHash, m.from, m.status]), [
-    ['third', alice.key, 'queued'],
-    ['second', bob.key, 'delivered'],
-    ['first', alice.key, 'delivered']
-  ])
+  assert.deepEqual(
+    messages.map((m) => [m.messageHash, m.from, m.status]),
+    [
+      ['third', alice.key, 'queued'],
+      ['second', bob.key, 'delivered'],
+      ['first', alice.key, 'delivered']
+    ]
+  )
   const [first] = messages.slice(-1) as unknown as Record<string, unknown>[]
   assert.deepEqual(first!.encrypted, encrypted)
   assert.deepEqual([first!.to, first!.l2psUid, first!.l2psTxHash], [bob.key, 'net', null])
@@ -48,14 +51,16 @@ test('history has both directions, newest first, with what became of each messag
 })
 
 test('paging finds every message exactly once, also when hundreds share a millisecond', async (t) => {
-  const server = await startTestServer(t, { L2PS_QUOTA_PER_SENDER: 1_000 }, { now: () => 1_900_000_000_000 })
+  const standing = Date.now()
+  const server = await startTestServer(t, { L2PS_QUOTA_PER_SENDER: 1_000 }, { now: () => standing })
   await server.addNetworks('net')
-  t.mock.method(Date, 'now', () => 1_900_000_000_000)
   const [alice, bob] = [await server.enter('net'), await server.enter('net')]
-  const ids = Array.from({ length: 500 }, (_, n) => (n % 2 ? alice : bob).send(sendFrame(n % 2 ? bob.key : alice.key, 'AAAA', `h${n}`)))
+  const ids = Array.from({ length: 500 }, (_, n) =>
+    (n % 2 ? alice : bob).send(sendFrame(n % 2 ? bob.key : alice.key, 'AAAA', `h${n}`))
+  )
   for (const [n, id] of ids.entries()) await (n % 2 ? alice : bob).answerTo(id)
-  for (const limit of [1, 7, 10, 200]) {
-    const found = await everything(alice, bob.key, limit === 1 ? 50 : limit)
+  for (const limit of [7, 10, 50, 200]) {
+    const found = await everything(alice, bob.key, limit)
     assert.equal(found.length, 500)
     assert.equal(new Set(found.map((m) => m.messageHash)).size, 500)
     assert.ok(found.every((m, n) => n === 0 || m.timestamp < found[n - 1]!.timestamp))
@@ -74,7 +79,15 @@ test('a page holds 50 unless asked for 1 to 200, and at most 4 MB', async (t) =>
   assert.ok(messages.length < 33 && messages.length > 28, `${messages.length} messages`)
   assert.equal(hasMore, true)
   assert.equal((await everything(alice, peer, 200)).length, 60)
-  for (const wrong of [{ limit: 0 }, { limit: 201 }, { limit: -1 }, { limit: '5' }, { limit: 1.5 }, { before: -1 }, { before: 'x' }]) {
+  for (const wrong of [
+    { limit: 0 },
+    { limit: 201 },
+    { limit: -1 },
+    { limit: '5' },
+    { limit: 1.5 },
+    { before: -1 },
+    { before: 'x' }
+  ]) {
     const reply = await alice.answerTo(alice.send(await historyFrame(alice.signer, peer, wrong)))
     assert.equal(reply.payload.code, 'INVALID_MESSAGE', JSON.stringify(wrong))
   }
@@ -117,7 +130,10 @@ test('an expired message shows as failed, an old one is forgotten', async (t) =>
   await alice.answerTo(alice.send(sendFrame(peer)))
   now += 61_000
   assert.equal(await server.app.mailboxes.expire(), 1)
-  assert.deepEqual((await page(alice, peer)).messages.map((m) => m.status), ['failed'])
+  assert.deepEqual(
+    (await page(alice, peer)).messages.map((m) => m.status),
+    ['failed']
+  )
   await server.app.mailboxes.forget(120_000)
   assert.equal((await page(alice, peer)).messages.length, 1)
   await server.app.mailboxes.forget(60_000)

@@ -67,7 +67,11 @@ test('those inside are shown out when their network is disabled or their members
   const server = await startTestServer(t)
   const [first, second] = [await quickSigner(), await quickSigner()]
   await server.addNetworks({ uid: 'club', members: [keyOf(first), keyOf(second)] }, 'other')
-  const [alice, bob, carol] = [await server.enter('club', first), await server.enter('club', second), await server.enter('other')]
+  const [alice, bob, carol] = [
+    await server.enter('club', first),
+    await server.enter('club', second),
+    await server.enter('other')
+  ]
   await server.app.database.sql`delete from l2ps_member where peer = ${bob.key}`
   await server.app.networks.refresh()
   assert.equal((await bob.closed).code, 4003)

@@ -68,10 +68,13 @@ test('an exact repeat is answered like the first time and not delivered again', 
   await bob.next('message')
   await server.emptied()
   assert.equal((await alice.answerTo(alice.send(frame))).type, 'message_sent') // received long ago
-  const absent = sendFrame((await quickSigner()).signingPublicKey.reduce((hex, byte) => hex + byte.toString(16).padStart(2, '0'), ''))
+  const absent = sendFrame(
+    (await quickSigner()).signingPublicKey.reduce((hex, byte) => hex + byte.toString(16).padStart(2, '0'), '')
+  )
   const ids = Array.from({ length: 5 }, () => alice.send(absent)) // in one batch
   for (const id of ids) assert.equal((await alice.answerTo(id)).type, 'message_queued')
-  const [row] = await server.app.database.sql`select count(*)::int as n, (select sum(entries)::int from quota) as slots from queue_entry`
+  const [row] = await server.app.database
+    .sql`select count(*)::int as n, (select sum(entries)::int from quota) as slots from queue_entry`
   assert.deepEqual(row, { n: 1, slots: 2 })
   const other = { ...frame, payload: { ...frame.payload, encrypted: { ciphertext: 'other', nonce: 'AAAA' } } }
   const { payload } = await alice.answerTo(alice.send(other))
@@ -85,7 +88,13 @@ test('one hash may go to many, come from many, and be used in many networks', as
   const [alice, bob, carol] = [await server.enter('net'), await server.enter('net'), await server.enter('net')]
   const elsewhere = [await server.enter('other', alice.signer), await server.enter('other', bob.signer)] as const
   const to = (key: string) => sendFrame(key, 'AAAA', 'one hash')
-  for (const [sender, key] of [[alice, bob.key], [alice, carol.key], [bob, alice.key], [carol, bob.key], [elsewhere[0], bob.key]] as const) {
+  for (const [sender, key] of [
+    [alice, bob.key],
+    [alice, carol.key],
+    [bob, alice.key],
+    [carol, bob.key],
+    [elsewhere[0], bob.key]
+  ] as const) {
     assert.equal((await sender.answerTo(sender.send(to(key)))).type, 'message_sent')
   }
   await elsewhere[1].next('message')
@@ -121,7 +130,10 @@ test('what is wrong with a send is said in the words of the protocol, with its r
     [{ ...good, messageHash: '' }, 'Missing to, encrypted, or messageHash'],
     [{ ...good, encrypted: { nonce: 'A' } }, 'Encrypted payload must have ciphertext and nonce'],
     [{ ...good, encrypted: { ciphertext: 5, nonce: 'A' } }, 'Encrypted payload must have ciphertext and nonce'],
-    [{ ...good, encrypted: { ciphertext: 'x'.repeat(131_073), nonce: 'A' } }, 'Ciphertext too large (max 131072 bytes)'],
+    [
+      { ...good, encrypted: { ciphertext: 'x'.repeat(131_073), nonce: 'A' } },
+      'Ciphertext too large (max 131072 bytes)'
+    ],
     [{ ...good, to: alice.key.toUpperCase() }, 'Cannot send message to yourself'],
     [{ ...good, to: 'bob' }, 'Invalid to format (expected hex)'],
     [{ ...good, to: `${bob.key}0` }, 'Invalid to format (expected hex)']

@@ -56,7 +56,14 @@ test('the frames of the real client work as they were captured', async (t) => {
   const server = await startTestServer(t, {}, { now: () => now })
   await server.addNetworks(l2psUid)
   const peer = await server.l2psPeer()
-  const answers = ['registered', 'history_response', 'history_response', 'message_queued', 'discover_response', 'public_key_response']
+  const answers = [
+    'registered',
+    'history_response',
+    'history_response',
+    'message_queued',
+    'discover_response',
+    'public_key_response'
+  ]
   for (const [index, frame] of capturedFromRealClient.entries()) {
     peer.sendRaw(JSON.stringify(frame))
     const reply = await peer.next()

@@ -9,9 +9,9 @@
  */
 import type { KeyObject } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
+import type { Log } from '../../store/log.ts'
 import type { Anchor } from '../anchor.ts'
-import { DemosRpcError, isDemosRpcError } from './errors.ts'
+import { DemosRpcError } from './errors.ts'
 import { createNodeClient, type NodeClient } from './node-client.ts'
 import { type SubmissionStore, toTransaction } from './submissions.ts'
 import { createSubmitter, type Submitter } from './submitter.ts'
@@ -26,7 +26,7 @@ export interface DemosRpcAnchorOptions {
   readonly store: SubmissionStore
   /** Milliseconds since 1970; nodes refuse requests signed more than 5 minutes away from their own clock. */
   readonly clock: () => number
-  readonly log: FastifyBaseLogger
+  readonly log: Log
   /** Ends what is under way at once; what was sent is settled by the next try. */
   readonly signal?: AbortSignal
   readonly transport?: Partial<Pick<TransportOptions, TransportLimit>>
@@ -79,15 +79,18 @@ export function createDemosRpcAnchor(options: DemosRpcAnchorOptions): Anchor {
         log.info({ network: head.network, size: head.size, ...found.included }, 'checkpoint anchored')
         return { reference: found.included.transaction }
       }
-      if (!found.pending && (found.failed || sentMs >= patience.resendMs)) {
-        const sent = found.failed || tried.length === 0 ? submitter.first(head) : submitter.again(head, tried)
-        const transaction = await sent
-        if (!tried.includes(transaction)) tried.push(transaction)
-        sentMs = 0
+      if (found.failed && sentMs < Number.POSITIVE_INFINITY) {
+        throw new DemosRpcError('REFUSED', `the chain marked transaction ${tried.at(-1)?.hash} as failed`)
+      }
+      if (found.pending || sentMs < patience.resendMs) {
+        await wait(patience.pollMs, signal)
+        sentMs += patience.pollMs
         continue
       }
-      await wait(patience.pollMs, signal)
-      sentMs += patience.pollMs
+      const anew = found.failed || tried.length === 0
+      const sent = await (anew ? submitter.first(head) : submitter.again(head, tried))
+      if (!tried.includes(sent)) tried.push(sent)
+      sentMs = 0
     }
     throw new DemosRpcError('UNSETTLED', `transaction ${tried.at(-1)?.hash} is in no block yet`)
   }

@@ -1,5 +1,5 @@
 // Brings the transaction of one checkpoint to the node: a first one, the same one again, or one in its place.
-import type { FastifyBaseLogger } from 'fastify'
+import type { Log } from '../../store/log.ts'
 import { DemosRpcError, isDemosRpcError } from './errors.ts'
 import type { Confirmation, NodeClient } from './node-client.ts'
 import { type SubmissionStore, toSubmission } from './submissions.ts'
@@ -18,7 +18,7 @@ export interface SubmitterParts {
   readonly wallet: Wallet
   readonly store: SubmissionStore
   readonly clock: () => number
-  readonly log: FastifyBaseLogger
+  readonly log: Log
   /** Resolves when the chain is `blocks` further; rejects with UNSETTLED when that takes too long. */
   readonly nextBlocks: (blocks: number) => Promise<void>
 }
@@ -50,14 +50,30 @@ export function createSubmitter(parts: SubmitterParts): Submitter {
     osDenomination: await client.osDenomination()
   })
 
-  /** Past this point the node may have it, whatever becomes of us. */
+  /** Sent, and nobody said what became of it: the next nonce is only free if it is. */
+  let doubtful: SignedTransaction | undefined
+
+  const deliver = async (transaction: SignedTransaction, confirmation?: Confirmation): Promise<void> => {
+    doubtful = transaction
+    try {
+      await broadcast(client, transaction, confirmation ?? (await client.confirm(transaction)))
+      doubtful = undefined
+    } catch (error) {
+      if (isDemosRpcError(error, 'REFUSED')) doubtful = undefined
+      throw error
+    }
+  }
+
+  /** Once remembered the node may have it, whatever becomes of us; a refusal then only means: look at its state. */
   const send = async (head: AnchoredHead, transaction: SignedTransaction, confirmation: Confirmation) => {
     await store.remember(checkpointKey(head), toSubmission(transaction))
-    await broadcast(client, transaction, confirmation)
+    const refusal = await orRefusal(deliver(transaction, confirmation))
+    if (refusal) log.warn({ transaction: transaction.hash, err: refusal }, 'anchor transaction refused when sent')
     return transaction
   }
 
   const first = async (head: AnchoredHead): Promise<SignedTransaction> => {
+    if (doubtful) await orRefusal(deliver(doubtful))
     const terms = await readTerms()
     const ledgerNonce = await client.addressNonce(wallet.address)
     const nonce = Math.max(ledgerNonce, await store.highestNonce(wallet.address)) + 1 // the ledger's lags
@@ -85,8 +101,8 @@ export function createSubmitter(parts: SubmitterParts): Submitter {
     async again(head, tried) {
       const latest = tried.at(-1)!
       if (latest.content.from === wallet.address) {
-        const refusal = await orRefusal(resend(client, latest))
-        if (!(refusal instanceof DemosRpcError)) return latest
+        const refusal = await orRefusal(deliver(latest))
+        if (!refusal) return latest
         // Perhaps because it is in already: a node that counts nonces does not say so.
         if (await isKnown(client, tried)) return latest
         const ledgerNonce = await client.addressNonce(wallet.address)
@@ -98,10 +114,6 @@ export function createSubmitter(parts: SubmitterParts): Submitter {
       return first(head)
     }
   }
-}
-
-async function resend(client: NodeClient, transaction: SignedTransaction): Promise<void> {
-  await broadcast(client, transaction, await client.confirm(transaction))
 }
 
 async function broadcast(client: NodeClient, transaction: SignedTransaction, confirmed: Confirmation): Promise<void> {

@@ -1,0 +1,52 @@
+import { type Bench, CONTENDERS, type Row } from '../bench.ts'
+import type { Contender } from '../contender.ts'
+import type { LoopReport } from '../load/closed-loop.ts'
+import type { Protocol } from '../protocols/protocol.ts'
+import { compared, type Run, type Scenario } from './scenario.ts'
+
+/** Messages of a pair that may be on their way: enough to fill group commits, few enough for no limit to be met. */
+export const WINDOW = 32
+
+/** Pairs of connected peers, each sending as fast as its messages arrive. */
+export const relay: Scenario = {
+  protocols: ['signaling', 'l2ps'],
+  run: async (bench, protocol) => {
+    const rows: Row[] = []
+    for (const pairs of [1, 50]) {
+      const runs: Record<Contender['name'], Run[]> = { server: [], bare: [] }
+      for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
+        for (const name of CONTENDERS) {
+          const run = await relayRun(bench, await bench.shared(name), protocol, pairs)
+          bench.say(`relay, ${pairs} pairs, ${name}: ${Math.round(run.value)} messages/s`)
+          runs[name].push(run)
+        }
+      }
+      rows.push(
+        compared({
+          head: {
+            ...{ scenario: 'relay', protocol: protocol.name, title: `${pairs} pair${pairs > 1 ? 's' : ''}` },
+            ...{ unit: 'messages/s', better: 'more' }
+          },
+          server: runs.server,
+          other: { what: 'bare relay', runs: runs.bare }
+        })
+      )
+    }
+    return rows
+  }
+}
+
+/** One run against one contender; the mailboxes must be empty after it. */
+export async function relayRun(bench: Bench, contender: Contender, protocol: Protocol, pairs: number): Promise<Run> {
+  const { quick, bodyBytes } = bench.options
+  const times = quick ? { warmUpMs: 500, measureMs: 1_000 } : { warmUpMs: 1_000, measureMs: 4_000 }
+  const request = { ...bench.target(contender, protocol), pairs, bodyBytes, window: WINDOW, ...times }
+  const { report, cost } = await bench.measure<LoopReport>(contender, bench.worker, 'relay', request, 60_000)
+  const leftBehind = await contender.settle()
+  return {
+    value: report.messages / report.seconds,
+    messages: report.messages,
+    cost,
+    verification: { ...report.verification, leftBehind }
+  }
+}

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { quickSigner } from '../helpers/peer.ts'
+import { refuse, startFakeL2psServer } from './fake-l2ps-server.ts'
+import { body, clientFor, collect, join, next, quick } from './l2ps-clients.ts'
+
+test('before connect() requests say so', async (t) => {
+  const { url } = await startFakeL2psServer(t)
+  const alice = await clientFor(t, { url })
+  await assert.rejects(alice.discover(), { errorType: 'NOT_CONNECTED', details: /connect/ })
+  await assert.rejects(alice.send('bob', body()), { errorType: 'NOT_CONNECTED' })
+})
+
+test('a refused registration rejects with what the server said, and leaves nothing behind', async (t) => {
+  const server = await startFakeL2psServer(t)
+  server.intercept = (frame, socket) => refuse(socket, frame, 'L2PS_NOT_FOUND', 'L2PS network net not found')
+  const alice = await clientFor(t, { url: server.url })
+  const expected = { name: 'RelayError', errorType: 'L2PS_NOT_FOUND', details: 'L2PS network net not found' }
+  await assert.rejects(alice.connect(), expected)
+  assert.equal(alice.state, 'closed')
+  await assert.rejects(alice.discover(), expected)
+  server.intercept = undefined
+  await alice.connect()
+  assert.deepEqual(await alice.discover(), [alice.publicKey])
+})
+
+test('after a cut it registers again with a fresh proof, and knows who is there', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const [alice, bob] = [await join(t, { url: server.url }), await join(t, { url: server.url })]
+  const lost = next(alice.events, 'disconnected')
+  const back = Promise.all([next(alice.events, 'connected'), next(bob.events, 'connected')])
+  server.cut()
+  assert.deepEqual(await lost, { code: 1006, reason: '', willReconnect: true })
+  assert.equal(alice.peers.size, 0)
+  assert.ok((await back).every(({ again }) => again))
+  assert.deepEqual((await alice.discover()).sort(), [alice.publicKey, bob.publicKey].sort())
+  assert.deepEqual([[...alice.peers], [...bob.peers]], [[bob.publicKey], [alice.publicKey]])
+  assert.equal(server.usedProofs.size, 4)
+})
+
+test('a send whose answer was lost is sent again with the same hash, and delivered once', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const alice = await join(t, { url: server.url })
+  const bob = await join(t, { url: server.url })
+  const heard: string[] = []
+  bob.events.on('message', ({ messageHash }) => heard.push(messageHash))
+  server.intercept = ({ type }, socket) => {
+    if (type !== 'send') return false
+    server.intercept = undefined
+    socket.send = () => {} // the server acts, but nobody hears it say so
+    setTimeout(() => socket.terminate(), 10)
+    return false
+  }
+  const sent = await alice.send(bob.publicKey, body())
+  assert.equal(sent.status, 'sent')
+  await alice.discover()
+  const sends = server.received.filter(({ type }) => type === 'send')
+  assert.equal(sends.length, 2)
+  assert.deepEqual(sends[0]!.payload, sends[1]!.payload)
+  await bob.discover()
+  assert.deepEqual(heard, [sent.messageHash])
+})
+
+test('what was under way is said again before what was said since, in the order of the calls', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const alice = await join(t, { url: server.url })
+  server.intercept = () => true
+  const results = ['1', '2', '3'].map((hash) => alice.send('bob', body(hash), hash))
+  const asked = [alice.requestPublicKey('bob'), alice.history('bob')]
+  await delay(10)
+  alice.events.once('disconnected', () => {
+    for (const hash of ['4', '5']) results.push(alice.send('bob', body(hash), hash))
+  })
+  server.intercept = undefined
+  server.cut()
+  await Promise.all(asked)
+  assert.deepEqual(
+    (await Promise.all(results)).map(({ messageHash }) => messageHash),
+    ['1', '2', '3', '4', '5']
+  )
+  assert.deepEqual(
+    server.messages.map(({ messageHash }) => messageHash),
+    ['1', '2', '3', '4', '5']
+  )
+  const proofs = server.received.filter(({ type }) => type === 'history').map(({ payload }) => payload.proof)
+  assert.equal(new Set(proofs).size, 2)
+})
+
+test('a registration that is refused on return is tried again with longer delays', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const alice = await join(t, { url: server.url })
+  let refusals = 3
+  server.intercept = (frame, socket) =>
+    frame.type === 'register' && refusals-- > 0 && refuse(socket, frame, 'L2PS_NOT_FOUND', 'not now')
+  const delays: number[] = []
+  alice.events.on('reconnecting', ({ delayMs }) => delays.push(delayMs))
+  const errors = collect(alice.events, 'error', 3)
+  const again = next(alice.events, 'connected')
+  server.cut()
+  await again
+  assert.deepEqual(delays, [5, 10, 20, 20])
+  assert.match((await errors)[0]!.error.message, /L2PS_NOT_FOUND: not now/)
+  const registrations = server.received.filter(({ type }) => type === 'register')
+  assert.equal(new Set(registrations.map(({ payload }) => payload.proof)).size, 5)
+})
+
+test('a refusal that trying again cannot mend ends the client', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const alice = await join(t, { url: server.url })
+  server.intercept = (frame, socket) => refuse(socket, frame, 'INVALID_MESSAGE', 'no such key')
+  const refused = next(alice.events, 'error')
+  server.cut()
+  await refused
+  await assert.rejects(alice.discover(), { errorType: 'INVALID_MESSAGE' })
+  assert.equal(alice.state, 'closed')
+})
+
+test('a request waits for a connection no longer than its time', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const alice = await join(t, { url: server.url, requestTimeoutMs: 80 })
+  const lost = next(alice.events, 'disconnected')
+  server.intercept = () => true
+  const underWay = alice.send('bob', body())
+  await server.stop()
+  await lost
+  const late = { errorType: 'NOT_CONNECTED', details: /within 80 ms/ }
+  await Promise.all([assert.rejects(underWay, late), assert.rejects(alice.discover(), late)])
+})
+
+test('without reconnection everything fails with the connection, until connect() is called again', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const alice = await join(t, { url: server.url, reconnect: false })
+  server.intercept = ({ type }) => type === 'discover'
+  const underWay = assert.rejects(alice.discover(), { errorType: 'NOT_CONNECTED', details: /lost/ })
+  await delay(10)
+  server.cut()
+  await underWay
+  await assert.rejects(alice.discover(), { errorType: 'NOT_CONNECTED' })
+  server.intercept = undefined
+  await alice.connect()
+  assert.deepEqual(await alice.discover(), [alice.publicKey])
+})
+
+test('a signer that takes its time is overtaken by the end of its connection, and by close()', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const fast = await quickSigner()
+  let finish = () => {}
+  const slow = () => new Promise<void>((resolve) => (finish = resolve))
+  let isSlow = false
+  const sign = async (message: Uint8Array) => {
+    if (isSlow) await slow()
+    return fast.sign(message)
+  }
+  const alice = await join(t, { url: server.url, signer: { ...fast, sign } })
+  isSlow = true
+  server.cut()
+  await next(alice.events, 'reconnecting')
+  await delay(30) // it is signing for the second connection
+  const stale = finish
+  isSlow = false
+  const again = next(alice.events, 'connected')
+  server.cut()
+  await again
+  stale()
+  assert.deepEqual(await alice.discover(), [alice.publicKey])
+  assert.equal(server.received.filter(({ type }) => type === 'register').length, 2)
+
+  isSlow = true
+  await alice.close()
+  const connecting = assert.rejects(alice.connect(), { errorType: 'CLOSED' })
+  await delay(30)
+  await alice.close()
+  await connecting
+  finish()
+})
+
+test('a signer that refuses fails connect(), and on return is asked again', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const willing = await quickSigner()
+  let refusals = 1
+  const sign = async (message: Uint8Array) => {
+    if (refusals-- > 0) throw new Error('the user said no')
+    return willing.sign(message)
+  }
+  const alice = await clientFor(t, { url: server.url, signer: { ...willing, sign }, reconnect: quick })
+  await assert.rejects(alice.connect(), /the user said no/)
+  await alice.connect()
+  refusals = 2
+  const errors = collect(alice.events, 'error', 2)
+  const again = next(alice.events, 'connected')
+  server.cut()
+  await Promise.all([errors, again])
+})
