@@ -39,5 +39,9 @@ answerParent({
   start: async () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     return { port: (server.address() as AddressInfo).port }
+  },
+  memory: async () => {
+    globalThis.gc?.()
+    return process.memoryUsage()
   }
 })

@@ -4,6 +4,7 @@ import type { BenchPostgres } from './database.ts'
 import type { Verification } from './load/verification.ts'
 import type { Options } from './options.ts'
 import type { Moment } from './parent.ts'
+import { cpuMsOfMachine, quietMachine } from './processes.ts'
 import type { Protocol, ProtocolName } from './protocols/protocol.ts'
 import type { Summary } from './statistics.ts'
 
@@ -30,7 +31,9 @@ export interface Cost {
   readonly serverMs: number | undefined
   readonly databaseMs: number | undefined
   /** Share of a processor that the load generator used: near 1, it limits the figures. */
-  readonly loadBusy: number
+  readonly loadBusy: number | undefined
+  /** Processors that were busy with something else on this machine: much of it makes a run worthless. */
+  readonly othersBusy: number | undefined
 }
 
 export const CONTENDERS = ['server', 'bare'] as const
@@ -76,11 +79,21 @@ export class Bench {
   }
 
   async fresh(name: Contender['name']): Promise<Contender> {
-    const settings = { main: this.#main, home: this.#home, postgres: this.postgres }
-    const contender =
-      name === 'bare' ? await startBare() : await startServer({ ...settings, nodeOptions: this.options.nodeOptions })
+    const contender = await this.#start(name)
     this.#contenders.add(contender)
     return contender
+  }
+
+  /** What the server is compared with, in words. */
+  get otherName(): string {
+    return this.options.beside === undefined ? 'bare relay' : 'other build'
+  }
+
+  #start(name: Contender['name']): Promise<Contender> {
+    const { nodeOptions, beside } = this.options
+    const settings = { home: this.#home, postgres: this.postgres, nodeOptions }
+    if (name === 'server') return startServer(name, { ...settings, main: this.#main })
+    return beside === undefined ? startBare() : startServer(name, { ...settings, main: beside })
   }
 
   async retire(contender: Contender): Promise<void> {
@@ -95,18 +108,16 @@ export class Bench {
 
   /** Has the load generator do something, and looks at the clocks of all others while it measures. */
   async measure<T>(contender: Contender, worker: Child, command: string, request: object, ms: number) {
-    const looks: (Moment & { serverMs: number | undefined; databaseMs: number | undefined })[] = []
+    await quietMachine(this.options.patienceMs)
+    const looks: Look[] = []
     worker.onMoment = (moment) => {
-      looks.push({ ...moment, serverMs: contender.cpuMs(), databaseMs: contender.databaseCpuMs() })
+      const serverMs = contender.cpuMs()
+      looks.push({ ...moment, serverMs, databaseMs: contender.databaseCpuMs(), machineMs: cpuMsOfMachine() })
     }
     const report = await worker.call<T>(command, request, ms)
     const [begin, end] = looks
     if (begin === undefined || end === undefined) throw new Error(`"${command}" measured nothing`)
-    const cost: Cost = {
-      serverMs: difference(begin.serverMs, end.serverMs),
-      databaseMs: difference(begin.databaseMs, end.databaseMs),
-      loadBusy: (end.cpuMs - begin.cpuMs) / (end.at - begin.at)
-    }
+    const cost = costBetween(begin, end)
     return { report, cost }
   }
 
@@ -116,5 +127,24 @@ export class Bench {
   }
 }
 
-const difference = (before: number | undefined, after: number | undefined) =>
-  before === undefined || after === undefined ? undefined : after - before
+/** All clocks at one moment. */
+interface Look extends Moment {
+  readonly serverMs: number | undefined
+  readonly databaseMs: number | undefined
+  readonly machineMs: number | undefined
+}
+
+function costBetween(begin: Look, end: Look): Cost {
+  const difference = (before: number | undefined, after: number | undefined) =>
+    before === undefined || after === undefined ? undefined : after - before
+  const wallMs = end.at - begin.at
+  const loadMs = end.cpuMs - begin.cpuMs
+  const serverMs = difference(begin.serverMs, end.serverMs)
+  const databaseMs = difference(begin.databaseMs, end.databaseMs)
+  const machineMs = difference(begin.machineMs, end.machineMs)
+  const othersMs = machineMs === undefined ? undefined : machineMs - loadMs - (serverMs ?? 0) - (databaseMs ?? 0)
+  return {
+    ...{ serverMs, databaseMs, loadBusy: loadMs / wallMs },
+    othersBusy: othersMs === undefined ? undefined : Math.max(0, othersMs / wallMs)
+  }
+}

@@ -48,9 +48,9 @@ export class Child {
   }
 
   /** Starts a module of this directory. */
-  static module(name: string, file: string): Child {
+  static module(name: string, file: string, execArgv: readonly string[] = []): Child {
     return new Child(name, [fileURLToPath(new URL(file, import.meta.url))], {
-      execArgv: ['--import', import.meta.resolve('tsx')]
+      execArgv: ['--import', import.meta.resolve('tsx'), ...execArgv]
     })
   }
 

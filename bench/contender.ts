@@ -5,7 +5,7 @@ import postgres from 'postgres'
 import { freePort } from '../src/store/embedded-postgres.ts'
 import { Child } from './child.ts'
 import type { BenchPostgres } from './database.ts'
-import { cpuMsOfTree, residentBytes } from './processes.ts'
+import { cpuMsOfTree } from './processes.ts'
 import type { ProtocolName } from './protocols/protocol.ts'
 
 /** One of those that are compared: a process that relays. */
@@ -16,7 +16,8 @@ export interface Contender {
   readonly probeUrl: string
   cpuMs(): number | undefined
   databaseCpuMs(): number | undefined
-  residentBytes(): number | undefined
+  /** Memory after a garbage collection. */
+  memory(): Promise<NodeJS.MemoryUsage>
   /** Waits until nothing is left to do from the last run, and tells how many messages are stored. */
   settle(): Promise<number>
   stop(): Promise<void>
@@ -28,14 +29,21 @@ export const RAISED_LIMITS = {
   MAX_UNREGISTERED_PER_ADDRESS: '20000'
 } as const
 
-/** The server ends with us: it does not know that it is being measured. */
-const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(`
-process.channel.unref()
-process.once('disconnect', () => {
-  process.kill(process.pid, 'SIGTERM')
-  setTimeout(() => process.exit(1), 15_000).unref()
-})`)}`
+/** The server does not know that it is being measured: this ends it with us, and tells its memory. */
+const COMPANION = `data:text/javascript,${encodeURIComponent(`
+if (process.channel !== undefined) { // not in its worker threads
+  process.on('message', ({ id }) => {
+    globalThis.gc()
+    process.send({ id, result: process.memoryUsage() })
+  })
+  process.once('disconnect', () => {
+    process.kill(process.pid, 'SIGTERM')
+    setTimeout(() => process.exit(1), 15_000).unref()
+  })
+  process.channel.unref()
+}`)}`
 
+const MEMORY_MS = 10_000
 const START_MS = 30_000
 /** A process that uses less than this share of a processor is at rest. */
 const AT_REST = 0.05
@@ -48,7 +56,8 @@ export interface ServerSettings {
 }
 
 /** Starts the server under test on an empty database, as its users do but for `RAISED_LIMITS`. */
-export async function startServer({ main, home, nodeOptions, postgres: cluster }: ServerSettings): Promise<Contender> {
+export async function startServer(name: Contender['name'], settings: ServerSettings): Promise<Contender> {
+  const { main, home, nodeOptions, postgres: cluster } = settings
   const databaseUrl = await cluster.newDatabase()
   const cwd = join(home, new URL(databaseUrl).pathname)
   await mkdir(cwd)
@@ -62,18 +71,18 @@ export async function startServer({ main, home, nodeOptions, postgres: cluster }
   const child = new Child('the server', [main], {
     env,
     cwd,
-    execArgv: ['--import', END_WITH_PARENT, ...nodeOptions]
+    execArgv: ['--expose-gc', '--import', COMPANION, ...nodeOptions]
   })
   const http = `http://127.0.0.1:${port}`
   await answering(`${http}/health/ready`, child)
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
   return {
-    name: 'server',
+    name,
     url: (protocol) => `ws://127.0.0.1:${port}/${protocol}`,
     probeUrl: `${http}/health/live`,
     cpuMs: () => cpuMsOfTree(child.pid),
     databaseCpuMs: () => cluster.cpuMs(),
-    residentBytes: () => residentBytes(child.pid),
+    memory: () => child.call('memory', {}, MEMORY_MS),
     settle: async () => {
       await atRest(() => cpuMsOfTree(child.pid))
       const [row] = await sql`select count(*)::int as stored from queue_entry`
@@ -88,7 +97,7 @@ export async function startServer({ main, home, nodeOptions, postgres: cluster }
 
 /** Starts the bare relay: any path, no limits. */
 export async function startBare(): Promise<Contender> {
-  const child = Child.module('the bare relay', './bare-relay.ts')
+  const child = Child.module('the bare relay', './bare-relay.ts', ['--expose-gc'])
   const { port } = await child.call<{ port: number }>('start', {}, START_MS)
   return {
     name: 'bare',
@@ -96,7 +105,7 @@ export async function startBare(): Promise<Contender> {
     probeUrl: `http://127.0.0.1:${port}/`,
     cpuMs: () => cpuMsOfTree(child.pid),
     databaseCpuMs: () => undefined,
-    residentBytes: () => residentBytes(child.pid),
+    memory: () => child.call('memory', {}, MEMORY_MS),
     settle: async () => {
       await atRest(() => cpuMsOfTree(child.pid))
       return 0

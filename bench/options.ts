@@ -9,8 +9,14 @@ export interface Options {
   readonly only: readonly ScenarioName[]
   readonly protocols: readonly ProtocolName[]
   readonly bodyBytes: number
+  /** Numbers of pairs the relay scenario is run with. */
+  readonly pairs: readonly number[]
+  /** Longest a run waits for other work on this machine to end, in ms. */
+  readonly patienceMs: number
   /** A built server (`main.js`) to measure instead of this checkout. */
   readonly server: string | undefined
+  /** A built server to compare with, in place of the bare relay. */
+  readonly beside: string | undefined
   /** Options of node for the server under test. */
   readonly nodeOptions: readonly string[]
   /** Where the databases go; undefined: the system's directory for temporary files. */
@@ -26,9 +32,12 @@ Measures this server beside a bare WebSocket relay on this machine, and checks e
   --quick            seconds instead of minutes: shows that it works, not how fast it is
   --repeat N         runs of each kind (3; 1 with --quick); medians are reported
   --body N           bytes of a sealed message (1024)
+  --pairs N,N        pairs of the relay scenario (1,50)
+  --patience S       before each run, wait up to S seconds for the machine to have nothing else to do (0)
   --json             prints one line of JSON and nothing else on stdout
   --server FILE      measures another build: its main.js
-  --node-options O   options of node for the server under test, separated by spaces (--cpu-prof)
+  --beside FILE      compares with another build instead of the bare relay
+  --node-options=O   options of node for the server under test, separated by spaces (--cpu-prof)
   --data-dir DIR     where the databases are made and removed; should not be a RAM disk
   --help             this text
 
@@ -46,8 +55,11 @@ export function readOptions(args: readonly string[]): Options | 'help' | { mista
         quick: { type: 'boolean', default: false },
         repeat: { type: 'string' },
         body: { type: 'string', default: '1024' },
+        pairs: { type: 'string', default: '1,50' },
+        patience: { type: 'string', default: '0' },
         json: { type: 'boolean', default: false },
         server: { type: 'string' },
+        beside: { type: 'string' },
         'node-options': { type: 'string', default: '' },
         'data-dir': { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false }
@@ -61,7 +73,10 @@ export function readOptions(args: readonly string[]): Options | 'help' | { mista
       only: scenarios(values.only),
       protocols: protocols(values.protocol),
       bodyBytes: count('--body', values.body),
+      pairs: values.pairs.split(',').map((text) => count('--pairs', text)),
+      patienceMs: values.patience === '0' ? 0 : 1_000 * count('--patience', values.patience),
       server: values.server,
+      beside: values.beside,
       nodeOptions: values['node-options'].split(' ').filter((option) => option !== ''),
       dataDir: values['data-dir']
     }

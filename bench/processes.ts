@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 
 /** Linux counts CPU time in hundredths of a second, whatever the machine (USER_HZ). */
 const MS_PER_TICK = 10
@@ -12,10 +13,23 @@ export function cpuMsOfTree(pid: number): number | undefined {
   return ticks * MS_PER_TICK
 }
 
-/** Memory of one process that is in RAM, in bytes; undefined where there is no /proc. */
-export function residentBytes(pid: number): number | undefined {
-  const kilobytes = /^VmRSS:\s*(\d+) kB$/m.exec(read(`/proc/${pid}/status`))?.[1]
-  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
+/** CPU time of the whole machine so far, in ms: everything but idle and waiting for disks. */
+export function cpuMsOfMachine(): number | undefined {
+  const fields = /^cpu +(.*)$/m.exec(read('/proc/stat'))?.[1]?.split(' ').map(Number)
+  if (fields === undefined) return undefined
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = fields
+  return (user + nice + system + irq + softirq + steal) * MS_PER_TICK
+}
+
+/** Waits until nothing uses this machine, at most `patienceMs`. */
+export async function quietMachine(patienceMs: number): Promise<void> {
+  const deadline = performance.now() + patienceMs
+  for (let last = cpuMsOfMachine(); performance.now() < deadline; ) {
+    await delay(500)
+    const now = cpuMsOfMachine()
+    if (now === undefined || last === undefined || now - last < 500 * 0.1) return
+    last = now
+  }
 }
 
 /** proc(5), /proc/pid/stat: utime, stime, cutime and cstime are fields 14 to 17; field 2 may hold spaces. */

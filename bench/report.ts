@@ -40,7 +40,18 @@ export function makeReport(rows: readonly Row[], options: Options, postgres: Ben
 /** The report for people. */
 export function printed({ ok, rows, machine, settings }: Report): string {
   const lines = [
-    ['scenario', '', 'this server', 'beside', '', 'ratio', 'µs of CPU a message (server + db)', 'load busy', 'checked'],
+    [
+      'scenario',
+      '',
+      'this server',
+      'beside',
+      '',
+      'ratio',
+      'µs of CPU a message (server + db)',
+      'load busy',
+      'others busy',
+      'checked'
+    ],
     ...rows.map((row) => [
       `${row.scenario} ${row.protocol}`,
       row.title,
@@ -49,7 +60,8 @@ export function printed({ ok, rows, machine, settings }: Report): string {
       row.other?.what ?? '',
       row.ratio === undefined ? '' : row.ratio.toFixed(2),
       cpu(row),
-      row.facts.serverLoadBusy === undefined ? '' : percent(row.facts.serverLoadBusy),
+      percent(row.facts.serverLoadBusy),
+      percent(row.facts.serverOthersBusy),
       row.verification === undefined ? '' : row.ok ? `${row.verification.received}` : 'FAILED'
     ])
   ]
@@ -60,7 +72,7 @@ export function printed({ ok, rows, machine, settings }: Report): string {
     ...rows
       .filter((row) => !row.ok)
       .map((row) => `FAILED ${row.scenario} ${row.title}: ${JSON.stringify(row.verification)}`),
-    `median (min–max) of ${settings.repeat} runs each, taken in turn; bodies of ${settings.bodyBytes} bytes`,
+    `median (min–max) of ${settings.repeat} runs each, taken in turn; ratio: median of neighbouring runs; bodies of ${settings.bodyBytes} bytes`,
     `raised for one address: ${limits.join(', ')}; everything else as by default`,
     `Postgres ${machine.postgres}: fsync ${machine.fsync}, synchronous_commit ${machine.synchronous_commit}` +
       `${machine.databaseOnRamDisk ? ', on a RAM disk: commits cost nothing here' : ''}; ` +
@@ -71,7 +83,7 @@ export function printed({ ok, rows, machine, settings }: Report): string {
 
 /** What a scenario found besides its main figure. */
 function extras(row: Row): string[] {
-  const usual = /^(server|other)(CpuMicrosPerMessage|DatabaseMicrosPerMessage|LoadBusy)$/
+  const usual = /^(server|other)(CpuMicrosPerMessage|DatabaseMicrosPerMessage|LoadBusy|OthersBusy)$/
   const facts = Object.entries(row.facts).filter(([name]) => !usual.test(name))
   return facts.length === 0
     ? []
@@ -85,7 +97,7 @@ function cpu({ facts }: Row): string {
 }
 
 const spread = ({ median, min, max }: Summary) => `${figure(median)} (${figure(min)}–${figure(max)})`
-const percent = (share: number) => `${Math.round(share * 100)} %`
+const percent = (share: number | undefined) => (share === undefined ? '' : `${Math.round(share * 100)} %`)
 const figure = (value: number) =>
   Math.abs(value) >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)))
 

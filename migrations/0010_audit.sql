@@ -31,7 +31,8 @@ create table audit_log (
   published_size bigint  not null default 0 check (published_size <= size),
   published_note text,                         -- the checkpoint of published_size
   published_at   bigint  not null default 0,   -- ms since 1970
-  anchored_size  bigint  not null default 0
+  anchored_size  bigint  not null default 0,   -- records below it are under an anchored checkpoint
+  anchor_queued_at bigint not null default 0   -- when a checkpoint last went into the outbox, ms since 1970
 ) with (fillfactor = 50); -- updated with every batch
 
 -- How many records a peer has caused in a log: the nonce of its last one.
@@ -58,7 +59,7 @@ create index audit_entry_message_idx on audit_entry (message_seq) where message_
 -- The Merkle tree, as C2SP tlog-tiles has it: up to 256 hashes a row, the last row of a level grows.
 create table audit_tile (
   log    integer  not null,
-  level  smallint not null,
+  level  integer  not null,
   idx    bigint   not null,
   hashes bytea    not null check (octet_length(hashes) between 32 and 8192),
   primary key (log, level, idx)

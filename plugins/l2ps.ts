@@ -4,11 +4,11 @@ import type { L2psMember } from '../src/l2ps/context.ts'
 import { KeyNames } from '../src/l2ps/key-names.ts'
 import { createL2ps } from '../src/l2ps/protocol.ts'
 import { admits } from '../src/l2ps/register.ts'
-import type { DeliveryWindow } from '../src/mailbox/delivery.ts'
 import { FailedProofs } from '../src/session/failed-proofs.ts'
+import { type ReceiptOptions, receiptSettings } from '../src/session/receipt-settings.ts'
 
 export interface L2psOptions {
-  readonly window: DeliveryWindow
+  readonly receipts: ReceiptOptions
   readonly proofWindowMs: number
   readonly failedProofsPerMinute: number
   readonly failedRegistrations: number
@@ -22,6 +22,7 @@ export default fp<L2psOptions>(
     const mailbox = app.mailboxes.l2ps
     const protocol = createL2ps({
       ...options,
+      receipts: receiptSettings('l2ps', options.receipts, app.metrics, log),
       ...{ database, mailbox, presence, proofs, networks, log },
       failedProofs: new FailedProofs(failedProofsPerMinute),
       names: new KeyNames(database, presence)

@@ -18,7 +18,11 @@ const CLOSE_HANDSHAKE_MS = 2_000
 export default fp<SessionsLimits>(
   async (app, limits) => {
     const presence = new Presence()
-    const sessions = new Sessions(presence, limits)
+    const slow = app.metrics.counter(
+      'sessions_unresponsive_total',
+      'Sessions closed because they owed an answer for too long.'
+    )
+    const sessions = new Sessions(presence, limits, () => slow.inc())
     app.decorate('presence', presence)
     app.decorate('sessions', sessions)
     app.metrics.gauge('sessions', 'Registered sessions.', () => presence.size)

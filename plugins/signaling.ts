@@ -1,13 +1,13 @@
 // plugins/signaling.ts — the signaling protocol.
 import fp from 'fastify-plugin'
-import type { DeliveryWindow } from '../src/mailbox/delivery.ts'
 import { FailedProofs } from '../src/session/failed-proofs.ts'
+import { type ReceiptOptions, receiptSettings } from '../src/session/receipt-settings.ts'
 import { Turns } from '../src/session/turns.ts'
 import { createSignaling } from '../src/signaling/protocol.ts'
 import { IdentityCache } from '../src/store/identity-cache.ts'
 
 export interface SignalingOptions {
-  readonly window: DeliveryWindow
+  readonly receipts: ReceiptOptions
   readonly identityIdleDays: number
   readonly quotaPerSender: number
   readonly failedProofsPerMinute: number
@@ -22,6 +22,7 @@ export default fp<SignalingOptions>(
     const mailbox = app.mailboxes.signaling
     const protocol = createSignaling({
       ...options,
+      receipts: receiptSettings('signaling', options.receipts, app.metrics, log),
       ...{ database, mailbox, presence, proofs, log },
       failedProofs: new FailedProofs(failedProofsPerMinute),
       identities: new IdentityCache(database, now),

@@ -3,7 +3,8 @@ import { createServer, type Server } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Mailbox } from '../src/mailbox/mailbox.ts'
-import type { SessionHooks, SessionLimits, SessionProtocol } from '../src/session/session.ts'
+import type { SessionLimits, SessionProtocol } from '../src/session/session.ts'
+import type { ProtocolHooks } from '../src/session/sessions.ts'
 
 type Name = SessionProtocol['name']
 
@@ -31,7 +32,7 @@ export interface SocketsOptions {
 export default fp<SocketsOptions>(
   async (app, { limits, allowedOrigins, requestMs }) => {
     const { sessions, metrics, log } = app
-    const served = new Map<Name, { protocol: SessionProtocol; hooks: Omit<SessionHooks, 'registered' | 'closed'> }>()
+    const served = new Map<Name, { protocol: SessionProtocol; hooks: ProtocolHooks }>()
     const throughL2psDoor = new WeakSet<object>()
 
     // One server, two doors: requests of the second take the way of the first.
@@ -84,7 +85,8 @@ export default fp<SocketsOptions>(
             .send(upgradeHint(nameOf(request))),
         wsHandler: (socket, request) => {
           const { protocol, hooks } = served.get(nameOf(request))!
-          sessions.open(socket, request.raw.socket, request.ip, protocol, hooks)
+          const isBrowser = request.headers.origin !== undefined
+          sessions.open(socket, { stream: request.raw.socket, address: request.ip, isBrowser }, protocol, hooks)
         }
       })
     }

@@ -8,7 +8,10 @@ export interface RelayMetrics {
   readonly frameBytes: Counter<'protocol'>
   readonly framesRefused: Counter<'protocol' | 'code'>
   readonly accepted: Counter<'protocol' | 'route'>
+  readonly delivered: Counter<'protocol' | 'receipt'>
+  readonly proxyPongs: Counter<'protocol'>
   readonly expired: Counter
+  counter(name: string, help: string): Counter
   /** A number read when Prometheus asks: never a query. */
   gauge(name: string, help: string, read: () => number): void
 }
@@ -36,6 +39,14 @@ export function createMetrics(): RelayMetrics {
       'protocol',
       'route'
     ]),
+    delivered: counter('messages_delivered_total', 'Messages received, by the strength of the receipt.', [
+      'protocol',
+      'receipt'
+    ]),
+    proxyPongs: counter('proxy_pongs_total', 'Sessions whose pings a proxy answers: their receipts mean nothing.', [
+      'protocol'
+    ]),
+    counter: (name, help) => counter(name, help, []),
     expired: counter('messages_expired_total', 'Messages that were never received in time.', []),
     gauge: (name, help, read) => {
       new Gauge({

@@ -63,7 +63,9 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   await app.register(presence, {
     connections: config.MAX_CONNECTIONS,
     unregisteredPerAddress: config.MAX_UNREGISTERED_PER_ADDRESS,
-    heartbeatMs: config.HEARTBEAT_SECONDS * SECOND
+    heartbeatMs: config.HEARTBEAT_SECONDS * SECOND,
+    answerMs: config.PONG_DEADLINE_SECONDS * SECOND,
+    stallMs: config.STALL_DEADLINE_SECONDS * SECOND
   })
   const mailboxLimits = {
     recipientMessages: config.RECIPIENT_QUEUE_MESSAGES,
@@ -91,7 +93,11 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   })
   const protocolOptions = {
     now,
-    window: { messages: config.WINDOW_MESSAGES, bytes: config.WINDOW_BYTES },
+    receipts: {
+      mode: config.RECEIPTS,
+      graceMs: config.RECEIPT_GRACE_SECONDS * SECOND,
+      window: { messages: config.WINDOW_MESSAGES, bytes: config.WINDOW_BYTES }
+    },
     failedProofsPerMinute: config.MAX_FAILED_PROOFS_PER_ADDRESS,
     failedRegistrations: config.MAX_FAILED_REGISTRATIONS_PER_SOCKET
   }

@@ -1,5 +1,13 @@
+import { idle } from './idle.ts'
 import type { ScenarioName } from './names.ts'
+import { offline } from './offline.ts'
+import { paced } from './paced.ts'
+import { population } from './population.ts'
 import { relay } from './relay.ts'
 import type { Scenario } from './scenario.ts'
+import { storm } from './storm.ts'
 
-export const SCENARIOS: Readonly<Partial<Record<ScenarioName, Scenario>>> = { relay }
+export const SCENARIOS: Readonly<Partial<Record<ScenarioName, Scenario>>> = {
+  ...{ relay, paced, offline },
+  ...{ storm, idle, population }
+}

@@ -12,7 +12,7 @@ export const relay: Scenario = {
   protocols: ['signaling', 'l2ps'],
   run: async (bench, protocol) => {
     const rows: Row[] = []
-    for (const pairs of [1, 50]) {
+    for (const pairs of bench.options.pairs) {
       const runs: Record<Contender['name'], Run[]> = { server: [], bare: [] }
       for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
         for (const name of CONTENDERS) {
@@ -28,7 +28,7 @@ export const relay: Scenario = {
             ...{ unit: 'messages/s', better: 'more' }
           },
           server: runs.server,
-          other: { what: 'bare relay', runs: runs.bare }
+          other: { what: bench.otherName, runs: runs.bare }
         })
       )
     }

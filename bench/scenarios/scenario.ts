@@ -32,10 +32,15 @@ export function compared({ head, server, other }: Comparison): Row {
   return {
     ...head,
     server: ours,
-    ...(theirs === undefined ? {} : { other: { ...theirs, what: other!.what }, ratio: ours.median / theirs.median }),
+    ...(theirs === undefined ? {} : { other: { ...theirs, what: other!.what }, ratio: ratioOf(server, other!.runs) }),
     facts: { ...costs('server', server), ...(other === undefined ? {} : costs('other', other.runs)) },
     ...(checked.length === 0 ? {} : { verification: total(checked) })
   }
+}
+
+/** Runs taken right after one another have met the same noise: the median of their ratios. */
+function ratioOf(ours: readonly Run[], theirs: readonly Run[]): number {
+  return summary(ours.map((run, index) => run.value / theirs[index]!.value)).median
 }
 
 /** Medians of what runs cost, a message, and of whatever else they tell. */
@@ -48,7 +53,8 @@ function costs(whose: 'server' | 'other', runs: readonly Run[]): Record<string, 
   const facts: Record<string, number[]> = {
     CpuMicrosPerMessage: perMessage((cost) => cost.serverMs),
     DatabaseMicrosPerMessage: perMessage((cost) => cost.databaseMs),
-    LoadBusy: runs.map((run) => run.cost.loadBusy)
+    LoadBusy: runs.flatMap((run) => run.cost.loadBusy ?? []),
+    OthersBusy: runs.flatMap((run) => run.cost.othersBusy ?? [])
   }
   for (const { facts: own = {} } of runs) {
     for (const [name, value] of Object.entries(own)) {

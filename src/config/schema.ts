@@ -1,4 +1,4 @@
-import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { type Static, type TLiteral, type TSchema, Type } from '@sinclair/typebox'
 
 /** A TCP port a door listens on; 0 asks the system for any free one. */
 const Port = (description: string, value?: number) =>
@@ -73,11 +73,34 @@ export const SECTIONS = {
     QUEUE_TTL_SECONDS: Count('Age at which an undelivered message expires.', 604_800, 1),
     RECIPIENT_QUEUE_MESSAGES: Count('Messages that may wait for one recipient.', 100_000),
     RECIPIENT_QUEUE_BYTES: Count('Bytes that may wait for one recipient.', 268_435_456),
+    RECEIPTS: Type.Union(
+      ['auto', 'ack', 'pong', 'none'].map((mode) => Type.Literal(mode)) as [
+        TLiteral<'auto'>,
+        TLiteral<'ack'>,
+        TLiteral<'pong'>,
+        TLiteral<'none'>
+      ],
+      {
+        description:
+          'What counts as received. auto: an ack where the client offers it, else the pong of a ping sent behind the message. none: written to the socket, for peers behind a proxy that answers pings.',
+        default: 'auto'
+      }
+    ),
+    RECEIPT_GRACE_SECONDS: Count(
+      'How long what a browser received by pong is delivered again should its socket die.',
+      10,
+      0
+    ),
+    PONG_DEADLINE_SECONDS: Count('A socket from which nothing comes this long after a ping is closed (4002).', 10),
+    STALL_DEADLINE_SECONDS: Count(
+      'A socket that receipts nothing this long, though it was sent something, is closed (4002).',
+      30
+    ),
     WINDOW_MESSAGES: Count(
-      'Messages a socket is sent before the first of them is settled; further ones wait in the database.',
+      'Messages a socket is sent before the first of them is receipted; further ones wait in the database.',
       1_024
     ),
-    WINDOW_BYTES: Count('Bytes a socket is sent before the first of them is settled.', 1_048_576, 1_024)
+    WINDOW_BYTES: Count('Bytes a socket is sent before the first of them is receipted.', 1_048_576, 1_024)
   },
   Limits: {
     MAX_CONNECTIONS: Count('Sockets open at once; one more is refused with 503.', 20_000),
@@ -105,7 +128,7 @@ export const SECTIONS = {
     PROOF_QUEUE_LENGTH: Count('Proofs that may wait for a worker; one more is refused.', 2_048),
     MAX_WAITING_MESSAGES: Count('Accepted messages that may wait for their commit; one more is refused.', 20_000),
     MAX_WAITING_BYTES: Count('Bytes of accepted messages that may wait for their commit.', 67_108_864),
-    HEARTBEAT_SECONDS: Count('A quiet socket is pinged this often; without a pong by the next ping it is closed.', 30)
+    HEARTBEAT_SECONDS: Count('A socket that was silent this long is pinged.', 30)
   },
   Logging: {
     LOG_LEVEL: Type.Union(

@@ -1,4 +1,3 @@
-import type { DeliveryWindow } from '../mailbox/delivery.ts'
 import type { Mailbox } from '../mailbox/mailbox.ts'
 import type { ProofVerifier } from '../proof/verifier.ts'
 import type { L2psErrorCode } from '../protocol/errors.ts'
@@ -6,6 +5,7 @@ import { encodeError, encodeReply } from '../protocol/l2ps.ts'
 import { type Answer, answer, type Refusal } from '../session/effect.ts'
 import type { FailedProofs } from '../session/failed-proofs.ts'
 import type { Member, Presence } from '../session/presence.ts'
+import type { ReceiptSettings } from '../session/receipts.ts'
 import type { Session } from '../session/session.ts'
 import type { Database } from '../store/database.ts'
 import type { KeyNames } from './key-names.ts'
@@ -21,7 +21,7 @@ export interface L2psContext {
   readonly failedProofs: FailedProofs
   readonly networks: NetworkRegistry
   readonly names: KeyNames
-  readonly window: DeliveryWindow
+  readonly receipts: ReceiptSettings
   /** How far the timestamp of a proof may be from `now`, either way, in ms. */
   readonly proofWindowMs: number
   readonly failedRegistrations: number

@@ -25,12 +25,15 @@ interface Entry {
   /** The last valid version of its network. */
   readonly network: Network | undefined
   readonly fault: Fault | undefined
-  /** The files it was read from, and how they looked then; undefined: read again at the next look. */
-  readonly files: readonly string[]
+  /** How its config.json looked when it was read; undefined: read again at the next look. */
   readonly look: string | undefined
 }
 
-/** The networks in `<directory>/<uid>/config.json`. A look reads only files that look different from the last time. */
+/**
+ * The networks in `<directory>/<uid>/config.json`. A look costs a stat for each, and reads what looks different from
+ * the last time or was faulty. Key files are checked when the configuration that names them is read, not watched:
+ * nothing here depends on what they hold.
+ */
 export class NetworkFiles {
   readonly #directory: string
   readonly #workingDirectory: string
@@ -82,35 +85,33 @@ export class NetworkFiles {
 
   /** Undefined when there is no config.json. */
   async #entry(name: string, known: Entry | undefined): Promise<Entry | undefined> {
-    if (known?.look !== undefined && known.look === (await appearance(known.files))) return known
     const config = join(this.#directory, name, 'config.json')
+    if (known?.look !== undefined && known.look === (await appearance(config))) return known
     try {
-      const { network, keyFiles } = await this.#read(name, await realpath(config))
-      const files = [config, ...keyFiles]
-      return { network, fault: undefined, files, look: await appearance(files) }
+      const network = await this.#read(name, await realpath(config))
+      return { network, fault: undefined, look: await appearance(config) }
     } catch (error) {
       if (isAbsent(error)) return undefined
-      return { network: known?.network, fault: faultOf(name, error, known?.network), files: [], look: undefined }
+      return { network: known?.network, fault: faultOf(name, error, known?.network), look: undefined }
     }
   }
 
-  async #read(name: string, config: string): Promise<{ network: Network; keyFiles: string[] }> {
+  async #read(name: string, config: string): Promise<Network> {
     if (!isNetworkUid(name)) throw new InvalidConfig('the name of its directory is no uid')
     if (!isInside(config, await realpath(this.#directory))) throw new InvalidConfig('leads out of L2PS_DIR')
     const { network, keyPaths } = checkConfig(await readText(config), name)
-    const keyFiles: string[] = []
     for (const { field, path } of keyPaths) {
       try {
-        keyFiles.push(...(await this.#checkKeyFiles(path)))
+        await this.#checkKeyFiles(path)
       } catch (error) {
         throw error instanceof InvalidConfig ? new InvalidConfig(`${field}: ${error.message}`) : error
       }
     }
-    return { network, keyFiles }
+    return network
   }
 
   /** A key file is optional, and never used here. Where there is one it must be where it may be, and look like one. */
-  async #checkKeyFiles(written: string): Promise<string[]> {
+  async #checkKeyFiles(written: string): Promise<void> {
     const bases = [this.#workingDirectory, this.#directory]
     const places = bases.map((base) => resolve(base, written)).filter((place, index) => isInside(place, bases[index]!))
     if (places.length === 0) throw new InvalidConfig(LEADS_OUT)
@@ -122,7 +123,6 @@ export class NetworkFiles {
       const text = await readText(real).catch(unlessAbsent)
       if (text !== undefined && !isHexText(text)) throw new InvalidConfig('the file is no hex text')
     }
-    return places
   }
 }
 
@@ -168,17 +168,11 @@ async function readText(path: string): Promise<string> {
 }
 
 /**
- * How files look from outside: another file, size or time is another look. Undefined when one of them was touched so
- * lately that a further change could look the same.
+ * How a file looks from outside: another file, size or time is another look. Undefined when it is absent, or was touched
+ * so lately that a further change could look the same.
  */
-async function appearance(files: readonly string[]): Promise<string | undefined> {
-  const looks: string[] = []
-  for (const file of files) {
-    const found = await stat(file, { bigint: true }).catch(() => undefined)
-    if (found !== undefined && Number(found.ctimeMs) > Date.now() - FRESH_MS) return undefined
-    looks.push(
-      found === undefined ? 'none' : [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(':')
-    )
-  }
-  return looks.join()
+async function appearance(file: string): Promise<string | undefined> {
+  const found = await stat(file).catch(() => undefined)
+  if (found === undefined || found.ctimeMs > Date.now() - FRESH_MS) return undefined
+  return [found.dev, found.ino, found.size, found.mtimeMs, found.ctimeMs].join(':')
 }

@@ -2,7 +2,7 @@ import { type Database, DatabaseUnavailable } from '../store/database.ts'
 import { readNetworks } from '../store/l2ps-network.ts'
 import type { Log } from '../store/log.ts'
 import { isNetworkUid, type Network, sameNetwork } from './network.ts'
-import { type Fault, NetworkFiles } from './network-files.ts'
+import { type Fault, type FilesFound, NetworkFiles } from './network-files.ts'
 
 export { isNetworkUid, type Network } from './network.ts'
 export type { Fault } from './network-files.ts'
@@ -13,7 +13,7 @@ export interface NetworkRegistry {
   find(uid: string): Network | undefined
   /**
    * The same for a registration: an unknown network is looked for once more, so one that was just made is found. Such
-   * looks are shared and at least `LOOKS_APART_MS` apart, so asking for unknown ones costs nobody but the asker.
+   * looks are shared and kept apart, so asking for unknown ones costs nobody but the asker, who waits up to 2 s.
    * Throws `DatabaseUnavailable` when the network is unknown and the database could not be asked.
    */
   lookUp(uid: string): Promise<Network | undefined>
@@ -40,7 +40,7 @@ export interface NetworkRegistryOptions {
 }
 
 const POLL_MS = 2_000
-/** Least time between two looks for unknown networks, in ms. */
+/** Looks for unknown networks begin at least so many ms apart, and ten times as long as the files of one took. */
 const LOOKS_APART_MS = 500
 /** Longest a look waits for the database, in ms. */
 const QUERY_MS = 2_000
@@ -67,6 +67,8 @@ class PolledRegistry implements NetworkRegistry {
   #nextLook: Promise<void> | undefined
   #sharedLook: Promise<void> | undefined
   #lookedAt = Number.NEGATIVE_INFINITY
+  /** How long the files took in the last look, in ms. */
+  #filesMs = 0
   #timer: NodeJS.Timeout | undefined
   #started = false
   #closed = false
@@ -138,7 +140,8 @@ class PolledRegistry implements NetworkRegistry {
 
   /** Whoever asks until this look begins shares it. */
   async #lookAgain(): Promise<void> {
-    const waitMs = this.#lookedAt + LOOKS_APART_MS - performance.now()
+    const apartMs = Math.min(POLL_MS, Math.max(LOOKS_APART_MS, 10 * this.#filesMs))
+    const waitMs = this.#lookedAt + apartMs - performance.now()
     if (waitMs > 0) await new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref())
     this.#sharedLook = undefined
     await this.refresh()
@@ -146,11 +149,17 @@ class PolledRegistry implements NetworkRegistry {
 
   async #lookOnce(): Promise<void> {
     this.#lookedAt = performance.now()
-    const [files, databaseFaults] = await Promise.all([this.#files.look(), this.#readDatabase()])
+    const [files, databaseFaults] = await Promise.all([this.#readFiles(), this.#readDatabase()])
     if (this.#closed) return
     this.#report([...files.faults, ...databaseFaults])
     const all = [...files.networks, ...this.#rows] // a later one of the same uid wins
     this.#replace(new Map(all.map((network) => [network.uid, network])))
+  }
+
+  async #readFiles(): Promise<FilesFound> {
+    const found = await this.#files.look()
+    this.#filesMs = performance.now() - this.#lookedAt
+    return found
   }
 
   async #readDatabase(): Promise<Fault[]> {

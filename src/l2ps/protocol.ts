@@ -52,7 +52,13 @@ export function createL2ps(context: L2psContext): SessionProtocol {
     closed(RequestPublicKeyFrame, 'Register before requesting public keys', (...frame) =>
       handleRequestPublicKey(context, ...frame)
     ),
-    closed(AckFrame, 'Register first', () => silence)
+    closed(AckFrame, 'Register first', ({ messageHash, seq }, session) => {
+      const { strength, delivery } = session.member.receipts
+      if (strength !== 'ack') return silence
+      if (messageHash !== undefined) delivery.acknowledge(messageHash)
+      if (seq !== undefined) delivery.acknowledgeTo(seq)
+      return silence
+    })
   ])
 
   return {

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { Delivery } from '../mailbox/delivery.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import { encodeMessage, type RegisterFrame } from '../protocol/l2ps.ts'
 import { type Effect, type Refusal, silence } from '../session/effect.ts'
+import { Receipts } from '../session/receipts.ts'
 import type { Session } from '../session/session.ts'
 import { noteKey } from '../store/identity.ts'
 import { useProof } from '../store/used-proof.ts'
@@ -82,7 +82,8 @@ async function isFirstUse(context: L2psContext, payload: Register, key: PeerKey,
 function admit(context: L2psContext, payload: Register, key: PeerKey, session: Session, request: Request): Effect {
   const { mailbox, presence, names, now } = context
   const box = { network: payload.l2psUid, recipient: key.address, keyId: null }
-  const delivery = new Delivery(
+  const receipts = new Receipts(
+    session,
     {
       ...box,
       take: async (afterSeq, limit, maxBytes) => {
@@ -94,24 +95,29 @@ function admit(context: L2psContext, payload: Register, key: PeerKey, session: S
         return page
       },
       admits: () => true,
-      encode: ({ sender, sealed, digest }, offline) =>
-        encodeMessage({ from: names.keyOf(box.network, sender), sealed, messageHash: digest!, offline }, now()),
-      write: (frame, settled) => session.write(frame, settled),
-      release: (entry) => mailbox.release(entry)
+      encode: ({ sender, sealed, digest, seq }, offline) => {
+        const ack = receipts.strength === 'ack' ? seq : undefined
+        return encodeMessage(
+          { from: names.keyOf(box.network, sender), sealed, messageHash: digest!, offline, seq: ack },
+          now()
+        )
+      }
     },
-    context.window
+    mailbox,
+    context.receipts,
+    payload.features ?? []
   )
   const member: L2psMember = {
     network: box.network,
     peer: key.address,
     session,
-    delivery,
+    receipts,
     key,
     spelling: payload.publicKey
   }
   session.register(member)
   presence.add(member)
-  return { ...registered(context, payload, member, request), after: () => delivery.start() }
+  return { ...registered(context, payload, member, request), after: () => receipts.delivery.start() }
 }
 
 function registered(context: L2psContext, payload: Register, member: L2psMember, request: Request) {

@@ -12,13 +12,15 @@ export interface DeliveryRoute {
   admits(entry: QueueEntry): boolean
   /** The frame that carries the entry; `backlog` when it was accepted before the session had caught up. */
   encode(entry: QueueEntry, backlog: boolean): string
-  /** Writes a frame; `settled` hears whether its bytes left, once, and not at all after the socket is gone. */
-  write(frame: string, settled: (error?: Error | null) => void): void
+  /** Writes a frame. */
+  write(frame: string): void
+  /** `sent` frames were written in all; `urgent`: no more fits before a receipt. Receipts come back through receipt(). */
+  wrote(sent: number, urgent: boolean): void
   /** The entry was received and leaves the mailbox. */
   release(entry: QueueEntry): void
 }
 
-/** How much a session is sent before the first of it is settled; past it, entries stay in Postgres until it catches up. */
+/** How much a session is sent before the first of it is receipted; past it, entries stay in Postgres until it catches up. */
 export interface DeliveryWindow {
   readonly messages: number
   readonly bytes: number
@@ -45,8 +47,12 @@ export class Delivery {
   #offeredMeanwhile = false
   #caughtUpOnce = false
   #lag = 0
-  #unsettled = 0
-  #unsettledBytes = 0
+  /** Sent and not yet receipted, oldest first: the window. An entry acknowledged out of turn leaves a gap. */
+  readonly #unreceipted: (QueueEntry | undefined)[] = []
+  #sent = 0
+  #receipted = 0
+  #bytes = 0
+  #progressAt = performance.now()
   #retry: NodeJS.Timeout | undefined
 
   constructor(route: DeliveryRoute, window: DeliveryWindow) {
@@ -59,12 +65,27 @@ export class Delivery {
     return this.#lag > MAX_LAG
   }
 
+  /** Entries sent to the session in all. */
+  get sent(): number {
+    return this.#sent
+  }
+
+  /** What the session was sent and has not receipted. */
+  get unreceipted(): { messages: number; bytes: number } {
+    return { messages: this.#sent - this.#receipted, bytes: this.#bytes }
+  }
+
+  /** When the window last moved while there was something in it (performance.now()), or undefined when it is empty. */
+  get waitingSince(): number | undefined {
+    return this.#sent > this.#receipted ? this.#progressAt : undefined
+  }
+
   /** Begins with the stored entries. The peer must be visible to senders before this, so that none falls in between. */
   start(): void {
     if (this.#state === 'idle') void this.#read()
   }
 
-  /** Sends nothing more; what is unsettled stays in the mailbox. */
+  /** Sends nothing more; what is not receipted stays in the mailbox, whatever this session says later. */
   stop(): void {
     this.#state = 'stopped'
     clearTimeout(this.#retry)
@@ -72,12 +93,47 @@ export class Delivery {
 
   /** Takes note of a committed entry: sent at once at the head, else read from the mailbox in its turn. */
   offer(entry: QueueEntry): void {
-    if (this.#state === 'live' && this.#hasRoom()) this.#send(entry)
-    else {
+    if (this.#state === 'live' && this.#hasRoom()) {
+      this.#send(entry)
+      this.#wrote()
+    } else {
       this.#lag += 1
       if (this.#state === 'live') this.#state = 'behind'
       else this.#offeredMeanwhile = true
     }
+  }
+
+  /** The first `count` entries sent were received. */
+  receipt(count: number): void {
+    if (this.#state === 'stopped' || count > this.#sent) return
+    for (const entry of this.#unreceipted.splice(0, count - this.#receipted))
+      if (entry !== undefined) this.#release(entry)
+    this.#receipted = Math.max(count, this.#receipted)
+    this.#progressAt = performance.now()
+    if (this.#state === 'behind' && this.#sent - this.#receipted <= this.#window.messages / 2) void this.#read()
+  }
+
+  /** The entry at this place in the mailbox and all sent before it were received; unknown places are ignored. */
+  acknowledgeTo(seq: number): void {
+    const last = this.#unreceipted.findLastIndex((entry) => entry !== undefined && entry.seq <= seq)
+    if (last >= 0) this.receipt(this.#receipted + last + 1)
+  }
+
+  /** The entries its senders call so were received; unknown digests are ignored. */
+  acknowledge(digest: string): void {
+    if (this.#state === 'stopped') return
+    for (const [index, entry] of this.#unreceipted.entries()) {
+      if (entry?.digest !== digest) continue
+      this.#release(entry)
+      this.#unreceipted[index] = undefined
+    }
+    const first = this.#unreceipted.findIndex((entry) => entry !== undefined)
+    this.receipt(first === -1 ? this.#sent : this.#receipted + first)
+  }
+
+  #release(entry: QueueEntry): void {
+    this.#bytes -= entry.bytes
+    this.route.release(entry)
   }
 
   async #read(): Promise<void> {
@@ -90,15 +146,16 @@ export class Delivery {
       if (this.#isReading()) this.#retry = setTimeout(() => void this.#read(), RETRY_MS)
       return
     }
+    if (!this.#isReading()) return
     for (const entry of page) {
-      if (!this.#isReading()) return
       if (!this.#hasRoom()) {
         this.#state = 'behind'
-        return
+        break
       }
       this.#lag = Math.max(0, this.#lag - 1)
       this.#send(entry)
     }
+    if (page.length > 0) this.#wrote()
     this.#afterPage(page.length === 0)
   }
 
@@ -117,22 +174,19 @@ export class Delivery {
   #send(entry: QueueEntry): void {
     this.#sentSeq = entry.seq
     if (!this.route.admits(entry)) return
-    this.#unsettled += 1
-    this.#unsettledBytes += entry.bytes
-    const frame = this.route.encode(entry, entry.slot || !this.#caughtUpOnce)
-    this.route.write(frame, (error) => this.#settled(entry, error))
+    if (this.#sent === this.#receipted) this.#progressAt = performance.now()
+    this.#sent += 1
+    this.#bytes += entry.bytes
+    this.#unreceipted.push(entry)
+    this.route.write(this.route.encode(entry, entry.slot || !this.#caughtUpOnce))
   }
 
-  #settled(entry: QueueEntry, error?: Error | null): void {
-    if (error || this.#state === 'stopped') return
-    this.#unsettled -= 1
-    this.#unsettledBytes -= entry.bytes
-    this.route.release(entry)
-    if (this.#state === 'behind' && this.#unsettled <= this.#window.messages / 2) void this.#read()
+  #wrote(): void {
+    this.route.wrote(this.#sent, !this.#hasRoom())
   }
 
   #hasRoom(): boolean {
-    return this.#unsettled < this.#window.messages && this.#unsettledBytes < this.#window.bytes
+    return this.#sent - this.#receipted < this.#window.messages && this.#bytes < this.#window.bytes
   }
 
   #isReading(): boolean {

@@ -16,6 +16,9 @@ export const Text = (maxLength: number, description: string) =>
     description
   })
 
+/** What a client offers in `register`; names we do not know are ignored. `ack`: it will acknowledge messages. */
+export const Features = Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 16 }))
+
 /** One frame type a client may send: its payload's schema, compiled, and what to say when the payload is not of it. */
 export interface ClientFrame<P extends TProperties = TProperties> {
   readonly type: string

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import type { L2psErrorCode } from './errors.ts'
-import { defineFrame, Text } from './frame.ts'
+import { defineFrame, Features, Text } from './frame.ts'
 
 /** Longest ciphertext, in characters (L2PS messaging, MAX_CIPHERTEXT_SIZE). */
 export const MAX_CIPHERTEXT_LENGTH = 131_072
@@ -25,7 +25,8 @@ export const RegisterFrame = defineFrame('register', 'Missing publicKey, l2psUid
   proof: Words(
     16_384,
     'hex signature over register:{publicKey}:{timestamp}, the key as spelled here, the timestamp of the frame'
-  )
+  ),
+  features: Features
 })
 
 /** A sealed body: opaque but for its two required texts; further members are kept. */
@@ -63,8 +64,11 @@ export const RequestPublicKeyFrame = defineFrame('request_public_key', 'Missing 
   targetId: KeyText('whose key')
 })
 
-/** Word that a message arrived. Never answered. */
-export const AckFrame = defineFrame('ack', 'Missing or invalid type/payload', {})
+/** Word that messages arrived: those called so, or the one with this `seq` and all before it. Never answered. */
+export const AckFrame = defineFrame('ack', 'Missing or invalid type/payload', {
+  messageHash: Type.Optional(Type.String()),
+  seq: Type.Optional(Type.Integer({ minimum: 1 }))
+})
 
 /** A requestId that can be echoed: text of a sane length that survives JSON (L2PS messaging, 4.1). */
 export const echoable = (requestId: unknown): string | undefined =>
@@ -87,15 +91,24 @@ export const encodePeerJoined = (publicKey: string, now: number) =>
 export const encodePeerLeft = (publicKey: string, now: number) =>
   encode('peer_left', `{"publicKey":"${publicKey}"}`, now)
 
-export const encodeMessage = (
-  message: { from: string; sealed: string; messageHash: string; offline: boolean },
-  now: number
-) =>
-  encode(
+export interface DeliveredMessage {
+  readonly from: string
+  readonly sealed: string
+  readonly messageHash: string
+  readonly offline: boolean
+  /** What to acknowledge it by, for clients that offered to; the others never see it. */
+  readonly seq: number | undefined
+}
+
+export const encodeMessage = ({ from, sealed, messageHash, offline, seq }: DeliveredMessage, now: number) => {
+  const ack = seq === undefined ? '' : `,"seq":${seq}`
+  const hash = JSON.stringify(messageHash)
+  return encode(
     'message',
-    `{"from":"${message.from}","encrypted":${message.sealed},"messageHash":${JSON.stringify(message.messageHash)},"offline":${message.offline}}`,
+    `{"from":"${from}","encrypted":${sealed},"messageHash":${hash},"offline":${offline}${ack}}`,
     now
   )
+}
 
 /** `messages` are JSON texts of StoredMessage. */
 export const encodeHistory = (

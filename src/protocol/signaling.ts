@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import type { SignalingErrorType } from './errors.ts'
-import { defineFrame, Text } from './frame.ts'
+import { defineFrame, Features, Text } from './frame.ts'
 
 /** The network every signaling peer is in: the scope that nothing crosses. L2PS uids cannot collide, see the registry. */
 export const SIGNALING_NETWORK = 'signaling'
@@ -35,7 +35,8 @@ export const RegisterFrame = defineFrame('register', 'Invalid message schema', {
     maxItems: MAX_ENCRYPTION_KEY_BYTES,
     description: 'the encryption key handed out to other peers, as byte values'
   }),
-  verification: Verification
+  verification: Verification,
+  features: Features
 })
 
 /** List everybody who is connected, the caller too, in the order of registration. Answered by `discover`. */
@@ -58,6 +59,9 @@ export const RequestPublicKeyFrame = defineFrame('request_public_key', 'Missing 
 /** Ask the server to ask something back; answered by a `server_question` of the same socket. */
 export const DebugQuestionFrame = defineFrame('debug_question', 'Invalid message format', {})
 
+/** Word that messages arrived: the one with this `seq` and all before it. Never answered. */
+export const AckFrame = defineFrame('ack', 'Missing seq', { seq: Type.Integer({ minimum: 1 }) })
+
 /** The application's answer to a `server_question`. Never answered. */
 export const PeerResponseFrame = defineFrame('peer_response', 'Invalid message format', {})
 
@@ -66,11 +70,19 @@ export const PeerResponseFrame = defineFrame('peer_response', 'Invalid message f
 export const encodeRegistered = (clientId: string) =>
   `{"type":"register","payload":{"success":true,"clientId":${JSON.stringify(clientId)}}}`
 
-export const encodeMessage = (sealed: string, fromId: string) =>
-  `{"type":"message","payload":{"message":${sealed},"fromId":${JSON.stringify(fromId)}}}`
-
-export const encodeQueuedMessage = (sealed: string, fromId: string, acceptedAt: number) =>
-  `{"type":"message","payload":{"message":${sealed},"fromId":${JSON.stringify(fromId)},"timestamp":${acceptedAt}}}`
+/**
+ * `timestamp` (ms): when a queued message was accepted. `seq`: what to acknowledge it by, for clients that offered to;
+ * the others never see it.
+ */
+export const encodeMessage = (
+  sealed: string,
+  fromId: string,
+  extra: { timestamp: number | undefined; seq: number | undefined }
+) => {
+  const timestamp = extra.timestamp === undefined ? '' : `,"timestamp":${extra.timestamp}`
+  const seq = extra.seq === undefined ? '' : `,"seq":${extra.seq}`
+  return `{"type":"message","payload":{"message":${sealed},"fromId":${JSON.stringify(fromId)}${timestamp}${seq}}}`
+}
 
 export const encodeMessageQueued = (targetId: string) =>
   JSON.stringify({

@@ -1,7 +1,7 @@
-import type { Delivery } from '../mailbox/delivery.ts'
 import type { Recipients } from '../mailbox/mailbox.ts'
 import type { CloseReason } from '../protocol/close-codes.ts'
 import type { QueueEntry } from '../store/queue-entry.ts'
+import type { Receipts } from './receipts.ts'
 import type { Session, SessionProtocol } from './session.ts'
 
 /** One registered session: a peer that is here. */
@@ -9,7 +9,7 @@ export interface Member {
   readonly network: string
   readonly peer: string
   readonly session: Session
-  readonly delivery: Delivery
+  readonly receipts: Receipts
 }
 
 /** What happened to one peer since the last announcement. */
@@ -102,14 +102,14 @@ export class Presence implements Recipients {
   }
 
   isOverrun(network: string, peer: string): boolean {
-    return this.members(network, peer).some((member) => member.delivery.isOverrun)
+    return this.members(network, peer).some((member) => member.receipts.delivery.isOverrun)
   }
 
   offer(entry: QueueEntry): boolean {
     let offered = false
     for (const member of this.members(entry.network, entry.recipient)) {
       if (!takes(member, entry.keyId)) continue
-      member.delivery.offer(entry)
+      member.receipts.delivery.offer(entry)
       offered = true
     }
     return offered
@@ -117,7 +117,7 @@ export class Presence implements Recipients {
 
   /** A member that no longer speaks for its peer: sent nothing more, and out of sight at once. */
   dismiss(member: Member, reason: CloseReason): void {
-    member.delivery.stop()
+    member.receipts.end(false)
     this.remove(member)
     member.session.close(reason)
   }
@@ -175,5 +175,5 @@ function mapOf<V>(maps: Map<string, Map<string, V>>, key: string): Map<string, V
 }
 
 function takes(member: Member, keyId: string | null): boolean {
-  return keyId === null || keyId === member.delivery.route.keyId
+  return keyId === null || keyId === member.receipts.delivery.route.keyId
 }

@@ -17,10 +17,27 @@ export interface SessionProtocol {
   announce(change: 'joined' | 'left', network: string, peer: string): string | undefined
 }
 
+/** Where a socket comes from. */
+export interface SessionOrigin {
+  readonly stream: Duplex
+  readonly address: string
+  readonly isBrowser: boolean
+}
+
 export interface SessionLimits {
   readonly framesInFlight: number
   readonly refusedFramesPerSecond: number
   readonly registrationDeadlineMs: number
+}
+
+/** How long a socket may leave us without an answer, in ms. */
+export interface LivenessLimits {
+  /** A socket that was silent this long is pinged. */
+  readonly heartbeatMs: number
+  /** A socket from which nothing came this long after a ping is gone. */
+  readonly answerMs: number
+  /** A session that receipted nothing this long, though it was sent something, does not read. */
+  readonly stallMs: number
 }
 
 export interface SessionHooks {
@@ -30,10 +47,12 @@ export interface SessionHooks {
   frameRefused(code: string): void
   /** A frame failed for a reason of ours. */
   failed(error: unknown): void
+  /** It owes an answer for too long. */
+  unresponsive(session: Session): void
   /** The socket speaks for a peer now. */
   registered(session: Session): void
-  /** The socket is gone. */
-  closed(session: Session): void
+  /** The socket is gone; `isClean`: after a closing handshake. */
+  closed(session: Session, isClean: boolean): void
 }
 
 /** A place in the row of answers. */
@@ -43,6 +62,8 @@ interface Slot {
 
 /** Outgoing bytes a socket may have buffered before its frames wait: a peer that does not read is not read either. */
 const MAX_BUFFERED_BYTES = 1_048_576
+/** What ws says when there was no close frame (RFC 6455 §7.1.5). */
+const CLOSED_WITHOUT_HANDSHAKE = 1006
 
 /**
  * One live socket. Frames take effect in the order they came and are answered in that order, while their commits are
@@ -51,6 +72,8 @@ const MAX_BUFFERED_BYTES = 1_048_576
 export class Session {
   readonly address: string
   readonly protocol: SessionProtocol
+  /** Did a page open it? A browser sends an Origin, and answers pings by itself. */
+  readonly isBrowser: boolean
   /** Set once the socket speaks for a peer. */
   member: Member | undefined
   failedRegistrations = 0
@@ -65,19 +88,25 @@ export class Session {
   #paused = false
   #refusedInSecond = 0
   #second: NodeJS.Timeout | undefined
-  #heardFrom = true
+  #heardAt = performance.now()
+  /** When a ping of the heartbeat was sent. */
+  #askedAt = 0
   #listeners: (() => void)[] = []
 
-  constructor(socket: WebSocket, stream: Duplex, address: string, protocol: SessionProtocol, hooks: SessionHooks) {
+  constructor(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol, hooks: SessionHooks) {
     this.#socket = socket
-    this.#stream = stream
+    this.#stream = origin.stream
     this.#hooks = hooks
-    this.address = address
+    this.address = origin.address
+    this.isBrowser = origin.isBrowser
     this.protocol = protocol
     this.#deadline = setTimeout(() => this.#giveUpRegistration(), hooks.limits.registrationDeadlineMs)
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
-    socket.on('pong', () => this.#alive())
-    socket.on('close', () => this.#closed())
+    socket.on('pong', (data) => {
+      this.#alive()
+      this.member?.receipts.pong(data)
+    })
+    socket.on('close', (code) => this.#closed(code !== CLOSED_WITHOUT_HANDSHAKE))
   }
 
   get isOpen(): boolean {
@@ -91,9 +120,13 @@ export class Session {
     this.#hooks.registered(this)
   }
 
-  /** Writes a frame. `settled` hears when its bytes were handed to the system, or why not. */
-  write(frame: string, settled?: (error?: Error | null) => void): void {
-    this.#socket.send(frame, settled as (error?: Error) => void)
+  /** Writes a frame. `written` hears when its bytes were handed to the system, or why not. */
+  write(frame: string, written: (error?: Error) => void): void {
+    this.#socket.send(frame, written)
+  }
+
+  ping(payload: Buffer): void {
+    if (this.isOpen) this.#socket.ping(payload)
   }
 
   /** Writes a frame the peer can do without: not to a socket that is behind. */
@@ -134,13 +167,21 @@ export class Session {
     })
   }
 
-  /** One beat: was anything heard since the last one? If so, asks for the next. */
-  beat(): boolean {
+  /** Looked at every second or so: what has waited too long? `now` is performance.now(). */
+  tick(now: number, limits: LivenessLimits): void {
+    const silentMs = now - this.#heardAt
+    const { receipts } = this.member ?? {}
+    receipts?.tick(now)
     const isPausedByUs = this.#paused && !this.#isBehind()
-    if (!this.#heardFrom && !isPausedByUs) return false
-    this.#heardFrom = false
-    if (this.isOpen) this.#socket.ping()
-    return true
+    if (!this.isOpen || isPausedByUs) return
+    const askedAt = Math.max(this.#askedAt, receipts?.pingedAt ?? 0)
+    const unanswered = askedAt > this.#heardAt ? now - askedAt : 0
+    const stalledMs = now - (receipts?.delivery.waitingSince ?? now)
+    if (unanswered > limits.answerMs || stalledMs > limits.stallMs) this.#hooks.unresponsive(this)
+    else if (silentMs > limits.heartbeatMs && askedAt <= this.#heardAt) {
+      this.#askedAt = now
+      this.#socket.ping()
+    }
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
@@ -260,7 +301,7 @@ export class Session {
   }
 
   #alive(): void {
-    this.#heardFrom = true
+    this.#heardAt = performance.now()
     if (this.#listeners.length > 0) for (const listener of this.#listeners.splice(0)) listener()
   }
 
@@ -270,11 +311,11 @@ export class Session {
     else this.close('unregistered')
   }
 
-  #closed(): void {
+  #closed(isClean: boolean): void {
     clearTimeout(this.#deadline)
     clearTimeout(this.#second)
     this.#inbox.length = 0
     for (const listener of this.#listeners.splice(0)) listener()
-    this.#hooks.closed(this)
+    this.#hooks.closed(this, isClean)
   }
 }

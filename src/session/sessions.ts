@@ -1,30 +1,33 @@
-import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { Presence } from './presence.ts'
-import { Session, type SessionHooks, type SessionProtocol } from './session.ts'
+import { type LivenessLimits, Session, type SessionHooks, type SessionOrigin, type SessionProtocol } from './session.ts'
 
-export interface SessionsLimits {
+export interface SessionsLimits extends LivenessLimits {
   readonly connections: number
   readonly unregisteredPerAddress: number
-  readonly heartbeatMs: number
 }
 
-/** Sessions pinged in one go; the others follow within the same beat. */
-const BEAT_SLICES = 20
+/** What a protocol's plugin brings; the rest is this file's. */
+export type ProtocolHooks = Omit<SessionHooks, 'unresponsive' | 'registered' | 'closed'>
+
+/** How often every session is looked at, in ms. */
+const TICK_MS = 1_000
 
 /** Every open socket of this process, registered or not: admission, heartbeat and the end of all. */
 export class Sessions {
   readonly #presence: Presence
   readonly #limits: SessionsLimits
+  readonly #onUnresponsive: () => void
   readonly #open = new Set<Session>()
   readonly #unregistered = new Map<string, number>()
-  #beat: NodeJS.Timeout | undefined
+  #ticking: NodeJS.Timeout | undefined
   #isStopping = false
   #emptied: (() => void) | undefined
 
-  constructor(presence: Presence, limits: SessionsLimits) {
+  constructor(presence: Presence, limits: SessionsLimits, onUnresponsive: () => void) {
     this.#presence = presence
     this.#limits = limits
+    this.#onUnresponsive = onUnresponsive
   }
 
   get size(): number {
@@ -38,21 +41,16 @@ export class Sessions {
   }
 
   /** Takes a new socket in. Listens to it before this returns, so no frame is missed. */
-  open(
-    socket: WebSocket,
-    stream: Duplex,
-    address: string,
-    protocol: SessionProtocol,
-    hooks: Omit<SessionHooks, 'registered' | 'closed'>
-  ): Session {
-    const session = new Session(socket, stream, address, protocol, {
+  open(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol, hooks: ProtocolHooks): Session {
+    const session = new Session(socket, origin, protocol, {
       ...hooks,
-      registered: () => this.#count(address, -1),
-      closed: (closed) => this.#closed(closed)
+      unresponsive: (silent) => this.#giveUp(silent),
+      registered: () => this.#count(origin.address, -1),
+      closed: (closed, isClean) => this.#closed(closed, isClean)
     })
     this.#open.add(session)
-    this.#count(address, 1)
-    this.#beat ??= setInterval(() => this.#pingAll(), this.#limits.heartbeatMs)
+    this.#count(origin.address, 1)
+    this.#ticking ??= setInterval(() => this.#tick(), TICK_MS)
     return session
   }
 
@@ -65,7 +63,7 @@ export class Sessions {
   /** Closes every socket with 1001 and waits until they are gone, at most `ms`; those left are cut off. */
   async closeAll(ms: number): Promise<void> {
     this.#isStopping = true
-    clearInterval(this.#beat)
+    clearInterval(this.#ticking)
     if (this.#open.size === 0) return
     const emptied = new Promise<void>((resolve) => {
       this.#emptied = resolve
@@ -78,16 +76,16 @@ export class Sessions {
     clearTimeout(timer)
   }
 
-  #closed(session: Session): void {
+  #closed(session: Session, isClean: boolean): void {
     this.#open.delete(session)
     if (session.member === undefined) this.#count(session.address, -1)
     else {
-      session.member.delivery.stop()
+      session.member.receipts.end(isClean)
       this.#presence.remove(session.member)
     }
     if (this.#open.size > 0) return
-    clearInterval(this.#beat)
-    this.#beat = undefined
+    clearInterval(this.#ticking)
+    this.#ticking = undefined
     this.#emptied?.()
   }
 
@@ -97,20 +95,14 @@ export class Sessions {
     else this.#unregistered.delete(address)
   }
 
-  /** Pings everybody, spread over the beat; who did not answer the last ping is gone. */
-  #pingAll(): void {
-    const all = [...this.#open]
-    const size = Math.ceil(all.length / BEAT_SLICES)
-    for (let slice = 0; slice * size < all.length; slice++) {
-      const some = all.slice(slice * size, (slice + 1) * size)
-      setTimeout(() => beat(some), (slice * this.#limits.heartbeatMs) / BEAT_SLICES / 2).unref()
-    }
+  #tick(): void {
+    const now = performance.now()
+    for (const session of this.#open) session.tick(now, this.#limits)
   }
-}
 
-function beat(sessions: readonly Session[]): void {
-  for (const session of sessions) {
-    if (session.beat()) continue
+  /** What it was sent and did not receipt stays in its mailbox. */
+  #giveUp(session: Session): void {
+    this.#onUnresponsive()
     session.close('unresponsive')
     session.terminate()
   }

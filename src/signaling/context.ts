@@ -1,4 +1,3 @@
-import type { DeliveryWindow } from '../mailbox/delivery.ts'
 import type { Mailbox } from '../mailbox/mailbox.ts'
 import type { ProofVerifier } from '../proof/verifier.ts'
 import type { SignalingErrorType } from '../protocol/errors.ts'
@@ -6,6 +5,7 @@ import { encodeError } from '../protocol/signaling.ts'
 import type { Refusal } from '../session/effect.ts'
 import type { FailedProofs } from '../session/failed-proofs.ts'
 import type { Member, Presence } from '../session/presence.ts'
+import type { ReceiptSettings } from '../session/receipts.ts'
 import type { Session } from '../session/session.ts'
 import type { Turns } from '../session/turns.ts'
 import type { Database } from '../store/database.ts'
@@ -20,7 +20,7 @@ export interface SignalingContext {
   readonly failedProofs: FailedProofs
   readonly identities: IdentityCache
   readonly turns: Turns
-  readonly window: DeliveryWindow
+  readonly receipts: ReceiptSettings
   readonly identityIdleDays: number
   readonly quotaPerSender: number
   readonly failedRegistrations: number

@@ -1,6 +1,7 @@
 import type { Static, TObject, TProperties } from '@sinclair/typebox'
 import { asObject, type ClientFrame, firstFault, isFalsy, MAX_FRAME_BYTES, parseJson } from '../protocol/frame.ts'
 import {
+  AckFrame,
   DebugQuestionFrame,
   DiscoverFrame,
   encodePeerDisconnected,
@@ -26,6 +27,11 @@ export function createSignaling(context: SignalingContext): SessionProtocol {
     closed(MessageFrame, 'sending messages', (payload, session) => handleMessage(context, payload, session)),
     closed(RequestPublicKeyFrame, 'requesting public keys', (payload) => handleRequestPublicKey(context, payload)),
     closed(DebugQuestionFrame, 'sending debug messages', () => handleDebugQuestion()),
+    closed(AckFrame, 'acknowledging', ({ seq }, session) => {
+      const { strength, delivery } = session.member.receipts
+      if (strength === 'ack') delivery.acknowledgeTo(seq)
+      return silence
+    }),
     closed(PeerResponseFrame, 'responding to questions', () => silence)
   ])
   return {

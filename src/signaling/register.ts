@@ -1,18 +1,17 @@
 import { createHash } from 'node:crypto'
-import { Delivery } from '../mailbox/delivery.ts'
 import { algorithmNamed } from '../proof/algorithms.ts'
 import { decodeBase64 } from '../proof/base64.ts'
 import type { Proof } from '../proof/verifier.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import {
   encodeMessage,
-  encodeQueuedMessage,
   encodeRegistered,
   ML_KEM_768_KEY_BYTES,
   type RegisterFrame,
   SIGNALING_NETWORK
 } from '../protocol/signaling.ts'
 import { answer, type Effect, silence } from '../session/effect.ts'
+import { Receipts } from '../session/receipts.ts'
 import type { Session } from '../session/session.ts'
 import { type Claim, claimIdentity, ownedByOther } from '../store/identity.ts'
 import { refuse, type SignalingContext } from './context.ts'
@@ -51,7 +50,10 @@ async function register(context: SignalingContext, payload: Register, session: S
     encryptionKey,
     keyId: createHash('sha256').update(encryptionKey).digest('hex').slice(0, 32)
   }
-  return (await context.turns.take(claim.peer, () => claimName(context, claim, session))) ?? taken(claim.peer)
+  return (
+    (await context.turns.take(claim.peer, () => claimName(context, claim, session, payload.features ?? []))) ??
+    taken(claim.peer)
+  )
 }
 
 /** Checks what the proof says before what it costs to check: lengths and limits first, then the signature. */
@@ -79,7 +81,12 @@ export function proofIn({ publicKey, verification }: Register): Proof | undefine
   return { algorithm: algorithm.name, publicKey: signingKey, message, signature }
 }
 
-async function claimName(context: SignalingContext, claim: Claim, session: Session): Promise<Effect> {
+async function claimName(
+  context: SignalingContext,
+  claim: Claim,
+  session: Session,
+  features: readonly string[]
+): Promise<Effect> {
   const { database, identityIdleDays } = context
   try {
     if (await database.within(ownedByOther(database.sql, claim, identityIdleDays))) return taken(claim.peer)
@@ -93,30 +100,34 @@ async function claimName(context: SignalingContext, claim: Claim, session: Sessi
     return refuse('INTERNAL_ERROR', 'Failed to complete registration. Please try again.')
   }
   context.identities.set(claim.network, claim.peer, claim)
-  return session.isOpen ? admit(context, claim, session) : silence
+  return session.isOpen ? admit(context, claim, session, features) : silence
 }
 
 /** Makes the peer visible, then answers, then drains: in this order no message falls between backlog and live. */
-function admit(context: SignalingContext, claim: Claim, session: Session): Effect {
+function admit(context: SignalingContext, claim: Claim, session: Session, features: readonly string[]): Effect {
   const { mailbox, presence } = context
   const box = { network: claim.network, recipient: claim.peer, keyId: claim.keyId }
-  const isRealClient = claim.encryptionKey.length === ML_KEM_768_KEY_BYTES
-  const delivery = new Delivery(
+  const isRealClient = claim.encryptionKey?.length === ML_KEM_768_KEY_BYTES
+  const receipts = new Receipts(
+    session,
     {
       ...box,
       take: (afterSeq, limit, maxBytes) => mailbox.take(box, afterSeq, limit, maxBytes),
       admits: (entry) => entry.keyId !== null || !isRealClient || isEncryptedObject(JSON.parse(entry.sealed)),
-      encode: ({ sealed, sender, acceptedAt }, backlog) =>
-        backlog ? encodeQueuedMessage(sealed, sender, acceptedAt) : encodeMessage(sealed, sender),
-      write: (frame, settled) => session.write(frame, settled),
-      release: (entry) => mailbox.release(entry)
+      encode: (entry, isBacklog) =>
+        encodeMessage(entry.sealed, entry.sender, {
+          timestamp: isBacklog ? entry.acceptedAt : undefined,
+          seq: receipts.strength === 'ack' ? entry.seq : undefined
+        })
     },
-    context.window
+    mailbox,
+    context.receipts,
+    features
   )
-  const member = { network: claim.network, peer: claim.peer, session, delivery }
+  const member = { network: claim.network, peer: claim.peer, session, receipts }
   session.register(member)
   presence.add(member)
-  return { kind: 'answer', frame: encodeRegistered(claim.peer), after: () => delivery.start() }
+  return { kind: 'answer', frame: encodeRegistered(claim.peer), after: () => receipts.delivery.start() }
 }
 
 /** A predecessor that answers a ping keeps the name; a dead one is closed and gives way. */

@@ -197,15 +197,13 @@ test('a tree of three levels of tiles has the root of the definition', () => {
 })
 
 test('proofs from tiles equal the definition, verify, and fail when anything is changed', () => {
-  const cases = fc
-    .integer({ min: 1, max: 1_200 })
-    .chain((size) =>
-      fc.record({
-        size: fc.constant(size),
-        index: fc.integer({ min: 0, max: size - 1 }),
-        old: fc.integer({ min: 1, max: size })
-      })
-    )
+  const cases = fc.integer({ min: 1, max: 1_200 }).chain((size) =>
+    fc.record({
+      size: fc.constant(size),
+      index: fc.integer({ min: 0, max: size - 1 }),
+      old: fc.integer({ min: 1, max: size })
+    })
+  )
   fc.assert(
     fc.property(cases, ({ size, index, old }) => {
       const leaves = leavesOf(size)

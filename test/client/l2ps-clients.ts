@@ -1,6 +1,5 @@
 // Clients and waits for the tests of the L2PS client.
 import type { TestContext } from 'node:test'
-import type { Events } from '../../src/client/events.ts'
 import { createL2psClient, type L2psClient, type L2psOptions } from '../../src/client/l2ps.ts'
 import { quickSigner } from '../helpers/peer.ts'
 
@@ -20,22 +19,6 @@ export async function join(t: TestContext, options: Options): Promise<L2psClient
   const client = await clientFor(t, options)
   await client.connect()
   return client
-}
-
-export const next = <M, K extends keyof M>(events: Events<M>, type: K): Promise<M[K]> =>
-  new Promise((resolve) => events.once(type, resolve))
-
-/** The next `count` events of a type. */
-export function collect<M, K extends keyof M>(events: Events<M>, type: K, count: number): Promise<M[K][]> {
-  const found: M[K][] = []
-  return new Promise((resolve) => {
-    const stop = events.on(type, (event) => {
-      found.push(event)
-      if (found.length < count) return
-      stop()
-      resolve(found)
-    })
-  })
 }
 
 /** A body the server takes; what is in it does not matter. */

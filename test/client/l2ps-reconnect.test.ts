@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { quickSigner } from '../helpers/peer.ts'
 import { refuse, startFakeL2psServer } from './fake-l2ps-server.ts'
-import { body, clientFor, collect, join, next, quick } from './l2ps-clients.ts'
+import { body, clientFor, join, quick } from './l2ps-clients.ts'
+import { collect, next } from './waits.ts'
 
 test('before connect() requests say so', async (t) => {
   const { url } = await startFakeL2psServer(t)

@@ -6,7 +6,8 @@ import { createIdentity } from '../../src/client/identity.ts'
 import { quickSigner } from '../helpers/peer.ts'
 import { answer, refuse, startFakeL2psServer } from './fake-l2ps-server.ts'
 import type { ClientFrame } from './fake-server.ts'
-import { body, clientFor, collect, join, next } from './l2ps-clients.ts'
+import { body, clientFor, join } from './l2ps-clients.ts'
+import { collect, next } from './waits.ts'
 
 test('two peers meet, exchange messages, and take leave', async (t) => {
   const { url } = await startFakeL2psServer(t)

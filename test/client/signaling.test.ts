@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Events } from '../../src/client/events.ts'
 import { createIdentity, type Identity } from '../../src/client/identity.ts'
 import { seal } from '../../src/client/sealed.ts'
 import { createSignalingClient, type SignalingOptions } from '../../src/client/signaling.ts'
 import { type FakeServer, refuse, reply, startFakeServer } from './fake-server.ts'
+import { collect, next } from './waits.ts'
 
 const quick = { firstDelayMs: 5, maximumDelayMs: 20, jitter: 0 }
 const identities = new Map<string, Promise<Identity>>()
@@ -30,22 +30,6 @@ async function join(t: TestContext, server: FakeServer, clientId: string, option
   const client = await clientFor(t, server, clientId, options)
   await client.connect()
   return client
-}
-
-const next = <M, K extends keyof M>(events: Events<M>, type: K): Promise<M[K]> =>
-  new Promise((resolve) => events.once(type, resolve))
-
-/** The next `count` events of a type. */
-function collect<M, K extends keyof M>(events: Events<M>, type: K, count: number): Promise<M[K][]> {
-  const found: M[K][] = []
-  return new Promise((resolve) => {
-    const stop = events.on(type, (event) => {
-      found.push(event)
-      if (found.length < count) return
-      stop()
-      resolve(found)
-    })
-  })
 }
 
 test('two peers register, find each other and exchange sealed messages', async (t) => {

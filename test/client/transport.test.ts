@@ -4,7 +4,6 @@ import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import type { Events } from '../../src/client/events.ts'
 import {
   createTransport,
   DEFAULT_RECONNECT,
@@ -12,11 +11,9 @@ import {
   type TransportOptions
 } from '../../src/client/transport.ts'
 import { startFakeServer } from './fake-server.ts'
+import { next } from './waits.ts'
 
 const quick = { firstDelayMs: 5, maximumDelayMs: 20, jitter: 0 }
-
-const next = <M, K extends keyof M>(events: Events<M>, type: K): Promise<M[K]> =>
-  new Promise((resolve) => events.once(type, resolve))
 
 function transportFor(t: TestContext, options: TransportOptions) {
   const transport = createTransport(options)

@@ -82,6 +82,7 @@ test('the key of a peer is answered while it is away, and refused only for a nam
   const answer = { peerId: 'bob', publicKey: [...bob.identity.publicKey] }
   assert.deepEqual(await ask('bob'), answer)
   await bob.close()
+  await alice.next('peer_disconnected')
   assert.deepEqual(await ask('bob'), answer)
   const { errorType, details } = await ask('nobody')
   assert.deepEqual([errorType, details], ['PEER_NOT_FOUND', 'Target peer nobody not found'])

@@ -49,9 +49,12 @@ interface Envelope {
 
 const SETTLED = { require_reply: false, extra: '' as unknown }
 
+/** 1 DEM in OS. */
+const PRICE = 1_000_000_000n
+
 export class Ledger {
   /** Spent in OS, whatever the denomination on the wire. */
-  balance = 1_000_000_000n * 10_000n
+  balance = 10_000n * PRICE
   osDenomination = false
   networkFee: number | undefined = 1
   rpcFee: number | undefined = 0
@@ -80,14 +83,20 @@ export class Ledger {
     this.mempool = []
   }
 
-  /** Everything that waits goes into the next block. */
+  /** What waits goes into the next block, in order of nonces: one too low fails, one too high waits on. */
   mine(): void {
     this.height++
-    for (const transaction of this.mempool) {
-      this.balance -= 1_000_000_000n
-      this.included.push({ transaction, block: this.height })
-    }
+    const waiting = this.mempool.toSorted((one, other) => one.content.nonce - other.content.nonce)
     this.mempool = []
+    for (const transaction of waiting) {
+      const { nonce } = transaction.content
+      if (this.enforcesNonces && nonce <= this.nonce) this.failed.add(transaction.hash)
+      else if (this.enforcesNonces && nonce > this.nonce + 1) this.mempool.push(transaction)
+      else {
+        this.balance -= PRICE
+        this.included.push({ transaction, block: this.height })
+      }
+    }
   }
 
   get nonce(): number {
@@ -116,7 +125,7 @@ export class Ledger {
   refusal(transaction: WireTransaction): string | undefined {
     const flaw = checkTransaction(transaction, this)
     if (flaw) return flaw
-    if (this.balance < 1_000_000_000n) return `Insufficient balance: required 1000000000, available ${this.balance}`
+    if (this.balance < PRICE) return `Insufficient balance: required ${PRICE}, available ${this.balance}`
     const expected = this.nonce + 1 + this.mempool.length
     if (this.enforcesNonces && transaction.content.nonce !== expected) {
       return `[Tx Validation] Invalid nonce: expected ${expected}, got ${transaction.content.nonce}\n`

@@ -12,7 +12,7 @@ export interface Vectors {
   signedTransaction: SignedTransaction
   hashInput: string
   exchange: { method: string; path: string; headers: Record<string, string>; body: { params: { message: string }[] } }[]
-  fakeReplies: { confirmTx: any; broadcastTx: any; getTransactionStatus: any }
+  fakeReplies: Record<'confirmTx' | 'broadcastTx' | 'getTransactionStatus', unknown>
 }
 
 const VECTORS = new URL('../../vectors/rpc-submission.json', import.meta.url)

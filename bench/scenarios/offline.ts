@@ -1,0 +1,77 @@
+import type { Bench, Cost, Row } from '../bench.ts'
+import type { Contender } from '../contender.ts'
+import type { DrainReport, StoreReport } from '../load/mailboxes.ts'
+import type { Protocol } from '../protocols/protocol.ts'
+import { storeStraight } from '../straight.ts'
+import { WINDOW } from './relay.ts'
+import { compared, type Run, type Scenario } from './scenario.ts'
+
+const PAIRS = 50
+const WHAT = 'rows straight to Postgres'
+
+/** Messages for peers that are away: stored and confirmed, then received when they come. */
+export const offline: Scenario = {
+  protocols: ['signaling', 'l2ps'],
+  run: async (bench, protocol) => {
+    const each = eachFor(bench, protocol)
+    const ours: { store: Run[]; drain: Run[] } = { store: [], drain: [] }
+    const straight: { store: Run[]; drain: Run[] } = { store: [], drain: [] }
+    for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
+      const { store, drain } = await offlineRun(bench, await bench.shared('server'), protocol, each)
+      bench.say(`offline, server: stored ${Math.round(store.value)}/s, drained ${Math.round(drain.value)}/s`)
+      ours.store.push(store)
+      ours.drain.push(drain)
+      const beside = await straightRun(bench, each)
+      bench.say(
+        `offline, straight: stored ${Math.round(beside.store.value)}/s, drained ${Math.round(beside.drain.value)}/s`
+      )
+      straight.store.push(beside.store)
+      straight.drain.push(beside.drain)
+    }
+    const row = (scenario: string, what: 'store' | 'drain'): Row =>
+      compared({
+        head: { scenario, protocol: protocol.name, title: `${PAIRS} × ${each}`, unit: 'messages/s', better: 'more' },
+        server: ours[what],
+        other: { what: WHAT, runs: straight[what] }
+      })
+    return [row('offline-store', 'store'), row('offline-drain', 'drain')]
+  }
+}
+
+/** L2PS has a fixed quota of waiting messages a sender. */
+function eachFor({ options: { quick } }: Bench, { name }: Protocol): number {
+  if (quick) return 40
+  return name === 'l2ps' ? 200 : 400
+}
+
+async function offlineRun(bench: Bench, server: Contender, protocol: Protocol, each: number) {
+  const { bodyBytes } = bench.options
+  const target = bench.target(server, protocol)
+  const request = { ...target, pairs: PAIRS, bodyBytes, each, window: WINDOW }
+  const stored = await bench.measure<StoreReport>(server, bench.worker, 'store', request, 90_000)
+  await server.settle()
+  const drained = await bench.measure<DrainReport>(server, bench.worker, 'drain', target, 90_000)
+  const leftBehind = await server.settle()
+  return {
+    store: {
+      value: stored.report.messages / stored.report.seconds,
+      messages: stored.report.messages,
+      cost: stored.cost
+    },
+    drain: {
+      value: drained.report.messages / drained.report.seconds,
+      messages: drained.report.messages,
+      cost: drained.cost,
+      verification: { ...drained.report.verification, leftBehind }
+    }
+  }
+}
+
+async function straightRun({ postgres, options }: Bench, each: number) {
+  const messages = PAIRS * each
+  const { storeSeconds, drainSeconds } = await storeStraight(postgres, PAIRS, each, options.bodyBytes)
+  const run = (seconds: number): Run => ({ value: messages / seconds, messages, cost: NONE })
+  return { store: run(storeSeconds), drain: run(drainSeconds) }
+}
+
+const NONE: Cost = { serverMs: undefined, databaseMs: undefined, loadBusy: undefined, othersBusy: undefined }

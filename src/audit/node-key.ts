@@ -1,0 +1,78 @@
+// The node's ed25519 key, and the names it signs logs under.
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { rawPublicKey, type Verifier } from './note.ts'
+import { sha256 } from './tree.ts'
+
+/** What a log's name adds to a network, after its operator accepted a restored database. */
+const EPOCH = /@(\d+)$/
+
+/** Reads the key (PKCS#8 PEM, ed25519); makes one (mode 0600) when the file is not there. */
+export async function loadNodeKey(path: string): Promise<KeyObject> {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+  if (text === undefined) return makeNodeKey(path)
+  const key = parseKey(text)
+  if (key?.asymmetricKeyType !== 'ed25519') throw new Error(`${path} does not hold an ed25519 private key (PKCS#8 PEM)`)
+  return key
+}
+
+/** Signs and names the logs of one node. */
+export interface NodeIdentity {
+  readonly key: KeyObject
+  /** The name every checkpoint is signed under besides its log's own: AUDIT_ORIGIN. */
+  readonly name: string
+}
+
+export function nodeIdentity(key: KeyObject, origin: string | undefined): NodeIdentity {
+  const short = sha256(rawPublicKey(key)).subarray(0, 8).toString('hex')
+  return { key, name: origin ?? `demos-relay.local/${short}` }
+}
+
+/** The verifier of every checkpoint this node signs. */
+export const nodeVerifier = ({ key, name }: NodeIdentity): Verifier => ({ name, publicKey: rawPublicKey(key) })
+
+/** A log's origin: the node's name and the network, percent-encoded; from its second epoch on with `@<epoch>`. */
+export function originOf(name: string, network: string, epoch: number): string {
+  return `${name}/${networkSegment(network)}${epoch === 1 ? '' : `@${epoch}`}`
+}
+
+/** Which network and epoch an origin speaks of, whatever the node was called. */
+export function readOrigin(origin: string): { network: string; epoch: number } {
+  const segment = origin.slice(origin.lastIndexOf('/') + 1)
+  const epoch = Number(EPOCH.exec(segment)?.[1] ?? 1)
+  return { network: decodeURIComponent(segment.replace(EPOCH, '')), epoch }
+}
+
+/** A network in a URL or an origin: no slash, no plus, no space, no at sign, ASCII. */
+export const networkSegment = (network: string): string => encodeURIComponent(network.toWellFormed())
+
+async function makeNodeKey(path: string): Promise<KeyObject> {
+  const { privateKey } = generateKeyPairSync('ed25519')
+  await mkdir(dirname(path), { recursive: true })
+  const draft = `${path}.${process.pid}.new`
+  try {
+    const file = await open(draft, 'w', 0o600)
+    await file.writeFile(privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    await file.sync()
+    await file.close()
+    await link(draft, path) // whole or not at all, and never over a key that is there
+    return privateKey
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return loadNodeKey(path)
+    throw error
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+function parseKey(text: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(text)
+  } catch {
+    return undefined
+  }
+}

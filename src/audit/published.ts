@@ -1,0 +1,79 @@
+// What the world may read of a log: only what is under its published checkpoint.
+import { findEntry, readEntries, readTiles } from '../store/audit-entry.ts'
+import { type AuditLog, findLog } from '../store/audit-log.ts'
+import type { Database } from '../store/database.ts'
+import { proofText } from './note.ts'
+import { subtreeHashes } from './stored-tree.ts'
+import { HASH_BYTES, TILE_WIDTH, type TileRef, tileWidth } from './tiles.ts'
+import { inclusionRanges } from './tree.ts'
+
+/** A log with a checkpoint. */
+export type PublishedLog = AuditLog & { readonly publishedNote: string }
+
+export class PublishedLogs {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  /** Undefined when nothing of this network is signed yet. */
+  async find(network: string): Promise<PublishedLog | undefined> {
+    const log = await this.#within(findLog(this.#database.sql, network))
+    return log !== undefined && log.publishedNote !== null ? (log as PublishedLog) : undefined
+  }
+
+  /** The first `width` hashes of a tile; undefined when the published tree has fewer. */
+  async tile(log: PublishedLog, ref: TileRef, width: number): Promise<Buffer | undefined> {
+    if (width > tileWidth(ref, log.publishedSize)) return undefined
+    const [tile] = await this.#within(readTiles(this.#database.sql, [{ ...ref, log: log.id }]))
+    return tile?.hashes.subarray(0, width * HASH_BYTES)
+  }
+
+  /** The first `width` records of a bundle, each behind its length; undefined when the published tree has fewer. */
+  async bundle(log: PublishedLog, index: number, width: number): Promise<Buffer | undefined> {
+    if (width > tileWidth({ level: 0, index }, log.publishedSize)) return undefined
+    const start = index * TILE_WIDTH
+    const entries = await this.#within(readEntries(this.#database.sql, log.id, start, start + width))
+    if (entries.length < width) return undefined
+    return encodeBundle(entries.map(({ entry }) => entry))
+  }
+
+  /** A tlog-proof of the record with this hash; undefined when the published tree has none. */
+  async proof(log: PublishedLog, txHash: Uint8Array): Promise<string | undefined> {
+    const index = await this.#within(findEntry(this.#database.sql, log.id, txHash))
+    if (index === undefined || index >= log.publishedSize) return undefined
+    const ranges = inclusionRanges(index, log.publishedSize)
+    const path = await this.#within(subtreeHashes(this.#database.sql, log, ranges))
+    return proofText(index, path, log.publishedNote)
+  }
+
+  #within<T>(query: PromiseLike<T>): Promise<T> {
+    return this.#database.within(query)
+  }
+}
+
+/** Records one after the other, each behind its length in two bytes, big-endian (tlog-tiles, entry bundles). */
+export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
+  return Buffer.concat(
+    entries.flatMap((entry) => {
+      const length = Buffer.alloc(2)
+      length.writeUInt16BE(entry.length)
+      return [length, entry]
+    })
+  )
+}
+
+/** Throws when a length leads past the end. */
+export function decodeBundle(bundle: Uint8Array): Buffer[] {
+  const bytes = Buffer.from(bundle)
+  const entries: Buffer[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const start = at + 2
+    const end = start + bytes.readUInt16BE(at)
+    if (end > bytes.length) throw new RangeError('the bundle ends within a record')
+    entries.push(bytes.subarray(start, end))
+    at = end
+  }
+  return entries
+}

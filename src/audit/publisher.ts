@@ -1,0 +1,151 @@
+// Signs what is committed, remembers what is signed, publishes what is remembered: in this order, so that nobody ever
+// sees a tree which a crash, or a database restored to an earlier time, could take back unnoticed.
+import { type AuditLog, logsToLookAt, publishCheckpoints } from '../store/audit-log.ts'
+import type { Database } from '../store/database.ts'
+import type { Log } from '../store/log.ts'
+import type { CheckpointMemory, Remembered } from './checkpoint-file.ts'
+import { type NodeIdentity, originOf } from './node-key.ts'
+import { checkpointText, signNote } from './note.ts'
+import { LogUnsafe, rootsAt } from './stored-tree.ts'
+
+/** Logs looked at in one go: bounds the tiles held in memory. */
+const GROUP = 64
+
+export interface PublisherOptions {
+  readonly database: Database
+  readonly memory: CheckpointMemory
+  readonly node: NodeIdentity
+  readonly now: () => number
+  readonly log: Log
+}
+
+export class Publisher {
+  readonly #database: Database
+  readonly #memory: CheckpointMemory
+  readonly #node: NodeIdentity
+  readonly #now: () => number
+  readonly #log: Log
+  readonly #halted = new Map<string, string>()
+  #since = 0
+  #hasLooked = false
+
+  constructor({ database, memory, node, now, log }: PublisherOptions) {
+    this.#database = database
+    this.#memory = memory
+    this.#node = node
+    this.#now = now
+    this.#log = log
+  }
+
+  /** Was every checkpoint that was remembered at the start held against the database? */
+  get hasLooked(): boolean {
+    return this.#hasLooked
+  }
+
+  /** Networks whose log is neither added to nor signed until an operator decides, and why. */
+  get halted(): ReadonlyMap<string, string> {
+    return this.#halted
+  }
+
+  /** Refuses a log that is not what was signed before. For the transaction that adds to it. Throws `LogUnsafe`. */
+  readonly check = (log: AuditLog): void => {
+    const fault = faultBySize(log, this.#memory.get(log.network))
+    if (fault !== undefined) throw new LogUnsafe(log.network, fault)
+  }
+
+  halt({ network, message: reason }: LogUnsafe): void {
+    if (this.#halted.get(network) === reason) return
+    this.#halted.set(network, reason)
+    this.#log.error({ network, reason }, 'audit log halted: nothing is recorded or signed until an operator decides')
+  }
+
+  /** Signs and publishes what has grown, and remembers what other servers published. */
+  async look(): Promise<void> {
+    const known = this.#hasLooked ? [...this.#halted.keys()] : this.#memory.all().map(({ network }) => network)
+    const logs = await this.#within(logsToLookAt(this.#database.sql, this.#since, known))
+    for (const network of known) {
+      const isThere = logs.some((log) => log.network === network)
+      if (!isThere) this.halt(new LogUnsafe(network, 'the database has no such log, but a checkpoint of it was signed'))
+    }
+    for (let at = 0; at < logs.length; at += GROUP) await this.#settle(logs.slice(at, at + GROUP))
+    this.#since = Math.max(this.#since, ...logs.map((log) => log.publishedAt))
+    this.#hasLooked = true
+  }
+
+  async #settle(logs: readonly AuditLog[]): Promise<void> {
+    const open = logs.filter((log) => this.#isOpen(log))
+    if (open.length === 0) return
+    const faults = await this.#faults(open)
+    const settled = await Promise.all(open.map((log, place) => this.#sign(log, faults[place])))
+    const signed = settled.filter((checkpoint) => checkpoint !== undefined)
+    if (signed.length > 0) {
+      const now = this.#now()
+      await this.#within(publishCheckpoints(this.#database.sql, signed, now))
+      this.#since = Math.max(this.#since, now)
+    }
+  }
+
+  /** Is there anything to decide, sign or remember about this log? */
+  #isOpen(log: AuditLog): boolean {
+    const last = this.#memory.get(log.network)
+    const isRemembered = last?.epoch === log.epoch && last.size === log.size && Buffer.from(log.root).equals(last.root)
+    return !isRemembered || log.size > log.publishedSize || this.#halted.has(log.network)
+  }
+
+  /** Signs a log that grew; returns what may be published now that it is remembered. */
+  async #sign(log: AuditLog, fault: string | undefined) {
+    if (fault !== undefined) return void this.halt(new LogUnsafe(log.network, fault))
+    if (this.#halted.delete(log.network)) this.#log.info({ network: log.network }, 'audit log goes on')
+    if (log.size === log.publishedSize) {
+      if (log.publishedNote !== null) await this.#memory.remember(log.publishedNote)
+      return undefined
+    }
+    const origin = originOf(this.#node.name, log.network, log.epoch)
+    const note = await signNote(checkpointText({ ...log, origin }), [origin, this.#node.name], this.#node.key)
+    await this.#memory.remember(note)
+    return { log, note }
+  }
+
+  /** What each log has against being signed: it must have its root, and begin with the tree that was signed last. */
+  async #faults(logs: readonly AuditLog[]): Promise<(string | undefined)[]> {
+    const roots = await this.#within(
+      rootsAt(
+        this.#database.sql,
+        logs.flatMap((log) => [
+          { log, size: log.size },
+          { log, size: Math.min(this.#promise(log)?.size ?? 0, log.size) }
+        ])
+      )
+    )
+    return logs.map((log, place) => {
+      const bySize = faultBySize(log, this.#memory.get(log.network))
+      if (bySize !== undefined) return bySize
+      const [root, before] = [roots[place * 2]!, roots[place * 2 + 1]!]
+      if (root instanceof LogUnsafe) return root.message
+      if (!Buffer.from(root).equals(log.root)) return 'its tiles do not give its root'
+      const promise = this.#promise(log)
+      if (promise === undefined) return undefined
+      const isKept = !(before instanceof LogUnsafe) && Buffer.from(before).equals(promise.root)
+      return isKept ? undefined : `it does not begin with the ${promise.size} records that were signed`
+    })
+  }
+
+  /** The last checkpoint this log's next one must be consistent with. */
+  #promise(log: AuditLog): Remembered | undefined {
+    const last = this.#memory.get(log.network)
+    return last?.epoch === log.epoch ? last : undefined
+  }
+
+  #within<T>(query: PromiseLike<T>): Promise<T> {
+    return this.#database.within(query)
+  }
+}
+
+/** Is the log behind what was signed? An earlier epoch is, whatever its size; a later one was an operator's decision. */
+function faultBySize(log: AuditLog, last: Remembered | undefined): string | undefined {
+  if (last === undefined || last.epoch < log.epoch) return undefined
+  const isBehind = last.epoch > log.epoch || last.size > log.size
+  return isBehind
+    ? `the database has ${log.size} records of epoch ${log.epoch}, but ${last.size} of epoch ${last.epoch} were signed: it was restored to an earlier time`
+    : undefined
+}

@@ -1,0 +1,104 @@
+// The records of a log: what an audit event becomes once it has its place.
+import { type Static, type TProperties, Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+
+/** Longest record, in bytes: an entry bundle counts them in 16 bits. */
+export const MAX_ENTRY_BYTES = 65_535
+
+const Hex = (digits: number) => Type.String({ pattern: `^[0-9a-f]{${digits}}$` })
+const Id = (description: string) => Type.String({ pattern: '^[ -~]*$', description: `${description}; see escapeId()` })
+const Count = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
+
+const Common = { version: Type.Literal(1), network: Id('The network') }
+const When = { acceptedAtMs: Count('Since 1970'), salt: Type.String({ ...Hex(32), description: 'Random' }) }
+const Nonce = Type.Integer({ minimum: 1, description: 'Counts the records of `from` in this network, from 1.' })
+
+const record = <T extends string, P extends TProperties>(type: T, properties: P, description: string) =>
+  Type.Object({ ...Common, type: Type.Literal(type), ...properties }, { additionalProperties: false, description })
+
+export const MessageRecord = record(
+  'instantMessaging',
+  {
+    ...When,
+    from: Id('The sender'),
+    to: Id('The recipient'),
+    digest: Id('messageHash, or (signaling) the SHA-256 of the body'),
+    sizeBytes: Count('Of the body'),
+    nonce: Nonce
+  },
+  'A message was accepted.'
+)
+export const KeyChangeRecord = record(
+  'keyChange',
+  { ...When, from: Id('The peer'), digest: Id('Names the new encryption key'), nonce: Nonce },
+  'A peer registered another encryption key.'
+)
+export const IdentityReleaseRecord = record(
+  'identityRelease',
+  { ...When, peer: Id('The name that is free again') },
+  'An administrator released a name.'
+)
+export const PurgeRecord = record(
+  'purge',
+  {
+    ...When,
+    to: Id('Whose mailbox'),
+    from: Type.Optional(Id('Only what this sender had sent')),
+    entries: Count('How many messages'),
+    sizeBytes: Count('Of their bodies')
+  },
+  'An administrator deleted messages that waited.'
+)
+export const RestoreRecord = record(
+  'restore',
+  { ...When, lostSize: Count('Records of the lost tree'), lostRoot: Hex(64) },
+  'An operator accepted a database from before the last signed checkpoint, which this names.'
+)
+export const CheckpointRecord = record(
+  'checkpoint',
+  { of: Id('Whose log'), origin: Type.String(), size: Count('Records'), rootHash: Hex(64) },
+  'A checkpoint of another log of this node. Without salt: nothing in it is secret, and equal ones are one.'
+)
+
+export const AuditRecord = Type.Union([
+  MessageRecord,
+  KeyChangeRecord,
+  IdentityReleaseRecord,
+  PurgeRecord,
+  RestoreRecord,
+  CheckpointRecord
+])
+export type AuditRecord = Static<typeof AuditRecord>
+
+const isRecord = TypeCompiler.Compile(AuditRecord)
+
+/**
+ * An id in printable ASCII: every byte of its UTF-8 below 0x20 or above 0x7E, and the percent sign itself, is written
+ * as %XX (upper-case hex), everything else as it is. Two ids never become one, and decodeURIComponent() undoes it.
+ */
+export function escapeId(id: string): string {
+  if (/^[ -$&-~]*$/.test(id)) return id
+  return Array.from(Buffer.from(id), (byte) => {
+    const isPlain = byte >= 0x20 && byte <= 0x7e && byte !== 0x25
+    return isPlain ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`
+  }).join('')
+}
+
+/**
+ * RFC 8785 of a record. It builds on JSON.stringify for numbers and strings, and so do we; what it adds is the order of
+ * the keys, which for a flat object is a list to stringify by. No library is needed for that.
+ */
+export function canonicalJson(record: AuditRecord): string {
+  return JSON.stringify(record, Object.keys(record).sort())
+}
+
+/** Reads a record; undefined when the bytes are not the canonical form of one. */
+export function parseRecord(entry: Uint8Array): AuditRecord | undefined {
+  try {
+    const text = Buffer.from(entry).toString('latin1') // ASCII; what is not will differ below
+    const value: unknown = JSON.parse(text)
+    return isRecord.Check(value) && canonicalJson(value) === text && entry.length <= MAX_ENTRY_BYTES ? value : undefined
+  } catch {
+    return undefined
+  }
+}

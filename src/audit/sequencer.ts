@@ -1,0 +1,125 @@
+// Turns what waits in the inbox into records under signed checkpoints, off the path of messages.
+import type { Database } from '../store/database.ts'
+import type { Log } from '../store/log.ts'
+import { integrate } from './integrate.ts'
+import type { Publisher } from './publisher.ts'
+import { LogUnsafe } from './stored-tree.ts'
+
+export interface SequencerOptions {
+  readonly database: Database
+  readonly publisher: Publisher
+  /** Rest between two rounds when the inbox is empty, ms. */
+  readonly intervalMs: number
+  /** Events of one batch: its hashing holds the event loop for about 10 µs each. */
+  readonly batchEvents: number
+  readonly now: () => number
+  readonly log: Log
+}
+
+/** A sequencer without a completed round for so long is not well, ms. */
+const STALLED_MS = 30_000
+
+/** Runs on every server; the database lets one at a time add to the logs. */
+export class Sequencer {
+  readonly #options: SequencerOptions
+  #records = 0
+  #lagMs = 0
+  #succeededAt: number
+  #stop: AbortController | undefined
+  #running: Promise<void> = Promise.resolve()
+  #isFailing = false
+
+  constructor(options: SequencerOptions) {
+    this.#options = options
+    this.#succeededAt = options.now()
+  }
+
+  /** Records this server has integrated. */
+  get records(): number {
+    return this.#records
+  }
+
+  /** How old the oldest event of the last batch was when it was integrated, ms. */
+  get lagMs(): number {
+    return this.#lagMs
+  }
+
+  /** Undefined when all is well, else words fit for strangers. */
+  fault(): string | undefined {
+    const { publisher, now } = this.#options
+    if (publisher.halted.size > 0) return `${publisher.halted.size} audit logs wait for an operator, see the log`
+    return now() - this.#succeededAt > STALLED_MS ? 'no progress' : undefined
+  }
+
+  start(): void {
+    const stop = new AbortController()
+    this.#stop = stop
+    this.#running = this.#run(stop.signal)
+  }
+
+  /** Finishes the round under way. */
+  async close(): Promise<void> {
+    this.#stop?.abort()
+    await this.#running
+  }
+
+  /** One batch, and whatever is to be signed; true when more is waiting. */
+  async round(): Promise<boolean> {
+    const { publisher, now, batchEvents } = this.#options
+    if (!publisher.hasLooked) await publisher.look() // before anything is added to a log that was restored
+    const taken = await this.#integrate()
+    await publisher.look()
+    this.#succeededAt = now()
+    return taken === batchEvents
+  }
+
+  async #integrate(): Promise<number> {
+    const { database, publisher, now, batchEvents } = this.#options
+    const batch = { limit: batchEvents, except: [...publisher.halted.keys()], check: publisher.check }
+    try {
+      const outcome = await database.within(integrate(database.sql, batch))
+      this.#lagMs = outcome?.oldestAt === undefined ? 0 : Math.max(0, now() - outcome.oldestAt)
+      this.#records += outcome?.taken ?? 0
+      return outcome?.taken ?? 0
+    } catch (error) {
+      if (!(error instanceof LogUnsafe)) throw error
+      publisher.halt(error)
+      return batchEvents // the others' events come next
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const more = await this.round().then(
+        (more) => {
+          this.#isFailing = false
+          return more
+        },
+        (error: unknown) => this.#failed(error)
+      )
+      if (!more) await rest(this.#options.intervalMs, signal)
+    }
+  }
+
+  #failed(error: unknown): false {
+    // Said once: while the database is away, every round fails alike.
+    if (!this.#isFailing) this.#options.log.warn({ err: error }, 'audit records not integrated, will try again')
+    this.#isFailing = true
+    return false
+  }
+}
+
+/** Resolves after `ms`, or when the signal says stop. */
+export function rest(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve()
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    timer.unref()
+    signal.addEventListener('abort', done)
+  })
+}

@@ -1,0 +1,76 @@
+// Everything of the audit trail that runs in a server, put together.
+import { join } from 'node:path'
+import type { Database } from '../store/database.ts'
+import type { Log } from '../store/log.ts'
+import type { Anchor } from './anchor.ts'
+import { AnchorOutbox } from './anchor-outbox.ts'
+import { CheckpointMemory } from './checkpoint-file.ts'
+import { LogAnchor } from './log-anchor.ts'
+import { loadNodeKey, type NodeIdentity, nodeIdentity } from './node-key.ts'
+import { Publisher } from './publisher.ts'
+import { Sequencer } from './sequencer.ts'
+
+export interface AuditTrailOptions {
+  /** Holds `audit/`, the last signed checkpoints, and by default `node.key`. */
+  readonly dataDir: string
+  /** The node's ed25519 key (PKCS#8 PEM), made when it is not there. Default: `<dataDir>/node.key`. */
+  readonly nodeKeyFile: string | undefined
+  /** First part of every log's name. Default: `demos-relay.local/<short hash of the key>`. */
+  readonly origin: string | undefined
+  /** Rest between two looks at the inbox when it is empty, ms. */
+  readonly intervalMs: number
+  /** Events integrated at once. */
+  readonly batchEvents: number
+  /** A log's anchored checkpoints are at least so far apart, ms. */
+  readonly anchorIntervalMs: number
+  /** Where checkpoints are anchored, and how many at once. Default: a log of the node's own. */
+  readonly createAnchor?: (parts: { database: Database; node: NodeIdentity }) => { anchor: Anchor; parallel: number }
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+export interface AuditTrail {
+  readonly node: NodeIdentity
+  readonly sequencer: Sequencer
+  readonly publisher: Publisher
+  readonly outbox: AnchorOutbox
+  start(): void
+  /** Finishes what is under way; what is still in the inbox is for the next start, or for another server. */
+  close(): Promise<void>
+}
+
+/** Checkpoints in the log of checkpoints cost nothing, so many go at once. */
+const LOG_ANCHOR_PARALLEL = 32
+
+export const auditDirectory = (dataDir: string): string => join(dataDir, 'audit')
+
+/** The key that signs, and what it signs under. */
+export async function openNode(options: Pick<AuditTrailOptions, 'dataDir' | 'nodeKeyFile' | 'origin'>) {
+  const key = await loadNodeKey(options.nodeKeyFile ?? join(options.dataDir, 'node.key'))
+  return nodeIdentity(key, options.origin)
+}
+
+/** Reads or makes the node's key, and reads what was signed before. Nothing runs until `start()`. */
+export async function openAuditTrail(database: Database, log: Log, options: AuditTrailOptions): Promise<AuditTrail> {
+  const { intervalMs, batchEvents, anchorIntervalMs, now } = options
+  const node = await openNode(options)
+  const memory = await CheckpointMemory.open(auditDirectory(options.dataDir))
+  const publisher = new Publisher({ database, memory, node, now, log })
+  const sequencer = new Sequencer({ database, publisher, intervalMs, batchEvents, now, log })
+  const { anchor, parallel } = options.createAnchor?.({ database, node }) ?? {
+    anchor: new LogAnchor(database, now),
+    parallel: LOG_ANCHOR_PARALLEL
+  }
+  const outbox = new AnchorOutbox({ database, anchor, parallel, intervalMs: anchorIntervalMs, now, log })
+  return {
+    ...{ node, sequencer, publisher, outbox },
+    start: () => {
+      sequencer.start()
+      outbox.start()
+    },
+    close: async () => {
+      await outbox.close() // before the sequencer: an anchor may be waiting for it
+      await sequencer.close()
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto'
+
+/** Length of a barrier ping's payload: counter and nonce, 8 bytes each (RFC 6455 §5.5 allows 125). */
+const PAYLOAD_BYTES = 16
+/** Shortest pause between two pings, in ms: receipts of a busy session are collected meanwhile. */
+const PAUSE_MS = 10
+
+export interface PingBarrierHooks {
+  ping(payload: Buffer): void
+  /** The peer's end has read the first `count` frames. */
+  passed(count: number): void
+  /** The same pong came twice: somebody in between answers pings for the peer. */
+  doubled(): void
+}
+
+/**
+ * Learns from pongs what the peer's WebSocket stack has read. A ping goes out behind frames and carries how many there
+ * were; the peer must answer with the same bytes (RFC 6455 §5.5.2-3) and reads in order, so the pong covers them all.
+ * At most one ping is under way: the more there is to say, the more each covers. Pongs nobody asked for say nothing.
+ */
+export class PingBarrier {
+  readonly #hooks: PingBarrierHooks
+  readonly #nonce = randomBytes(8)
+  #written = 0
+  #pinged = 0
+  #passed = 0
+  #pingedAt = 0
+  #timer: NodeJS.Timeout | NodeJS.Immediate | undefined
+  #isStopped = false
+
+  constructor(hooks: PingBarrierHooks) {
+    this.#hooks = hooks
+  }
+
+  /** When the ping that is under way was sent (performance.now()), or undefined. */
+  get pingedAt(): number | undefined {
+    return this.#pinged > this.#passed ? this.#pingedAt : undefined
+  }
+
+  /** `count` frames were written in all; `urgent`: the sender cannot go on before it knows more. */
+  wrote(count: number, urgent: boolean): void {
+    this.#written = count
+    if (urgent) this.#schedule(0)
+    else if (this.#timer === undefined) this.#schedule(this.#pingedAt + PAUSE_MS - performance.now())
+  }
+
+  /** Takes any pong of the socket. */
+  pong(data: Buffer): void {
+    if (this.#isStopped || data.length !== PAYLOAD_BYTES || !data.subarray(8).equals(this.#nonce)) return
+    const count = Number(data.readBigUInt64BE())
+    if (count > 0 && count <= this.#passed) this.#hooks.doubled()
+    if (count !== this.#pinged || count <= this.#passed) return
+    this.#passed = count
+    this.#hooks.passed(count)
+    if (this.#written > count && this.#timer === undefined)
+      this.#schedule(this.#pingedAt + PAUSE_MS - performance.now())
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#cancel()
+  }
+
+  #schedule(ms: number): void {
+    if (this.#isStopped || this.pingedAt !== undefined) return
+    this.#cancel()
+    this.#timer = ms > 0 ? setTimeout(() => this.#ping(), ms) : setImmediate(() => this.#ping())
+  }
+
+  #cancel(): void {
+    clearTimeout(this.#timer as NodeJS.Timeout)
+    clearImmediate(this.#timer as NodeJS.Immediate)
+    this.#timer = undefined
+  }
+
+  #ping(): void {
+    this.#timer = undefined
+    if (this.#isStopped || this.#written === this.#passed) return
+    const payload = Buffer.alloc(PAYLOAD_BYTES)
+    payload.writeBigUInt64BE(BigInt(this.#written))
+    this.#nonce.copy(payload, 8)
+    this.#pinged = this.#written
+    this.#pingedAt = performance.now()
+    this.#hooks.ping(payload)
+  }
+}

@@ -1,0 +1,67 @@
+import { BYTEA } from './audit-log.ts'
+import type { AnySql, TransactionSql } from './database.ts'
+
+/** A record in its place. */
+export interface NewEntry {
+  readonly log: number
+  readonly index: number
+  /** Canonical JSON, ASCII, on one line. */
+  readonly text: string
+  readonly messageSeq: number | null
+}
+
+export interface StoredTile {
+  readonly log: number
+  readonly level: number
+  readonly index: number
+  readonly hashes: Buffer
+}
+
+export async function insertAuditEntries(tx: TransactionSql, entries: readonly NewEntry[]): Promise<void> {
+  // The texts travel as one, a line each: as an array every quote of their JSON would be escaped.
+  await tx`
+    insert into audit_entry (log, idx, message_seq, entry)
+    select log, idx, message_seq, convert_to(line, 'UTF8')
+    from rows from (
+      unnest(${entries.map((e) => e.log)}::int[]), unnest(${entries.map((e) => e.index)}::bigint[]),
+      unnest(${entries.map((e) => e.messageSeq)}::bigint[]),
+      string_to_table(${entries.map((e) => e.text).join('\n')}::text, E'\n')) as e (log, idx, message_seq, line)`
+}
+
+/** Writes whole tiles: new ones, and the longer state of those that grew. */
+export async function writeTiles(tx: TransactionSql, tiles: readonly StoredTile[]): Promise<void> {
+  await tx`
+    insert into audit_tile (log, level, idx, hashes)
+    select * from unnest(${tiles.map((t) => t.log)}::int[], ${tiles.map((t) => t.level)}::int[],
+      ${tiles.map((t) => t.index)}::bigint[], ${tx.array(
+        tiles.map((t) => t.hashes),
+        BYTEA
+      )}::bytea[])
+    on conflict (log, level, idx) do update set hashes = excluded.hashes`
+}
+
+/** Those of these tiles that are there. */
+export async function readTiles(
+  sql: AnySql,
+  refs: readonly { log: number; level: number; index: number }[]
+): Promise<StoredTile[]> {
+  if (refs.length === 0) return []
+  return sql<StoredTile[]>`
+    select log, level, idx as index, hashes from audit_tile
+    where (log, level, idx) in (
+      select * from unnest(${refs.map((r) => r.log)}::int[], ${refs.map((r) => r.level)}::int[],
+        ${refs.map((r) => r.index)}::bigint[]))`
+}
+
+/** The records of a log from `start` up to, but without, `end`: those that are there, in order. */
+export async function readEntries(sql: AnySql, log: number, start: number, end: number) {
+  return sql<{ index: number; entry: Buffer }[]>`
+    select idx as index, entry from audit_entry where log = ${log} and idx >= ${start} and idx < ${end} order by idx`
+}
+
+/** Where in a log the record with this transaction hash is. */
+export async function findEntry(sql: AnySql, log: number, hash: Uint8Array): Promise<number | undefined> {
+  const [row] = await sql<{ index: number }[]>`
+    select idx as index from audit_entry where sha256(entry) = ${hash}::bytea and log = ${log}`
+  return row?.index
+}

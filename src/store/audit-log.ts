@@ -1,0 +1,116 @@
+import type { AnySql, Sql, TransactionSql } from './database.ts'
+
+/** A log as it stands: its tree, and how much of it is signed and published, and anchored. */
+export interface AuditLog {
+  readonly id: number
+  readonly network: string
+  readonly epoch: number
+  readonly size: number
+  readonly root: Uint8Array
+  readonly publishedSize: number
+  readonly publishedNote: string | null
+  readonly publishedAt: number
+  readonly anchoredSize: number
+}
+
+/** The log of the nodes' own checkpoints. No network of peers may have this name. */
+export const ANCHORS = 'anchors'
+
+/** Any number, the same in every version of this server, and not the one of another lock. */
+const LOCK = 30_053_007
+
+const columns = (sql: AnySql) => sql`
+  id, network, epoch, size, root, published_size as "publishedSize", published_note as "publishedNote",
+  published_at as "publishedAt", anchored_size as "anchoredSize"`
+
+/** Is this transaction the one that may add to logs? Given back when it ends, also by the end of its connection. */
+export async function holdSequencer(tx: TransactionSql): Promise<boolean> {
+  const [row] = await tx<{ held: boolean }[]>`select pg_try_advisory_xact_lock(${LOCK}) as held`
+  return row?.held === true
+}
+
+/** The logs of these networks, created where needed, locked until the transaction ends. */
+export async function openLogs(tx: TransactionSql, networks: readonly string[], emptyRoot: Uint8Array) {
+  await tx`
+    insert into audit_log (network, root)
+    select network, ${emptyRoot}::bytea from unnest(${networks as string[]}::text[]) as w (network)
+    where not exists (select from audit_log l where l.network = w.network)
+    on conflict do nothing`
+  return tx<AuditLog[]>`
+    select ${columns(tx)} from audit_log where network = any(${networks as string[]}::text[])
+    order by id for update`
+}
+
+export async function findLog(sql: AnySql, network: string): Promise<AuditLog | undefined> {
+  const [log] = await sql<AuditLog[]>`select ${columns(sql)} from audit_log where network = ${network}`
+  return log
+}
+
+export async function allLogs(sql: AnySql): Promise<AuditLog[]> {
+  return sql<AuditLog[]>`select ${columns(sql)} from audit_log order by network`
+}
+
+/** Logs that grew beyond their checkpoint, that were published since a time, or that are asked for by name. */
+export async function logsToLookAt(sql: Sql, since: number, networks: readonly string[]): Promise<AuditLog[]> {
+  return sql<AuditLog[]>`
+    select ${columns(sql)} from audit_log
+    where size > published_size or published_at >= ${since} or network = any(${networks as string[]}::text[])`
+}
+
+export interface Growth {
+  readonly log: number
+  readonly size: number
+  readonly root: Uint8Array
+}
+
+/** Sets the size and root of logs this transaction has locked. */
+export async function growLogs(tx: TransactionSql, growths: readonly Growth[]): Promise<void> {
+  await tx`
+    update audit_log set size = g.size, root = g.root
+    from unnest(${growths.map((g) => g.log)}::int[], ${growths.map((g) => g.size)}::bigint[],
+      ${tx.array(
+        growths.map((g) => Buffer.from(g.root)),
+        BYTEA
+      )}::bytea[]) as g (log, size, root)
+    where id = g.log`
+}
+
+export interface SignedCheckpoint {
+  readonly log: Pick<AuditLog, 'id' | 'epoch' | 'size'>
+  readonly note: string
+}
+
+/** Publishes signed checkpoints, except of logs that have moved on. `now`: ms since 1970. */
+export async function publishCheckpoints(sql: Sql, signed: readonly SignedCheckpoint[], now: number): Promise<void> {
+  await sql`
+    with locked as materialized ( -- in one order, so that two servers cannot wait for each other
+      select id from audit_log where id = any(${signed.map(({ log }) => log.id)}::int[]) order by id for update
+    )
+    update audit_log set published_size = s.size, published_note = s.note, published_at = ${now}
+    from locked, unnest(${signed.map(({ log }) => log.id)}::int[], ${signed.map(({ log }) => log.epoch)}::int[],
+      ${signed.map(({ log }) => log.size)}::bigint[], ${signed.map(({ note }) => note)}::text[])
+      as s (log, epoch, size, note)
+    where audit_log.id = s.log and locked.id = s.log and audit_log.epoch = s.epoch and published_size < s.size`
+}
+
+/** Goes on under a new name: what was signed under the old one is no promise of this log any more. */
+export async function beginEpoch(tx: TransactionSql, log: AuditLog, epoch: number): Promise<void> {
+  await tx`
+    update audit_log set epoch = ${epoch}, published_size = 0, published_note = null where id = ${log.id}`
+}
+
+/** Counts a number of further records of each sender in a log; returns each one's last nonce. */
+export async function takeNonces(
+  tx: TransactionSql,
+  uses: readonly { log: number; sender: string; records: number }[]
+): Promise<{ log: number; sender: string; nonce: number }[]> {
+  return tx<{ log: number; sender: string; nonce: number }[]>`
+    insert into audit_sender (log, sender, nonce)
+    select * from unnest(${uses.map((u) => u.log)}::int[], ${uses.map((u) => u.sender)}::text[],
+      ${uses.map((u) => u.records)}::bigint[])
+    on conflict (log, sender) do update set nonce = audit_sender.nonce + excluded.nonce
+    returning log, sender, nonce`
+}
+
+/** pg_type.oid: the driver would take a list of byte strings for one. */
+export const BYTEA = 17

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { nodeVerifier } from '../../src/audit/node-key.ts'
+import { openNote, parseCheckpoint } from '../../src/audit/note.ts'
+import { parseRecord } from '../../src/audit/record.ts'
+import { leafHash, rootOf } from '../../src/audit/tree.ts'
+import { readEntries } from '../../src/store/audit-entry.ts'
+import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
+import { findLog } from '../../src/store/audit-log.ts'
+import { rollupOf } from '../../src/store/audit-rollup.ts'
+import { message, messages, openTestTrail, type TestTrail } from './helpers.ts'
+
+async function recordsOf(trail: TestTrail, network = 'signaling') {
+  const log = await findLog(trail.sql, network)
+  const entries = await readEntries(trail.sql, log!.id, 0, log!.size)
+  return {
+    log: log!,
+    entries: entries.map(({ entry }) => entry),
+    records: entries.map(({ entry }) => parseRecord(entry))
+  }
+}
+
+test('events become records in the order of their acceptance, under a signed checkpoint', async (t) => {
+  const trail = await openTestTrail(t)
+  await trail.record(messages(1_000))
+  const { log, entries, records } = await recordsOf(trail)
+  assert.equal(log.size, 1_000)
+  assert.equal(log.publishedSize, 1_000)
+  for (const [index, record] of records.entries()) {
+    assert(record?.type === 'instantMessaging')
+    const { acceptedAt, sender, recipient, digest, bytes } = message(index)
+    const { salt, ...rest } = record
+    assert.match(salt, /^[0-9a-f]{32}$/)
+    assert.deepEqual(rest, {
+      ...{ version: 1, type: 'instantMessaging', network: 'signaling', from: sender, to: recipient, digest },
+      ...{ sizeBytes: bytes, acceptedAtMs: acceptedAt, nonce: Math.floor(index / 7) + 1 }
+    })
+  }
+  const checkpoint = parseCheckpoint(openNote(log.publishedNote!, nodeVerifier(trail.node)))
+  assert.equal(checkpoint.origin, 'relay.example/logs/signaling')
+  assert.equal(checkpoint.size, 1_000)
+  assert.deepEqual(Buffer.from(checkpoint.root), Buffer.from(rootOf(entries.map(leafHash))))
+  assert.equal(await readFile(join(trail.dataDir, 'audit/signaling.checkpoint'), 'utf8'), log.publishedNote)
+})
+
+test('every network has a log of its own', async (t) => {
+  const trail = await openTestTrail(t)
+  const names = ['signaling', 'demo-net', 'über/net +1', 'x'.repeat(128)]
+  await trail.record(messages(40).map((event, index) => ({ ...event, network: names[index % 4]! })))
+  for (const name of names) {
+    const { log, records } = await recordsOf(trail, name)
+    assert.equal(log.publishedSize, 10)
+    assert(records.every((record) => decodeURIComponent(record!.network) === name))
+  }
+  const { log } = await recordsOf(trail, 'über/net +1')
+  assert.equal(parseCheckpoint(log.publishedNote!).origin, 'relay.example/logs/%C3%BCber%2Fnet%20%2B1')
+})
+
+test('key changes, released names and purges are records of their own shape', async (t) => {
+  const trail = await openTestTrail(t)
+  const common = { network: 'signaling', acceptedAt: 5 }
+  await trail.record([
+    { ...common, kind: 'message', sender: 'zoë', recipient: 'b%c', digest: 'd\n"1', bytes: 3 },
+    { ...common, kind: 'key-change', sender: 'zoë', digest: 'key2' },
+    { ...common, kind: 'identity-release', sender: 'zoë' },
+    { ...common, kind: 'purge', recipient: 'b', sender: 'a', entries: 2, bytes: 9 },
+    { ...common, kind: 'purge', recipient: 'b', entries: 0, bytes: 0 }
+  ])
+  const { records } = await recordsOf(trail)
+  const shapes = records.map((record) => ({ ...record, salt: 'salt' }))
+  const always = { version: 1, network: 'signaling', acceptedAtMs: 5, salt: 'salt' }
+  const first = { from: 'zo%C3%AB', to: 'b%25c', digest: 'd%0A"1', sizeBytes: 3, nonce: 1 }
+  assert.deepEqual(shapes, [
+    { ...always, ...first, type: 'instantMessaging' },
+    { ...always, type: 'keyChange', from: 'zo%C3%AB', digest: 'key2', nonce: 2 },
+    { ...always, type: 'identityRelease', peer: 'zo%C3%AB' },
+    { ...always, type: 'purge', to: 'b', from: 'a', entries: 2, sizeBytes: 9 },
+    { ...always, type: 'purge', to: 'b', entries: 0, sizeBytes: 0 }
+  ])
+})
+
+test('the longest ids there can be still make a record', async (t) => {
+  const trail = await openTestTrail(t)
+  const long = (length: number) => '\u{10FFFF}'.repeat(length)
+  await trail.record([message(1, { network: long(128), sender: long(256), recipient: long(256), digest: long(512) })])
+  assert.equal((await recordsOf(trail, long(128))).records[0]?.type, 'instantMessaging')
+})
+
+test('an event whose transaction fails leaves no record', async (t) => {
+  const trail = await openTestTrail(t)
+  const failing = trail.sql.begin(async (tx) => {
+    await insertAuditEvents(tx, messages(3))
+    throw new Error('the message was not stored')
+  })
+  await assert.rejects(failing, /not stored/)
+  await trail.record([message(9)])
+  assert.equal((await recordsOf(trail)).log.size, 1)
+})
+
+test('no peer writes into the log of checkpoints', async (t) => {
+  const trail = await openTestTrail(t)
+  await assert.rejects(insertAuditEvents(trail.sql, [message(1, { network: 'anchors' })]), { code: '23514' })
+})
+
+test('a message is pending, then batched, then confirmed', async (t) => {
+  const trail = await openTestTrail(t)
+  await insertAuditEvents(trail.sql, [message(1, { messageSeq: 41 }), message(2)])
+  const pending = { status: 'pending', txHash: null }
+  assert.deepEqual(
+    await rollupOf(trail.sql, [41, 42]),
+    new Map([
+      [41, pending],
+      [42, pending]
+    ])
+  )
+  await trail.settle()
+  const { entries } = await recordsOf(trail)
+  const [row] = await trail.sql<{ hash: string }[]>`select encode(sha256(${entries[0]!}::bytea), 'hex') as hash`
+  assert.deepEqual((await rollupOf(trail.sql, [41])).get(41), { status: 'batched', txHash: row!.hash })
+  await Promise.all([trail.outbox.round(), untilAnchored(trail)])
+  assert.deepEqual((await rollupOf(trail.sql, [41])).get(41), { status: 'confirmed', txHash: row!.hash })
+})
+
+async function untilAnchored(trail: TestTrail) {
+  for (;;) {
+    await trail.settle()
+    const log = await findLog(trail.sql, 'signaling')
+    if (log?.anchoredSize === log?.size) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+test('two sequencers at once give every event one place', async (t) => {
+  const first = await openTestTrail(t, { batchEvents: 7 })
+  const second = await openTestTrail(t, { url: first.url, batchEvents: 5 })
+  const rounds = async (trail: TestTrail) => {
+    for (let round = 0; round < 60; round++) await trail.sequencer.round()
+  }
+  const writing = async () => {
+    for (let part = 0; part < 30; part++) {
+      await insertAuditEvents(
+        first.sql,
+        messages(10).map((event) => ({ ...event, acceptedAt: part * 10 + event.bytes }))
+      )
+    }
+  }
+  await Promise.all([rounds(first), rounds(second), writing()])
+  await first.settle()
+  await second.settle()
+  const { log, records } = await recordsOf(first)
+  assert.equal(log.size, 300)
+  assert.equal(log.publishedSize, 300)
+  const nonces = new Map<string, number>()
+  for (const record of records) {
+    assert(record?.type === 'instantMessaging')
+    assert.equal(record.nonce, (nonces.get(record.from) ?? 0) + 1)
+    nonces.set(record.from, record.nonce)
+  }
+  assert.deepEqual([first.publisher.halted.size, second.publisher.halted.size], [0, 0])
+})
