@@ -5,6 +5,8 @@ import type { Config } from './config/schema.ts'
 export interface ServerFacts {
   version: string
   signaling: string
+  /** Undefined: L2PS messaging is turned off. */
+  l2ps: string | undefined
   health: string
   metrics: string
   database: string
@@ -16,7 +18,7 @@ export interface ServerFacts {
 /** Collects the facts from the configuration and from where the doors really opened. */
 export function serverFacts(
   config: Config,
-  addresses: { signaling: string; http: string },
+  addresses: { signaling: string; l2ps: string | undefined; http: string },
   version: string
 ): ServerFacts {
   const asked = signalingPort(config)
@@ -25,6 +27,7 @@ export function serverFacts(
   return {
     version,
     signaling: reachable(addresses.signaling),
+    l2ps: addresses.l2ps === undefined ? undefined : reachable(addresses.l2ps),
     health: new URL('/health/ready', reachable(addresses.http)).href,
     metrics: new URL('/metrics', reachable(addresses.http)).href,
     database: databasePlace(config.DATABASE_URL),
@@ -65,6 +68,7 @@ export function banner(facts: ServerFacts, { colours, width = 80 }: BannerStyle)
   const rows = [
     row('signaling', facts.signaling),
     ...(facts.takenPort === undefined ? [] : [row('', `port ${facts.takenPort} was taken`)]),
+    ...(facts.l2ps === undefined ? [] : [row('l2ps', facts.l2ps)]),
     row('health', facts.health),
     row('metrics', facts.metrics),
     row('database', facts.database),

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { banner, serverFacts } from '../src/banner.ts'
 import { readConfig } from '../src/config/read.ts'
 
-const ADDRESSES = { signaling: 'ws://127.0.0.1:3005', http: 'http://127.0.0.1:3005' }
+const ADDRESSES: Parameters<typeof serverFacts>[1] = { signaling: 'ws://127.0.0.1:3005', l2ps: 'ws://127.0.0.1:3006', http: 'http://127.0.0.1:3005' }
 
 function factsOf(env: Record<string, string> = {}, addresses = ADDRESSES) {
   const { config } = readConfig(env)
@@ -16,6 +16,7 @@ test('the banner says where everything is and what to do next', () => {
   for (const fact of [
     'demos-relay 1.2.3',
     'ws://127.0.0.1:3005',
+    'ws://127.0.0.1:3006',
     'http://127.0.0.1:3005/health/ready',
     'http://127.0.0.1:3005/metrics',
     'embedded PostgreSQL',
@@ -39,15 +40,15 @@ test('a database URL that only the driver can read is not repeated', () => {
 })
 
 test('a door on any address is shown as one a client can connect to', () => {
-  const any = factsOf({ HOST: '0.0.0.0' }, { signaling: 'ws://0.0.0.0:3005/', http: 'http://0.0.0.0:3005' })
+  const any = factsOf({ HOST: '0.0.0.0' }, { signaling: 'ws://0.0.0.0:3005/', l2ps: undefined, http: 'http://0.0.0.0:3005' })
   assert.equal(any.signaling, 'ws://127.0.0.1:3005')
   assert.equal(any.health, 'http://127.0.0.1:3005/health/ready')
-  const any6 = factsOf({ HOST: '::' }, { signaling: 'ws://[::]:3005', http: 'http://[::]:3005' })
+  const any6 = factsOf({ HOST: '::' }, { signaling: 'ws://[::]:3005', l2ps: undefined, http: 'http://[::]:3005' })
   assert.equal(any6.metrics, 'http://[::1]:3005/metrics')
 })
 
 test('the banner says so when the asked port was taken, and only then', () => {
-  const moved = { signaling: 'ws://127.0.0.1:3006', http: 'http://127.0.0.1:3006' }
+  const moved = { signaling: 'ws://127.0.0.1:3006', l2ps: undefined, http: 'http://127.0.0.1:3006' }
   assert.equal(factsOf({}, moved).takenPort, 3005)
   assert.match(banner(factsOf({}, moved), { colours: false }), /port 3005 was taken/)
   assert.equal(factsOf().takenPort, undefined)

@@ -142,7 +142,7 @@ export class Publisher {
 }
 
 /** Is the log behind what was signed? An earlier epoch is, whatever its size; a later one was an operator's decision. */
-function faultBySize(log: AuditLog, last: Remembered | undefined): string | undefined {
+export function faultBySize(log: AuditLog, last: Remembered | undefined): string | undefined {
   if (last === undefined || last.epoch < log.epoch) return undefined
   const isBehind = last.epoch > log.epoch || last.size > log.size
   return isBehind

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { deferred } from '../../src/client/deferred.ts'
 import { quickSigner } from '../helpers/peer.ts'
 import { refuse, startFakeL2psServer } from './fake-l2ps-server.ts'
 import { body, clientFor, join, quick } from './l2ps-clients.ts'
@@ -66,10 +67,14 @@ test('a send whose answer was lost is sent again with the same hash, and deliver
 test('what was under way is said again before what was said since, in the order of the calls', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await join(t, { url: server.url })
-  server.intercept = () => true
+  const reached = deferred<void>()
+  server.intercept = ({ type }) => {
+    if (type === 'history') reached.resolve() // signed, so it is the last to leave
+    return true
+  }
   const results = ['1', '2', '3'].map((hash) => alice.send('bob', body(hash), hash))
   const asked = [alice.requestPublicKey('bob'), alice.history('bob')]
-  await delay(10)
+  await reached.promise
   alice.events.once('disconnected', () => {
     for (const hash of ['4', '5']) results.push(alice.send('bob', body(hash), hash))
   })
@@ -143,37 +148,92 @@ test('without reconnection everything fails with the connection, until connect()
   assert.deepEqual(await alice.discover(), [alice.publicKey])
 })
 
-test('a signer that takes its time is overtaken by the end of its connection, and by close()', async (t) => {
-  const server = await startFakeL2psServer(t)
-  const fast = await quickSigner()
-  let finish = () => {}
-  const slow = () => new Promise<void>((resolve) => (finish = resolve))
-  let isSlow = false
+/** A signer that waits, while `isSlow`, for `finish`; `asked` resolves when it is asked next. */
+async function patientSigner() {
+  const signer = await quickSigner()
+  const state = { isSlow: false, finish: () => {}, asked: deferred<void>() }
   const sign = async (message: Uint8Array) => {
-    if (isSlow) await slow()
-    return fast.sign(message)
+    state.asked.resolve()
+    if (state.isSlow) await new Promise<void>((resolve) => (state.finish = resolve))
+    return signer.sign(message)
   }
-  const alice = await join(t, { url: server.url, signer: { ...fast, sign } })
-  isSlow = true
+  const nextAsked = () => {
+    state.asked = deferred()
+    return state.asked.promise
+  }
+  return { state, signer: { ...signer, sign }, nextAsked }
+}
+
+test('a signature that comes after the end of its connection is not used on the next', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const { state, signer, nextAsked } = await patientSigner()
+  const alice = await join(t, { url: server.url, signer })
+  state.isSlow = true
+  const asked = nextAsked()
   server.cut()
-  await next(alice.events, 'reconnecting')
-  await delay(30) // it is signing for the second connection
-  const stale = finish
-  isSlow = false
+  await asked // it is signing for the second connection
+  const stale = state.finish
+  state.isSlow = false
   const again = next(alice.events, 'connected')
   server.cut()
   await again
   stale()
   assert.deepEqual(await alice.discover(), [alice.publicKey])
   assert.equal(server.received.filter(({ type }) => type === 'register').length, 2)
+})
 
-  isSlow = true
-  await alice.close()
+test('a signature that comes too late is not sent at all', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const { state, signer } = await patientSigner()
+  const alice = await join(t, { url: server.url, signer, requestTimeoutMs: 60 })
+  state.isSlow = true
+  await assert.rejects(alice.history('bob'), { errorType: 'TIMEOUT' })
+  state.finish()
+  await delay(20)
+  await alice.discover()
+  assert.ok(!server.received.some(({ type }) => type === 'history'))
+})
+
+test('close() does not wait for a signature', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const { state, signer, nextAsked } = await patientSigner()
+  state.isSlow = true
+  const alice = await clientFor(t, { url: server.url, signer })
+  const asked = nextAsked()
   const connecting = assert.rejects(alice.connect(), { errorType: 'CLOSED' })
-  await delay(30)
+  await asked
   await alice.close()
   await connecting
-  finish()
+  state.finish()
+})
+
+test('a registration that is lost on return is made anew, and only once', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const alice = await join(t, { url: server.url })
+  let losses = 1
+  server.intercept = ({ type }, socket) => {
+    if (type !== 'register' || losses-- <= 0) return false
+    socket.terminate()
+    return true
+  }
+  alice.events.on('error', ({ error }) => assert.fail(error))
+  const again = next(alice.events, 'connected')
+  server.cut()
+  await again
+  await alice.discover()
+  assert.equal(server.received.filter(({ type }) => type === 'register').length, 3)
+})
+
+test('requests wait until the connection is registered', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const alice = await clientFor(t, { url: server.url })
+  const asked: Promise<unknown>[] = []
+  server.intercept = ({ type }) => {
+    if (type === 'register') asked.push(alice.discover(), alice.send('bob', body(), 'h'))
+    return false
+  }
+  await alice.connect()
+  assert.deepEqual(await Promise.all(asked), [[alice.publicKey], { status: 'queued', messageHash: 'h' }])
 })
 
 test('a signer that refuses fails connect(), and on return is asked again', async (t) => {

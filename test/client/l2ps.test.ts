@@ -235,7 +235,8 @@ test('an ML-DSA identity is a peer too', async (t) => {
 
 test('close() fails what is under way and what comes later, and leaves no timer', async (t) => {
   const server = await startFakeL2psServer(t)
-  const alice = await join(t, { url: server.url })
+  const [alice] = [await join(t, { url: server.url }), await join(t, { url: server.url })]
+  await next(alice.events, 'peerJoined')
   server.intercept = () => true
   const closed = { errorType: 'CLOSED' }
   const waiting = [alice.discover(), alice.send('x', body()), alice.history('x')].map((each) =>
@@ -245,7 +246,7 @@ test('close() fails what is under way and what comes later, and leaves no timer'
   await alice.close()
   await Promise.all(waiting)
   await assert.rejects(alice.send('x', body()), closed)
-  assert.equal(alice.state, 'closed')
+  assert.deepEqual([alice.state, alice.peers.size], ['closed', 0])
   assert.deepEqual(
     process.getActiveResourcesInfo().filter((name) => name === 'Timeout'),
     []

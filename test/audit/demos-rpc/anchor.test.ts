@@ -268,7 +268,7 @@ describe('demos-rpc anchor', () => {
     await rejection(scene.start({ patience: { settleMs: 0 } }).anchor(checkpoint()))
     scene.node.ledger.mempool = []
     const invalid = { result: 200, response: { data: { valid: false, message: 'we are closed' } } }
-    scene.node.fault = ({ call }) => (call === 'confirmTx' ? { kind: 'reply', reply: invalid } : undefined)
+    onCall(scene, 'confirmTx', { kind: 'reply', reply: invalid })
     assert.match((await rejection(scene.start().anchor(checkpoint()))).message, /we are closed/)
     assert.equal(scene.store.rows.length, 1)
   })
@@ -300,6 +300,17 @@ describe('demos-rpc anchor', () => {
       if (call === 'getLastBlockNumber') blocks++
       return call === 'getTransactionStatus' && blocks < 2 ? { kind: 'reply', reply: unknown } : undefined
     }
+    await scene.start().anchor(checkpoint())
+    assert.equal(scene.store.rows.length, 1)
+    assertOnce(scene, 1)
+  })
+
+  test('a transaction that the node denies first and then refuses to see twice is waited for', async (t) => {
+    const scene = await stage(t)
+    scene.node.ledger.mineEvery = 0
+    await rejection(scene.start({ patience: { settleMs: 0 } }).anchor(checkpoint()))
+    scene.node.ledger.mineEvery = 2
+    onCall(scene, 'getTransactionStatus', { kind: 'reply', reply: { result: 200, response: { state: 'unknown' } } })
     await scene.start().anchor(checkpoint())
     assert.equal(scene.store.rows.length, 1)
     assertOnce(scene, 1)

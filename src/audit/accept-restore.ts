@@ -1,0 +1,28 @@
+import { insertAuditEvents } from '../store/audit-inbox.ts'
+import { beginEpoch, holdSequencer, openLogs } from '../store/audit-log.ts'
+import type { Database } from '../store/database.ts'
+import type { CheckpointMemory } from './checkpoint-file.ts'
+import { faultBySize } from './publisher.ts'
+import { EMPTY_ROOT } from './tree.ts'
+
+/**
+ * An operator's decision: the records that were signed and are lost stay lost, the log goes on from what the database
+ * has. Under the old name that would contradict what was signed, so it gets a new one (its next epoch), and a record
+ * that says what was lost. Undefined when nothing is. Servers that run take notice by themselves.
+ */
+export async function acceptRestore(database: Database, memory: CheckpointMemory, network: string, now: number) {
+  const last = memory.get(network)
+  if (last === undefined) return undefined
+  return database.within(
+    database.sql.begin(async (tx) => {
+      if (!(await holdSequencer(tx))) throw new Error('a server is just adding to the logs: try again')
+      const [log] = await openLogs(tx, [network], EMPTY_ROOT)
+      if (log === undefined || faultBySize(log, last) === undefined) return undefined
+      const epoch = Math.max(log.epoch, last.epoch) + 1
+      await beginEpoch(tx, log, epoch)
+      const digest = Buffer.from(last.root).toString('hex')
+      await insertAuditEvents(tx, [{ kind: 'restore', network, digest, bytes: last.size, acceptedAt: now }])
+      return { epoch, size: log.size, lostSize: last.size }
+    }) as Promise<{ epoch: number; size: number; lostSize: number } | undefined>
+  )
+}

@@ -1,0 +1,175 @@
+// demos-relay audit …: what an auditor or an operator asks from the command line.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ANCHORS, allLogs } from '../store/audit-log.ts'
+import { type Database, openDatabase } from '../store/database.ts'
+import type { Log } from '../store/log.ts'
+import { acceptRestore } from './accept-restore.ts'
+import { CheckpointMemory, type Remembered } from './checkpoint-file.ts'
+import { nodeVerifier } from './node-key.ts'
+import { parseVerifier, type Verifier } from './note.ts'
+import { postgresSource, readVerifierLine, urlSource } from './sources.ts'
+import { storedFaults } from './stored-faults.ts'
+import { auditDirectory, openNode } from './trail.ts'
+import { type Verdict, verifyLog } from './verify.ts'
+
+/** The settings the command needs, as the configuration has them. */
+export interface AuditCommandSettings {
+  readonly databaseUrl: string | undefined
+  readonly dataDir: string
+  readonly nodeKeyFile: string | undefined
+  readonly origin: string | undefined
+  readonly adminToken: string | undefined
+  readonly poolSize: number
+  readonly deadlineMs: number
+}
+
+export interface AuditCommandIo {
+  readonly settings: AuditCommandSettings
+  /** A line of the result. */
+  readonly print: (line: string) => void
+  /** How far it is; overwritten by the next one on a terminal. */
+  readonly progress: (line: string) => void
+  readonly log: Log
+}
+
+export const AUDIT_USAGE = `Usage: demos-relay audit verify [--network NAME] [--from-url URL] [--vkey LINE]
+       demos-relay audit accept-restore --network NAME
+
+  verify           recompute every log (or one) from the database, or from the public URLs of a server alone
+                   (ADMIN_TOKEN in the environment opens the records of networks that are not public)
+  accept-restore   go on with a log whose database was restored to an earlier time, under a new name
+`
+
+const OPTIONS = {
+  network: { type: 'string' },
+  'from-url': { type: 'string' },
+  vkey: { type: 'string' }
+} as const
+
+/** Runs `audit <args>`; returns the exit code: 0 fine, 1 not fine, 2 not a command. Ends with one line. */
+export async function runAuditCommand(args: readonly string[], io: AuditCommandIo): Promise<0 | 1 | 2> {
+  const call = parseCall(args)
+  if (call === undefined) {
+    io.print(AUDIT_USAGE)
+    return 2
+  }
+  try {
+    if (call.command === 'accept-restore') return await accept(call.network, io)
+    const url = call['from-url']
+    return conclude(url === undefined ? await verifyDatabase(call, io) : await verifyUrl(url, call, io), io)
+  } catch (error) {
+    io.print(`audit ${call.command}: FAILED, ${(error as Error).message}`)
+    return 1
+  }
+}
+
+type Values = { network?: string; 'from-url'?: string; vkey?: string }
+type Call = ({ command: 'verify' } & Values) | { command: 'accept-restore'; network: string }
+
+function parseCall(args: readonly string[]): Call | undefined {
+  try {
+    const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
+    const [command, ...rest] = positionals
+    if (rest.length > 0) return undefined
+    if (command === 'verify') return { command, ...values }
+    const { network } = values
+    return command === 'accept-restore' && network !== undefined ? { command, network } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function verifyDatabase({ network, vkey }: Values, io: AuditCommandIo): Promise<Verdict[]> {
+  const verifier = vkey === undefined ? await ownVerifier(io.settings) : parseVerifier(vkey)
+  const memory = await CheckpointMemory.open(auditDirectory(io.settings.dataDir))
+  return withDatabase(io, async (database) => {
+    const logs = (await database.within(allLogs(database.sql))).filter(
+      (log) => network === undefined || log.network === network
+    )
+    const remembered = memory.all().filter((last) => network === undefined || last.network === network)
+    const verdicts: Verdict[] = remembered.flatMap((last) =>
+      logs.some((log) => log.network === last.network) ? [] : [lost(last)]
+    )
+    for (const log of logs) {
+      if (log.publishedNote === null && log.size === 0) continue
+      const source = postgresSource(database, log)
+      const verdict = await verifyLog({
+        network: log.network,
+        source,
+        verifier,
+        onProgress: progressOf(log.network, io)
+      })
+      const findings = await storedFaults(database, log, memory.get(log.network))
+      verdicts.push({ ...verdict, findings: [...verdict.findings, ...findings] })
+    }
+    return verdicts
+  })
+}
+
+const lost = ({ network, size }: Remembered): Verdict => ({
+  ...{ network, size: 0, isWithheld: false },
+  findings: [`the database has no such log, but ${size} records of it were signed`]
+})
+
+async function verifyUrl(url: string, { network, vkey }: Values, io: AuditCommandIo): Promise<Verdict[]> {
+  const verifier = parseVerifier(vkey ?? (await readVerifierLine(url)))
+  if (vkey === undefined) io.print(`key shown by the server itself (give --vkey to compare): ${verifier.name}`)
+  const verdicts: Verdict[] = []
+  for (const name of network === undefined ? ['signaling', ANCHORS] : [network]) {
+    const source = urlSource(url, name, io.settings.adminToken)
+    if (network === undefined && (await source.checkpoint()) === undefined) continue
+    verdicts.push(await verifyLog({ network: name, source, verifier, onProgress: progressOf(name, io) }))
+  }
+  return verdicts
+}
+
+function conclude(verdicts: readonly Verdict[], { print }: AuditCommandIo): 0 | 1 {
+  for (const { network, size, isWithheld, findings } of verdicts) {
+    for (const finding of findings) print(`${network}: ${finding}`)
+    const what = isWithheld ? 'hashes verified, the records are not public' : 'records verified'
+    if (findings.length === 0) print(`${network}: ${size} ${what}`)
+  }
+  const broken = verdicts.filter(({ findings }) => findings.length > 0)
+  const total = verdicts.reduce((sum, { size }) => sum + size, 0)
+  if (broken.length === 0) print(`audit verify: fine, ${verdicts.length} logs with ${total} records`)
+  else
+    print(
+      `audit verify: FAILED in ${broken.length} of ${verdicts.length} logs: ${broken.map((v) => v.network).join(', ')}`
+    )
+  return broken.length === 0 ? 0 : 1
+}
+
+async function accept(network: string, io: AuditCommandIo): Promise<0 | 1> {
+  const node = await openNode(io.settings)
+  const memory = await CheckpointMemory.open(auditDirectory(io.settings.dataDir))
+  const outcome = await withDatabase(io, (database) => acceptRestore(database, memory, network, Date.now()))
+  io.print(
+    outcome === undefined
+      ? `audit accept-restore: ${network} is not behind what was signed, nothing to do`
+      : `audit accept-restore: ${network} goes on with ${outcome.size} records as ${node.name}/…@${outcome.epoch}; ${outcome.lostSize} were signed before`
+  )
+  return 0
+}
+
+async function ownVerifier(settings: AuditCommandSettings): Promise<Verifier> {
+  const path = settings.nodeKeyFile ?? join(settings.dataDir, 'node.key')
+  if (!existsSync(path)) throw new Error(`there is no node key at ${path}: name the verifier key with --vkey`)
+  return nodeVerifier(await openNode(settings))
+}
+
+async function withDatabase<T>(io: AuditCommandIo, work: (database: Database) => Promise<T>): Promise<T> {
+  const { databaseUrl: url, dataDir, poolSize, deadlineMs } = io.settings
+  const database = await openDatabase({ url, dataDir, poolSize, deadlineMs }, io.log)
+  try {
+    return await work(database)
+  } finally {
+    await database.close()
+  }
+}
+
+const progressOf =
+  (network: string, { progress }: AuditCommandIo) =>
+  (done: number, total: number) =>
+    progress(`${network}: ${done} of ${total} records`)
