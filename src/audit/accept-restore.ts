@@ -1,8 +1,9 @@
 import { insertAuditEvents } from '../store/audit-inbox.ts'
-import { beginEpoch, holdSequencer, openLogs } from '../store/audit-log.ts'
-import type { Database } from '../store/database.ts'
-import type { CheckpointMemory } from './checkpoint-file.ts'
+import { type AuditLog, beginEpoch, holdSequencer, openLogs } from '../store/audit-log.ts'
+import type { Database, TransactionSql } from '../store/database.ts'
+import type { CheckpointMemory, Remembered } from './checkpoint-file.ts'
 import { faultBySize } from './publisher.ts'
+import { rootsAt } from './stored-tree.ts'
 import { EMPTY_ROOT } from './tree.ts'
 
 /**
@@ -17,7 +18,7 @@ export async function acceptRestore(database: Database, memory: CheckpointMemory
     database.sql.begin(async (tx) => {
       if (!(await holdSequencer(tx))) throw new Error('a server is just adding to the logs: try again')
       const [log] = await openLogs(tx, [network], EMPTY_ROOT)
-      if (log === undefined || faultBySize(log, last) === undefined) return undefined
+      if (log === undefined || (await isKept(tx, log, last))) return undefined
       const epoch = Math.max(log.epoch, last.epoch) + 1
       await beginEpoch(tx, log, epoch)
       const digest = Buffer.from(last.root).toString('hex')
@@ -25,4 +26,12 @@ export async function acceptRestore(database: Database, memory: CheckpointMemory
       return { epoch, size: log.size, lostSize: last.size }
     }) as Promise<{ epoch: number; size: number; lostSize: number } | undefined>
   )
+}
+
+/** Does the log still begin with what was signed, or did somebody decide already? */
+async function isKept(tx: TransactionSql, log: AuditLog, last: Remembered): Promise<boolean> {
+  if (faultBySize(log, last) !== undefined) return false
+  if (last.epoch < log.epoch) return true
+  const [root] = await rootsAt(tx, [{ log, size: last.size }])
+  return root instanceof Uint8Array && Buffer.from(root).equals(last.root)
 }

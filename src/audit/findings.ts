@@ -62,10 +62,11 @@ export class Findings {
 
   #explain({ index, found, expected }: Mismatch, movedFrom: number | undefined, everFound: ReadonlySet<string>): void {
     const doubled = this.#inPlace.get(found)
-    if (movedFrom !== undefined) this.add(`record ${movedFrom} stands at place ${index}`)
-    else if (doubled !== undefined) this.add(`record ${doubled} stands at place ${index} once more`)
-    else return this.add(`record ${index} was changed`)
-    if (!everFound.has(expected)) this.add(`record ${index} is gone`)
+    if (movedFrom === undefined && doubled === undefined) this.add(`record ${index} was changed`)
+    else {
+      this.add(`record ${movedFrom ?? doubled} stands at place ${index}${movedFrom === undefined ? ' once more' : ''}`)
+      if (!everFound.has(expected)) this.add(`record ${index} is gone`)
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { deferred } from '../../src/client/deferred.ts'
 import { quickSigner } from '../helpers/peer.ts'
-import { refuse, startFakeL2psServer } from './fake-l2ps-server.ts'
+import { answer, refuse, startFakeL2psServer } from './fake-l2ps-server.ts'
 import { body, clientFor, join, quick } from './l2ps-clients.ts'
 import { collect, next } from './waits.ts'
 
@@ -216,12 +216,31 @@ test('a registration that is lost on return is made anew, and only once', async 
     socket.terminate()
     return true
   }
-  alice.events.on('error', ({ error }) => assert.fail(error))
+  const told: unknown[] = []
+  for (const type of ['error', 'disconnected'] as const) alice.events.on(type, (event) => told.push(event))
   const again = next(alice.events, 'connected')
   server.cut()
   await again
   await alice.discover()
+  assert.deepEqual(told, [{ code: 1006, reason: '', willReconnect: true }])
   assert.equal(server.received.filter(({ type }) => type === 'register').length, 3)
+})
+
+test('a client that is closed by what came with `registered` does not count as connected', async (t) => {
+  const server = await startFakeL2psServer(t)
+  const alice = await clientFor(t, { url: server.url })
+  server.intercept = (frame, socket) => {
+    socket.pause() // what is written now is received as one piece
+    answer(socket, frame, 'registered', { success: true, onlinePeers: [] })
+    socket.send('{"type":"message","payload":{"from":"a","encrypted":{"ciphertext":"","nonce":""},"messageHash":"h"}}')
+    socket.resume()
+    return true
+  }
+  const connected: unknown[] = []
+  alice.events.on('connected', (event) => connected.push(event))
+  alice.events.on('message', () => alice.close())
+  await assert.rejects(alice.connect(), { errorType: 'CLOSED' })
+  assert.deepEqual([alice.state, connected], ['closed', []])
 })
 
 test('requests wait until the connection is registered', async (t) => {

@@ -92,11 +92,13 @@ test('answers find their requests by id, in whatever order they come', async (t)
 test('a refusal rejects its request alone, with code and words', async (t) => {
   const server = await startFakeL2psServer(t)
   const [alice, bob] = [await join(t, { url: server.url }), await join(t, { url: server.url })]
-  alice.events.on('error', ({ error }) => assert.fail(error))
+  const errors: Error[] = []
+  alice.events.on('error', ({ error }) => errors.push(error))
   await alice.send(bob.publicKey, body('one'), 'h')
   const again = alice.send(bob.publicKey, body('two'), 'h')
   const expected = { name: 'RelayError', errorType: 'L2PS_SUBMIT_FAILED', details: 'Duplicate message' }
   await Promise.all([assert.rejects(again, expected), alice.discover()])
+  assert.deepEqual(errors, [])
 })
 
 test('an error that belongs to no request is an event', async (t) => {
@@ -134,11 +136,13 @@ test('frames of any shape are survived', async (t) => {
   ]
   for (const payload of bad) raw.push(JSON.stringify({ type: 'message', payload }))
   const errors = collect(alice.events, 'error', raw.length)
-  alice.events.on('message', () => assert.fail('that is no message'))
+  const heard: unknown[] = []
+  alice.events.on('message', (message) => heard.push(message))
   raw.unshift('{"type":"unheard_of","payload":[]}', '{"type":"registered","payload":{}}')
   for (const text of raw) for (const socket of server.peers.keys()) socket.send(text)
   await errors
   assert.deepEqual(await alice.discover(), [alice.publicKey])
+  assert.deepEqual(heard, [])
 })
 
 test('answers of another type or shape are refused as such', async (t) => {
@@ -235,8 +239,10 @@ test('an ML-DSA identity is a peer too', async (t) => {
 
 test('close() fails what is under way and what comes later, and leaves no timer', async (t) => {
   const server = await startFakeL2psServer(t)
-  const [alice] = [await join(t, { url: server.url }), await join(t, { url: server.url })]
-  await next(alice.events, 'peerJoined')
+  const alice = await join(t, { url: server.url })
+  const joined = next(alice.events, 'peerJoined')
+  await join(t, { url: server.url })
+  await joined
   server.intercept = () => true
   const closed = { errorType: 'CLOSED' }
   const waiting = [alice.discover(), alice.send('x', body()), alice.history('x')].map((each) =>

@@ -166,9 +166,11 @@ test('a refused request after a message is told apart from a refused message', a
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice')
   await join(t, server, 'bob')
-  alice.events.on('error', ({ error }) => assert.fail(error))
+  const errors: Error[] = []
+  alice.events.on('error', ({ error }) => errors.push(error))
   await alice.sendSealed('bob', 'fine')
   await assert.rejects(alice.requestPublicKey('nobody'), { errorType: 'PEER_NOT_FOUND' })
+  assert.deepEqual(errors, [])
 })
 
 test('an answer that does not come is a timeout, and its lateness harms nobody', async (t) => {
