@@ -68,9 +68,10 @@ export class Sequencer {
     const { publisher, now, batchEvents } = this.#options
     if (!publisher.hasLooked) await publisher.look() // before anything is added to a log that was restored
     const taken = await this.#integrate()
+    const halted = publisher.halted.size
     await publisher.look()
     this.#succeededAt = now()
-    return taken === batchEvents
+    return taken === batchEvents || publisher.halted.size < halted
   }
 
   async #integrate(): Promise<number> {

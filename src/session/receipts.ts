@@ -94,9 +94,8 @@ export class Receipts {
 
   #write(frame: string): void {
     const count = ++this.#written
-    this.#session.write(frame, (error) => {
-      if (!error && this.strength === 'none') this.delivery.receipt(count)
-    })
+    if (this.strength !== 'none') this.#session.write(frame)
+    else this.#session.write(frame, (error) => error ?? this.delivery.receipt(count))
   }
 
   #received(entry: QueueEntry): void {

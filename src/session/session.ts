@@ -62,6 +62,8 @@ interface Slot {
 
 /** Outgoing bytes a socket may have buffered before its frames wait: a peer that does not read is not read either. */
 const MAX_BUFFERED_BYTES = 1_048_576
+/** How every frame is sent: as text, and as it is (sealed bodies do not compress). */
+const TEXT = { binary: false, compress: false }
 /** What ws says when there was no close frame (RFC 6455 §7.1.5). */
 const CLOSED_WITHOUT_HANDSHAKE = 1006
 
@@ -85,6 +87,7 @@ export class Session {
   readonly #deadline: NodeJS.Timeout
   #waiting = false
   #stopped = false
+  #isCorked = false
   #paused = false
   #refusedInSecond = 0
   #second: NodeJS.Timeout | undefined
@@ -121,8 +124,9 @@ export class Session {
   }
 
   /** Writes a frame. `written` hears when its bytes were handed to the system, or why not. */
-  write(frame: string, written: (error?: Error) => void): void {
-    this.#socket.send(frame, written)
+  write(frame: string, written?: (error?: Error) => void): void {
+    this.#cork()
+    this.#socket.send(frame, TEXT, written)
   }
 
   ping(payload: Buffer): void {
@@ -131,7 +135,7 @@ export class Session {
 
   /** Writes a frame the peer can do without: not to a socket that is behind. */
   notify(frame: string): void {
-    if (this.isOpen && !this.#isBehind()) this.#socket.send(frame)
+    if (this.isOpen && !this.#isBehind()) this.write(frame)
   }
 
   /** Takes no further frame; those under way are still answered. */
@@ -250,7 +254,7 @@ export class Session {
   #say(effect: Effect): void {
     if (effect.kind !== 'answer' && effect.kind !== 'refuse') return
     if (effect.kind === 'refuse') this.#countRefused(effect.code)
-    if (effect.frame !== undefined && this.isOpen) this.#socket.send(effect.frame)
+    if (effect.frame !== undefined && this.isOpen) this.write(effect.frame)
     effect.after?.()
     if (this.#isBehind()) this.#pause()
   }
@@ -298,6 +302,17 @@ export class Session {
     if (!this.#paused || this.#isHeld()) return
     this.#paused = false
     this.#socket.resume()
+  }
+
+  /** Frames of one turn leave in one system call. */
+  #cork(): void {
+    if (this.#isCorked) return
+    this.#isCorked = true
+    this.#stream.cork()
+    process.nextTick(() => {
+      this.#isCorked = false
+      this.#stream.uncork()
+    })
   }
 
   #alive(): void {

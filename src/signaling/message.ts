@@ -1,5 +1,5 @@
 import type { Acceptance } from '../mailbox/envelope.ts'
-import { decodeBase64 } from '../proof/base64.ts'
+import { isBase64 } from '../proof/base64.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import { opaqueFault } from '../protocol/opaque.ts'
 import {
@@ -79,10 +79,10 @@ function answerTo(acceptance: Acceptance, targetId: string, quota: number): Effe
 export function isEncryptedObject(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   const { algorithm, serializedEncryptedData, serializedCipherText } = value as Record<string, unknown>
-  return algorithm === 'ml-kem-aes' && isBase64(serializedEncryptedData) && isBase64(serializedCipherText)
+  return algorithm === 'ml-kem-aes' && isSealedText(serializedEncryptedData) && isSealedText(serializedCipherText)
 }
 
-const isBase64 = (value: unknown) => typeof value === 'string' && decodeBase64(value) !== undefined
+const isSealedText = (value: unknown) => typeof value === 'string' && isBase64(value)
 
 const unavailable = (context: SignalingContext) => (error: unknown) => {
   context.log.error({ err: error }, 'recipient not looked up')
