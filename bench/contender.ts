@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
@@ -6,6 +6,7 @@ import { freePort } from '../src/store/embedded-postgres.ts'
 import { Child } from './child.ts'
 import type { BenchPostgres } from './database.ts'
 import { cpuMsOfTree } from './processes.ts'
+import { BENCH_NETWORK } from './protocols/l2ps.ts'
 import type { ProtocolName } from './protocols/protocol.ts'
 
 /** One of those that are compared: a process that relays. */
@@ -26,6 +27,7 @@ export interface Contender {
 /** Limits that the load of one machine would meet, and a hundred machines would not. Reported with the figures. */
 export const RAISED_LIMITS = {
   SIGNALING_QUOTA_PER_SENDER: '1000000',
+  L2PS_QUOTA_PER_SENDER: '1000000',
   MAX_UNREGISTERED_PER_ADDRESS: '20000'
 } as const
 
@@ -61,6 +63,7 @@ export async function startServer(name: Contender['name'], settings: ServerSetti
   const databaseUrl = await cluster.newDatabase()
   const cwd = join(home, new URL(databaseUrl).pathname)
   await mkdir(cwd)
+  await defineNetwork(join(cwd, 'data', 'l2ps', BENCH_NETWORK))
   const port = await freePort()
   const { PATH, HOME } = process.env
   const env = {
@@ -112,6 +115,15 @@ export async function startBare(): Promise<Contender> {
     },
     stop: () => child.stop()
   }
+}
+
+/** L2PS peers need a network to be in (L2PS messaging, 4.8). */
+async function defineNetwork(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  await writeFile(
+    join(directory, 'config.json'),
+    JSON.stringify({ uid: BENCH_NETWORK, enabled: true, auto_start: true })
+  )
 }
 
 async function answering(url: string, child: Child): Promise<void> {

@@ -1,9 +1,11 @@
 // A load generator: many peers in one process, told by the benchmark what to do.
-import { closedLoop, type LoopOptions } from './load/closed-loop.ts'
+import { closedLoop, type LoopOptions, settled } from './load/closed-loop.ts'
 import { type Joined, joinAll } from './load/joined.ts'
 import { Lane } from './load/lane.ts'
-import { emptyMailboxes, fillMailboxes } from './load/mailboxes.ts'
+import { emptyMailboxes, fillMailboxes, sendAll } from './load/mailboxes.ts'
 import { type PacedOptions, paced } from './load/paced.ts'
+import { readBack } from './load/pages.ts'
+import { isFlawless } from './load/verification.ts'
 import { answerParent, mark } from './parent.ts'
 import { protocolNamed } from './protocols/index.ts'
 import type { Algorithm, BenchPeer, ProtocolName } from './protocols/protocol.ts'
@@ -20,6 +22,7 @@ interface Pairs extends Target {
 }
 
 const CONCURRENCY = 128
+const HISTORY_WINDOW = 32
 
 /** Peers that stay connected until they are told to leave, by the prefix of their names. */
 const crowds = new Map<string, Joined[]>()
@@ -56,6 +59,15 @@ answerParent({
     await Promise.all(senders.map((peer) => peer.leave()))
     return report
   },
+  /** A conversation is made, and read back. */
+  history: (request: Pairs & { each: number; limit: number; rounds: number }) =>
+    withPairs({ ...request, pairs: 1 }, async (lanes, confirmed, senders) => {
+      const [lane, reader] = [lanes[0]!, senders[0]!]
+      await sendAll(lanes, request.each, HISTORY_WINDOW)
+      const made = await settled(lanes, confirmed)
+      if (!isFlawless(made)) throw new Error(`the conversation could not be made: ${JSON.stringify(made)}`)
+      return readBack(reader, lane.recipient.name, request.each, request.limit, request.rounds)
+    }),
   drain: async ({ prefix, url, protocol: name }: Target & { prefix: string }) => {
     const lanes = lanesToAbsent.get(prefix) ?? []
     lanesToAbsent.delete(prefix)
@@ -70,10 +82,13 @@ answerParent({
   }
 })
 
-async function withPairs<T>(request: Pairs, work: (lanes: Lane[], confirmed: boolean) => Promise<T>): Promise<T> {
+async function withPairs<T>(
+  request: Pairs,
+  work: (lanes: Lane[], confirmed: boolean, senders: Joined[]) => Promise<T>
+): Promise<T> {
   const { lanes, senders, recipients } = await seat(request)
   try {
-    return await work(lanes, protocolNamed(request.protocol).confirmsDelivery)
+    return await work(lanes, protocolNamed(request.protocol).confirmsDelivery, senders)
   } finally {
     await Promise.all([...senders, ...recipients].map((peer) => peer.leave()))
   }

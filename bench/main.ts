@@ -50,7 +50,7 @@ async function runAll(options: Options): Promise<Report> {
     const protocol = protocolNamed(name)
     for (const wanted of options.only) {
       const scenario = SCENARIOS[wanted]
-      if (scenario?.protocols.includes(name)) rows.push(...(await scenario.run(bench, protocol)))
+      if (scenario.protocols.includes(name)) rows.push(...(await scenario.run(bench, protocol)))
     }
   }
   return makeReport(rows, options, postgres)

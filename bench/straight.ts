@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { packageFile } from '../src/package-root.ts'
+import { conversationId, insertMessages, readHistory } from '../src/store/message.ts'
 import { migrate } from '../src/store/migrate.ts'
 import { createPool, type Sql } from '../src/store/pool.ts'
 import { insertEntries, type NewEntry, releaseEntries, takePage } from '../src/store/queue-entry.ts'
 import type { BenchPostgres } from './database.ts'
+import type { ProtocolName } from './protocols/protocol.ts'
 
 /** As many rows as the server puts in a group, at most. */
 const GROUP = 512
@@ -15,6 +17,8 @@ export interface StraightReport {
   readonly drainSeconds: number
 }
 
+const NETWORK = 'bench'
+
 const ignore = () => {}
 const log = { debug: ignore, info: ignore, warn: ignore, error: ignore }
 
@@ -22,28 +26,75 @@ const log = { debug: ignore, info: ignore, warn: ignore, error: ignore }
  * The same rows by the same statements, with nothing around them: no sockets, no JSON, no quotas. Inserted in groups,
  * one commit after the other; then read in pages and deleted, several mailboxes at once.
  */
-export async function storeStraight(
+export function storeStraight(
   postgres: BenchPostgres,
+  protocol: ProtocolName,
   mailboxes: number,
   each: number,
   bodyBytes: number
 ): Promise<StraightReport> {
-  const pool = createPool({ url: await postgres.newDatabase(), size: CONNECTIONS, statementMs: 60_000, log })
-  try {
-    await migrate(pool.sql, packageFile('migrations'))
-    const entries = Array.from({ length: each }, () =>
-      Array.from({ length: mailboxes }, (_, i) => newEntry(`sender-${i}`, `recipient-${i}`, bodyBytes))
+  return withTables(postgres, async (sql) => {
+    const entries = Array.from({ length: each }, (_, number) =>
+      Array.from({ length: mailboxes }, (_, i) => newEntry(`sender-${i}`, `recipient-${i}`, number, bodyBytes))
     ).flat()
     const began = performance.now()
-    for (let at = 0; at < entries.length; at += GROUP) await insertEntries(pool.sql, entries.slice(at, at + GROUP))
+    await (protocol === 'l2ps' ? keep(sql, entries) : pass(sql, entries))
     const stored = performance.now()
     const recipients = Array.from({ length: mailboxes }, (_, i) => `recipient-${i}`)
-    const counts = await Promise.all(recipients.map((recipient) => empty(pool.sql, recipient)))
+    const counts = await Promise.all(recipients.map((recipient) => empty(sql, recipient)))
     const drained = performance.now()
     if (counts.some((count) => count !== each)) throw new Error('rows are missing from the database')
     return { storeSeconds: (stored - began) / 1_000, drainSeconds: (drained - stored) / 1_000 }
+  })
+}
+
+/** Seconds to read one conversation, newest first, in pages (and one more, as the server does to know of the next). */
+export function historyStraight(
+  postgres: BenchPostgres,
+  messages: number,
+  limit: number,
+  bodyBytes: number
+): Promise<number> {
+  return withTables(postgres, async (sql) => {
+    const entries = Array.from({ length: messages }, (_, number) => newEntry('alice', 'bob', number, bodyBytes))
+    await keep(sql, entries)
+    const began = performance.now()
+    let before: number | undefined
+    for (let read = 0; read < messages; ) {
+      const bounds = { before, limit: limit + 1, maxBytes: 4_000_000 }
+      const page = await readHistory(sql, conversationId(NETWORK, 'alice', 'bob'), bounds)
+      if (page.length === 0) throw new Error('rows are missing from the database')
+      const shown = page.slice(0, limit)
+      before = shown.at(-1)!.sentAt
+      read += shown.length
+    }
+    return (performance.now() - began) / 1_000
+  })
+}
+
+async function withTables<T>(postgres: BenchPostgres, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const pool = createPool({ url: await postgres.newDatabase(), size: CONNECTIONS, statementMs: 60_000, log })
+  try {
+    await migrate(pool.sql, packageFile('migrations'))
+    return await work(pool.sql)
   } finally {
     await pool.end(1_000)
+  }
+}
+
+async function pass(sql: Sql, entries: readonly NewEntry[]): Promise<void> {
+  for (let at = 0; at < entries.length; at += GROUP) await insertEntries(sql, entries.slice(at, at + GROUP))
+}
+
+/** As L2PS does: the message, and its entry in a mailbox. */
+async function keep(sql: Sql, entries: readonly NewEntry[]): Promise<void> {
+  for (let at = 0; at < entries.length; at += GROUP) {
+    const group = entries.slice(at, at + GROUP).map((entry, index) => ({
+      entry,
+      conversation: conversationId(NETWORK, entry.sender, entry.recipient),
+      sentAt: at + index + 1
+    }))
+    await insertMessages(sql, group)
   }
 }
 
@@ -51,7 +102,7 @@ async function empty(sql: Sql, recipient: string): Promise<number> {
   let count = 0
   for (let afterSeq = 0; ; ) {
     const bounds = { afterSeq, limit: PAGE, maxBytes: 1_048_576, now: Date.now() }
-    const page = await takePage(sql, { network: 'signaling', recipient, keyId: null }, bounds)
+    const page = await takePage(sql, { network: NETWORK, recipient, keyId: null }, bounds)
     const last = page.at(-1)
     if (last === undefined) return count
     await releaseEntries(sql, page)
@@ -60,9 +111,9 @@ async function empty(sql: Sql, recipient: string): Promise<number> {
   }
 }
 
-function newEntry(sender: string, recipient: string, bodyBytes: number): NewEntry {
+function newEntry(sender: string, recipient: string, number: number, bodyBytes: number): NewEntry {
   const sealed = JSON.stringify({ data: randomBytes(Math.floor(((bodyBytes - 11) * 3) / 4)).toString('base64') })
   const now = Date.now()
-  const about = { network: 'signaling', sender, recipient, digest: null, keyId: null, slot: false }
+  const about = { network: NETWORK, sender, recipient, digest: `hash-${number}`, keyId: null, slot: false }
   return { ...about, sealed, bytes: sealed.length, acceptedAt: now, expiresAt: now + 86_400_000 }
 }

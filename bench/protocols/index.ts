@@ -1,10 +1,7 @@
+import { l2ps } from './l2ps.ts'
 import type { Protocol, ProtocolName } from './protocol.ts'
 import { signaling } from './signaling.ts'
 
-export const PROTOCOLS: Readonly<Partial<Record<ProtocolName, Protocol>>> = { signaling }
+const PROTOCOLS: Readonly<Record<ProtocolName, Protocol>> = { signaling, l2ps }
 
-export function protocolNamed(name: ProtocolName): Protocol {
-  const protocol = PROTOCOLS[name]
-  if (protocol === undefined) throw new Error(`The benchmark does not speak ${name} yet`)
-  return protocol
-}
+export const protocolNamed = (name: ProtocolName): Protocol => PROTOCOLS[name]

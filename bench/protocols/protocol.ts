@@ -11,6 +11,8 @@ export interface BenchPeer {
   readonly name: string
   /** A `register` frame with a genuine proof, fit to be sent now. */
   registerFrame(): Promise<string>
+  /** A `history` request with a genuine proof, where the protocol has history. */
+  historyFrame?(peerKey: string, before: number | undefined, limit: number): string
 }
 
 /** One sender's message to one recipient, ready but for its number. */

@@ -1,3 +1,4 @@
+import { history } from './history.ts'
 import { idle } from './idle.ts'
 import type { ScenarioName } from './names.ts'
 import { offline } from './offline.ts'
@@ -7,7 +8,7 @@ import { relay } from './relay.ts'
 import type { Scenario } from './scenario.ts'
 import { storm } from './storm.ts'
 
-export const SCENARIOS: Readonly<Partial<Record<ScenarioName, Scenario>>> = {
+export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   ...{ relay, paced, offline },
-  ...{ storm, idle, population }
+  ...{ storm, idle, population, history }
 }

@@ -1,10 +1,10 @@
-import type { Bench, Cost, Row } from '../bench.ts'
+import type { Bench, Row } from '../bench.ts'
 import type { Contender } from '../contender.ts'
 import type { DrainReport, StoreReport } from '../load/mailboxes.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { storeStraight } from '../straight.ts'
 import { WINDOW } from './relay.ts'
-import { compared, type Run, type Scenario } from './scenario.ts'
+import { compared, NO_COST, type Run, type Scenario } from './scenario.ts'
 
 const PAIRS = 50
 const WHAT = 'rows straight to Postgres'
@@ -13,7 +13,7 @@ const WHAT = 'rows straight to Postgres'
 export const offline: Scenario = {
   protocols: ['signaling', 'l2ps'],
   run: async (bench, protocol) => {
-    const each = eachFor(bench, protocol)
+    const each = bench.options.quick ? 40 : 400
     const ours: { store: Run[]; drain: Run[] } = { store: [], drain: [] }
     const straight: { store: Run[]; drain: Run[] } = { store: [], drain: [] }
     for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
@@ -21,7 +21,7 @@ export const offline: Scenario = {
       bench.say(`offline, server: stored ${Math.round(store.value)}/s, drained ${Math.round(drain.value)}/s`)
       ours.store.push(store)
       ours.drain.push(drain)
-      const beside = await straightRun(bench, each)
+      const beside = await straightRun(bench, protocol, each)
       bench.say(
         `offline, straight: stored ${Math.round(beside.store.value)}/s, drained ${Math.round(beside.drain.value)}/s`
       )
@@ -36,12 +36,6 @@ export const offline: Scenario = {
       })
     return [row('offline-store', 'store'), row('offline-drain', 'drain')]
   }
-}
-
-/** L2PS has a fixed quota of waiting messages a sender. */
-function eachFor({ options: { quick } }: Bench, { name }: Protocol): number {
-  if (quick) return 40
-  return name === 'l2ps' ? 200 : 400
 }
 
 async function offlineRun(bench: Bench, server: Contender, protocol: Protocol, each: number) {
@@ -67,11 +61,9 @@ async function offlineRun(bench: Bench, server: Contender, protocol: Protocol, e
   }
 }
 
-async function straightRun({ postgres, options }: Bench, each: number) {
+async function straightRun({ postgres, options }: Bench, { name }: Protocol, each: number) {
   const messages = PAIRS * each
-  const { storeSeconds, drainSeconds } = await storeStraight(postgres, PAIRS, each, options.bodyBytes)
-  const run = (seconds: number): Run => ({ value: messages / seconds, messages, cost: NONE })
+  const { storeSeconds, drainSeconds } = await storeStraight(postgres, name, PAIRS, each, options.bodyBytes)
+  const run = (seconds: number): Run => ({ value: messages / seconds, messages, cost: NO_COST })
   return { store: run(storeSeconds), drain: run(drainSeconds) }
 }
-
-const NONE: Cost = { serverMs: undefined, databaseMs: undefined, loadBusy: undefined, othersBusy: undefined }

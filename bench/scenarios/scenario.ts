@@ -24,6 +24,9 @@ interface Comparison {
   readonly other?: { readonly what: string; readonly runs: readonly Run[] }
 }
 
+/** Of runs without this server. */
+export const NO_COST: Cost = { serverMs: undefined, databaseMs: undefined, loadBusy: undefined, othersBusy: undefined }
+
 /** A line of the report from repeated runs. */
 export function compared({ head, server, other }: Comparison): Row {
   const ours = summary(server.map((run) => run.value))

@@ -4,6 +4,7 @@ import type { Mailbox } from '../mailbox/mailbox.ts'
 import { CLOSE, type CloseReason } from '../protocol/close-codes.ts'
 import { MAX_FRAME_BYTES } from '../protocol/frame.ts'
 import type { Effect } from './effect.ts'
+import { Outlet } from './outlet.ts'
 import type { Member } from './presence.ts'
 
 /** What a protocol makes of frames. */
@@ -60,10 +61,6 @@ interface Slot {
   effect: Effect | undefined
 }
 
-/** Outgoing bytes a socket may have buffered before its frames wait: a peer that does not read is not read either. */
-const MAX_BUFFERED_BYTES = 1_048_576
-/** How every frame is sent: as text, and as it is (sealed bodies do not compress). */
-const TEXT = { binary: false, compress: false }
 /** What ws says when there was no close frame (RFC 6455 §7.1.5). */
 const CLOSED_WITHOUT_HANDSHAKE = 1006
 
@@ -80,14 +77,13 @@ export class Session {
   member: Member | undefined
   failedRegistrations = 0
   readonly #socket: WebSocket
-  readonly #stream: Duplex
+  readonly #outlet: Outlet
   readonly #hooks: SessionHooks
   readonly #slots: Slot[] = []
   readonly #inbox: { data: Buffer; isBinary: boolean }[] = []
   readonly #deadline: NodeJS.Timeout
   #waiting = false
   #stopped = false
-  #isCorked = false
   #paused = false
   #refusedInSecond = 0
   #second: NodeJS.Timeout | undefined
@@ -98,7 +94,7 @@ export class Session {
 
   constructor(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol, hooks: SessionHooks) {
     this.#socket = socket
-    this.#stream = origin.stream
+    this.#outlet = new Outlet(socket, origin.stream)
     this.#hooks = hooks
     this.address = origin.address
     this.isBrowser = origin.isBrowser
@@ -113,7 +109,7 @@ export class Session {
   }
 
   get isOpen(): boolean {
-    return this.#socket.readyState === 1
+    return this.#outlet.isOpen
   }
 
   /** The socket speaks for a peer from now on. */
@@ -125,17 +121,16 @@ export class Session {
 
   /** Writes a frame. `written` hears when its bytes were handed to the system, or why not. */
   write(frame: string, written?: (error?: Error) => void): void {
-    this.#cork()
-    this.#socket.send(frame, TEXT, written)
+    this.#outlet.write(frame, written)
   }
 
   ping(payload: Buffer): void {
-    if (this.isOpen) this.#socket.ping(payload)
+    this.#outlet.ping(payload)
   }
 
   /** Writes a frame the peer can do without: not to a socket that is behind. */
   notify(frame: string): void {
-    if (this.isOpen && !this.#isBehind()) this.write(frame)
+    if (this.isOpen && !this.#outlet.isBehind) this.write(frame)
   }
 
   /** Takes no further frame; those under way are still answered. */
@@ -167,7 +162,7 @@ export class Session {
         resolve(false)
       }, ms)
       this.#listeners.push(heard)
-      this.#socket.ping()
+      this.#outlet.ping()
     })
   }
 
@@ -176,7 +171,7 @@ export class Session {
     const silentMs = now - this.#heardAt
     const { receipts } = this.member ?? {}
     receipts?.tick(now)
-    const isPausedByUs = this.#paused && !this.#isBehind()
+    const isPausedByUs = this.#paused && !this.#outlet.isBehind
     if (!this.isOpen || isPausedByUs) return
     const askedAt = Math.max(this.#askedAt, receipts?.pingedAt ?? 0)
     const unanswered = askedAt > this.#heardAt ? now - askedAt : 0
@@ -184,7 +179,7 @@ export class Session {
     if (unanswered > limits.answerMs || stalledMs > limits.stallMs) this.#hooks.unresponsive(this)
     else if (silentMs > limits.heartbeatMs && askedAt <= this.#heardAt) {
       this.#askedAt = now
-      this.#socket.ping()
+      this.#outlet.ping()
     }
   }
 
@@ -256,7 +251,7 @@ export class Session {
     if (effect.kind === 'refuse') this.#countRefused(effect.code)
     if (effect.frame !== undefined && this.isOpen) this.write(effect.frame)
     effect.after?.()
-    if (this.#isBehind()) this.#pause()
+    if (this.#outlet.isBehind) this.#pause()
   }
 
   #countRefused(code: string): void {
@@ -276,13 +271,8 @@ export class Session {
       this.#stopped ||
       this.#slots.length >= this.#hooks.limits.framesInFlight ||
       this.#refusedInSecond >= this.#hooks.limits.refusedFramesPerSecond ||
-      this.#isBehind()
+      this.#outlet.isBehind
     )
-  }
-
-  /** Does the peer not read what it asked for? */
-  #isBehind(): boolean {
-    return this.#socket.bufferedAmount > MAX_BUFFERED_BYTES
   }
 
   /** Leaves further frames in the peer's own TCP stream. */
@@ -290,7 +280,7 @@ export class Session {
     if (this.#paused) return
     this.#paused = true
     this.#socket.pause()
-    if (this.#isBehind()) this.#stream.once('drain', () => this.#proceed())
+    if (this.#outlet.isBehind) this.#outlet.onDrained(() => this.#proceed())
   }
 
   /** Handles what waited, then reads the socket again. */
@@ -302,17 +292,6 @@ export class Session {
     if (!this.#paused || this.#isHeld()) return
     this.#paused = false
     this.#socket.resume()
-  }
-
-  /** Frames of one turn leave in one system call. */
-  #cork(): void {
-    if (this.#isCorked) return
-    this.#isCorked = true
-    this.#stream.cork()
-    process.nextTick(() => {
-      this.#isCorked = false
-      this.#stream.uncork()
-    })
   }
 
   #alive(): void {

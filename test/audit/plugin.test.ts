@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
 import { openNote, parseCheckpoint, parseVerifier } from '../../src/audit/note.ts'
-import { decodeBundle } from '../../src/audit/published.ts'
+import { decodeBundle, PublishedLogs } from '../../src/audit/published.ts'
 import { leafHash, rootOf, verifyInclusion } from '../../src/audit/tree.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import { ADMIN, messages, openTestTrail, startAuditServer } from './helpers.ts'
@@ -147,14 +147,16 @@ test('a public network shows its records to everybody, compressed when asked', a
 })
 
 test('nothing is served before it is under the published checkpoint', async (t) => {
-  const { get, trail } = await served(t, 300)
+  const trail = await openTestTrail(t)
+  await trail.record(messages(300))
   await trail.sql`update audit_log set published_size = 280`
-  assert.equal((await get('signaling/tile/0/001.p/25')).statusCode, 404)
-  assert.equal((await get('signaling/tile/0/001.p/24')).statusCode, 200)
-  const [row] = await trail.sql<
-    { hash: string }[]
-  >`select encode(sha256(entry), 'hex') as hash from audit_entry where idx = 290`
-  assert.equal((await get(`signaling/proof/${row!.hash}`)).statusCode, 404)
+  const logs = new PublishedLogs(trail.database)
+  const log = (await logs.find('signaling'))!
+  assert.equal(await logs.tile(log, { level: 0, index: 1 }, 25), undefined)
+  assert.equal((await logs.tile(log, { level: 0, index: 1 }, 24))?.length, 24 * 32)
+  assert.equal(await logs.bundle(log, 1, 25), undefined)
+  const [row] = await trail.sql<{ hash: Buffer }[]>`select sha256(entry) as hash from audit_entry where idx = 290`
+  assert.equal(await logs.proof(log, row!.hash), undefined)
 })
 
 test('an address that asks too often is told when to come back', async (t) => {

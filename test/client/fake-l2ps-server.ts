@@ -1,5 +1,6 @@
 // An L2PS server in miniature, for tests of the client: checks proofs, keeps what is sent, and can be told to misbehave.
 import assert from 'node:assert/strict'
+import type { Duplex } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { verifyAsync } from '@noble/ed25519'
 import type { WebSocket } from 'ws'
@@ -43,6 +44,15 @@ const pushed = (type: string, payload: unknown) => JSON.stringify({ type, payloa
 /** Answers a request. */
 export function answer(socket: WebSocket, { requestId }: ClientFrame, type: string, payload: unknown): true {
   socket.send(JSON.stringify({ type, payload, timestamp: Date.now(), requestId }))
+  return true
+}
+
+/** What `act` writes is received as one piece. */
+export function atOnce(socket: WebSocket, act: () => void): true {
+  const { _socket: stream } = socket as unknown as { _socket: Duplex }
+  stream.cork()
+  act()
+  stream.uncork()
   return true
 }
 

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createIdentity } from '../../src/client/identity.ts'
 import { quickSigner } from '../helpers/peer.ts'
-import { answer, refuse, startFakeL2psServer } from './fake-l2ps-server.ts'
+import { answer, atOnce, refuse, startFakeL2psServer } from './fake-l2ps-server.ts'
 import type { ClientFrame } from './fake-server.ts'
 import { body, clientFor, join } from './l2ps-clients.ts'
 import { collect, next } from './waits.ts'
@@ -51,15 +51,14 @@ test('what arrives in one go with `registered` is told, and later news win', asy
   const alice = await clientFor(t, { url: server.url })
   server.intercept = (frame, socket) => {
     if (frame.type !== 'register') return false
-    socket.pause() // what is written now is received as one piece
-    server.peers.set(socket, frame.payload.publicKey)
-    answer(socket, frame, 'registered', { success: true, onlinePeers: ['early', 'gone'] })
-    server.push(alice.publicKey, 'peer_left', { publicKey: 'gone' })
-    server.push(alice.publicKey, 'peer_joined', { publicKey: 'late' })
-    const message = { from: 'early', encrypted: body(), messageHash: 'h', offline: true }
-    server.push(alice.publicKey, 'message', message)
-    socket.resume()
-    return true
+    return atOnce(socket, () => {
+      server.peers.set(socket, frame.payload.publicKey)
+      answer(socket, frame, 'registered', { success: true, onlinePeers: ['early', 'gone'] })
+      server.push(alice.publicKey, 'peer_left', { publicKey: 'gone' })
+      server.push(alice.publicKey, 'peer_joined', { publicKey: 'late' })
+      const message = { from: 'early', encrypted: body(), messageHash: 'h', offline: true }
+      server.push(alice.publicKey, 'message', message)
+    })
   }
   const heard = Promise.all([next(alice.events, 'message'), next(alice.events, 'connected')])
   await alice.connect()

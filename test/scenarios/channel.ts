@@ -9,6 +9,7 @@ import { openTextFromSubnet, sealForSubnet } from '../../src/client/subnet.ts'
 
 /** How far ahead of the next sequence number a receiver keeps what it hears. */
 const WINDOW = 256
+const SILENCE_MS = 10_000
 
 export interface Envelope {
   channelId: string
@@ -69,15 +70,25 @@ export class Receiver {
     })
   }
 
-  /** Resolves when that many were applied; rejects with what was fatal. */
+  /** Resolves when that many were applied; rejects with what was fatal, or when nothing has come for a while. */
   async complete(count: number): Promise<Envelope[]> {
     for (;;) {
+      const heard = this.arrivals.length
       await this.#work
       if (this.applied.length >= count) return this.applied
-      await new Promise<void>((resolve) => {
-        this.#progress = resolve
-      })
+      if (this.arrivals.length === heard) await this.#nextArrival()
     }
+  }
+
+  #nextArrival(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const late = () => reject(new Error(`nothing more came after ${this.applied.length} envelopes`))
+      const timer = setTimeout(late, SILENCE_MS)
+      this.#progress = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
   }
 
   #take(envelope: Envelope): void {

@@ -156,24 +156,29 @@ describe('demos-rpc node client', () => {
     await assert.rejects(client.addressNonce(address), /the server stops/)
   })
 
-  for (const [name, fault] of [
-    ['garbage', { kind: 'text', text: '{"result":200,' }],
-    ['nothing', { kind: 'text', text: '' }],
-    ['invalid UTF-8', { kind: 'text', text: Buffer.from([0x22, 0xff, 0x22]) as unknown as string }],
-    ['another JSON', { kind: 'reply', reply: [1, 2] }],
-    ['null', { kind: 'reply', reply: null }],
-    ['a negative nonce', { kind: 'reply', reply: { result: 200, response: -1 } }],
-    ['a nonce with a fraction', { kind: 'reply', reply: { result: 200, response: 1.5 } }],
-    ['no nonce', { kind: 'reply', reply: { result: 200 } }],
-    ['a huge body', { kind: 'huge', bytes: 5_000_000 }],
-    ['a redirect', { kind: 'status', status: 307, headers: { location: 'http://127.0.0.1:1/' }, body: {} }],
-    ['HTTP 500 in HTML', { kind: 'status', status: 500 }]
-  ] as [string, Fault][]) {
+  for (const [name, fault, words] of [
+    ['garbage', { kind: 'text', text: '{"result":200,' }, /not JSON/],
+    ['nothing', { kind: 'text', text: '' }, /not JSON/],
+    ['invalid UTF-8', { kind: 'text', text: Buffer.from([0x22, 0xff, 0x22]) as unknown as string }, /not JSON/],
+    ['another JSON', { kind: 'reply', reply: [1, 2] }, /HTTP 200 without a result/],
+    ['null', { kind: 'reply', reply: null }, /without a result/],
+    ['a negative nonce', { kind: 'reply', reply: { result: 200, response: -1 } }, /response: Expected integer/],
+    ['a nonce with a fraction', { kind: 'reply', reply: { result: 200, response: 1.5 } }, /response: Expected integer/],
+    ['no nonce', { kind: 'reply', reply: { result: 200 } }, /response: Expected integer/],
+    ['a huge body', { kind: 'huge', bytes: 5_000_000 }, /larger than 10000 bytes/],
+    [
+      'a redirect',
+      { kind: 'status', status: 307, headers: { location: 'http://127.0.0.1:1/' }, body: {} },
+      /HTTP 307 without a result/
+    ],
+    ['HTTP 500 in HTML', { kind: 'status', status: 500 }, /not JSON/]
+  ] as [string, Fault, RegExp][]) {
     test(`${name} is a BAD_REPLY, and not asked for again`, async (t) => {
       const { node } = await stage(t)
       queueFaults(node, fault)
       const error = await rejection(clientOf(node.url).client.addressNonce(address))
       assert.equal(error.code, 'BAD_REPLY', error.message)
+      assert.match(error.message, words)
       assert.equal(node.requests.length, 1)
     })
   }

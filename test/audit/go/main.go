@@ -87,7 +87,7 @@ func open(signed string, verifier note.Verifier) tlog.Tree {
 // tiles reads hash tiles where c2sp.org/tlog-tiles has them; tlog names them with their height of 8 in front.
 type tiles struct{ log string }
 
-func (t tiles) Height() int                          { return 8 }
+func (t tiles) Height() int                         { return 8 }
 func (t tiles) SaveTiles(_ []tlog.Tile, _ [][]byte) {}
 func (t tiles) ReadTiles(wanted []tlog.Tile) (data [][]byte, err error) {
 	for _, tile := range wanted {

@@ -1,0 +1,63 @@
+import { mark } from '../parent.ts'
+import type { Joined } from './joined.ts'
+
+export interface HistoryReport {
+  readonly messages: number
+  readonly pages: number
+  readonly seconds: number
+  /** Not there, there twice, or not newest first. */
+  readonly faults: number
+}
+
+const PAGE_MS = 10_000
+
+interface Page {
+  readonly messages: readonly { readonly messageHash: string; readonly timestamp: number }[]
+  readonly hasMore: boolean
+}
+
+/** Reads a whole conversation of `expected` messages back, a page after the other, `rounds` times. */
+export async function readBack(
+  reader: Joined,
+  peerKey: string,
+  expected: number,
+  limit: number,
+  rounds: number
+): Promise<HistoryReport> {
+  let pages = 0
+  let messages = 0
+  let faults = 0
+  mark('begin')
+  const began = performance.now()
+  for (let round = 0; round < rounds; round++) {
+    const seen = new Set<string>()
+    let before: number | undefined
+    for (let hasMore = true; hasMore; pages++) {
+      const page = await ask(reader, reader.peer.historyFrame!(peerKey, before, limit))
+      for (const { messageHash, timestamp } of page.messages) {
+        if (seen.has(messageHash) || (before !== undefined && timestamp >= before)) faults += 1
+        seen.add(messageHash)
+        before = timestamp
+        messages += 1
+      }
+      hasMore = page.hasMore && page.messages.length > 0
+    }
+    faults += Math.abs(expected - seen.size)
+  }
+  mark('end')
+  return { messages, pages, seconds: (performance.now() - began) / 1_000, faults }
+}
+
+function ask(reader: Joined, frame: string): Promise<Page> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`no page of history within ${PAGE_MS} ms`)), PAGE_MS)
+    reader.hear = (answer) => {
+      const { type, payload } = JSON.parse(answer.toString())
+      if (type !== 'history_response' && type !== 'error') return
+      clearTimeout(timer)
+      if (type === 'error') reject(new Error(`history was refused: ${payload.message}`))
+      else resolve(payload)
+    }
+    reader.send(Buffer.from(frame))
+  })
+}
