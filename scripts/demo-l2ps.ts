@@ -19,7 +19,9 @@ try {
   })
   await alice.connect()
   await bob.connect()
-  console.log(`alice is ${alice.publicKey.slice(0, 8)}…, bob is ${bob.publicKey.slice(0, 8)}…, both in "demo" at ${url}`)
+  console.log(
+    `alice is ${alice.publicKey.slice(0, 8)}…, bob is ${bob.publicKey.slice(0, 8)}…, both in "demo" at ${url}`
+  )
 
   const live = await alice.send(bob.publicKey, await sealForSubnet('hello, bob', subnetKey))
   console.log(`alice  -> bob: ${live.status}`)
@@ -34,6 +36,8 @@ try {
   await alice.close()
   await bob.close()
 } catch (error) {
-  console.error(`The demo did not get through: ${(error as Error).message}\nIs a server running? Start one with: npm start`)
+  console.error(
+    `The demo did not get through: ${(error as Error).message}\nIs a server running? Start one with: npm start`
+  )
   process.exitCode = 1
 }

@@ -3,7 +3,11 @@ import { test } from 'node:test'
 import { banner, serverFacts } from '../src/banner.ts'
 import { readConfig } from '../src/config/read.ts'
 
-const ADDRESSES: Parameters<typeof serverFacts>[1] = { signaling: 'ws://127.0.0.1:3005', l2ps: 'ws://127.0.0.1:3006', http: 'http://127.0.0.1:3005' }
+const ADDRESSES: Parameters<typeof serverFacts>[1] = {
+  signaling: 'ws://127.0.0.1:3005',
+  l2ps: 'ws://127.0.0.1:3006',
+  http: 'http://127.0.0.1:3005'
+}
 
 function factsOf(env: Record<string, string> = {}, addresses = ADDRESSES) {
   const { config } = readConfig(env)
@@ -40,7 +44,10 @@ test('a database URL that only the driver can read is not repeated', () => {
 })
 
 test('a door on any address is shown as one a client can connect to', () => {
-  const any = factsOf({ HOST: '0.0.0.0' }, { signaling: 'ws://0.0.0.0:3005/', l2ps: undefined, http: 'http://0.0.0.0:3005' })
+  const any = factsOf(
+    { HOST: '0.0.0.0' },
+    { signaling: 'ws://0.0.0.0:3005/', l2ps: undefined, http: 'http://0.0.0.0:3005' }
+  )
   assert.equal(any.signaling, 'ws://127.0.0.1:3005')
   assert.equal(any.health, 'http://127.0.0.1:3005/health/ready')
   const any6 = factsOf({ HOST: '::' }, { signaling: 'ws://[::]:3005', l2ps: undefined, http: 'http://[::]:3005' })

@@ -78,7 +78,7 @@ export class AnchorOutbox {
       await database.within(finishAnchor(database.sql, id, reference, now()))
       log.debug({ network, size, anchor: anchor.name, reference }, 'checkpoint anchored')
     } catch (error) {
-      const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (attempts - 1), LONGEST_RETRY_MS)
+      const retryMs = pauseAfter(error, attempts)
       this.#failures += 1
       log.warn({ err: error, network, size, anchor: anchor.name, attempts, retryMs }, 'checkpoint not anchored yet')
       await database.within(postponeAnchor(database.sql, id, now() + retryMs))
@@ -97,4 +97,10 @@ export class AnchorOutbox {
       await rest(LOOK_MS, signal)
     }
   }
+}
+
+function pauseAfter(error: unknown, attempts: number): number {
+  const { retryAfterMs } = (error ?? {}) as { retryAfterMs?: unknown }
+  const wanted = typeof retryAfterMs === 'number' ? retryAfterMs : FIRST_RETRY_MS * 2 ** (attempts - 1)
+  return Math.min(wanted, LONGEST_RETRY_MS)
 }

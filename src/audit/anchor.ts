@@ -17,7 +17,8 @@ export interface Anchor {
   readonly name: string
   /**
    * Fixes a checkpoint and returns where it can be found. Idempotent by checkpoint: it is called again after a failure,
-   * a restart or a crash, and must then find what it did before. Throws when it could not; it will be asked again.
+   * a restart or a crash, and must then find what it did before. Throws when it could not, and is asked again: after
+   * `retryAfterMs` of the error when that is a number, else after a growing pause.
    */
   anchor(checkpoint: AnchoredCheckpoint): Promise<{ reference: string }>
 }

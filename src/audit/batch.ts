@@ -14,30 +14,35 @@ export interface PlacedRecord {
 export const noncedSender = ({ kind, sender }: InboxRow): string | undefined =>
   kind === 'message' || kind === 'key-change' ? sender! : undefined
 
-/** The record of an event. `nonce` counts the sender's records; without meaning where there is no such sender. */
+/**
+ * The record of an event. `nonce` counts the sender's records; without meaning where there is no such sender. Keys are in
+ * the order of canonical JSON, which spares sorting them.
+ */
 export function recordOf(row: InboxRow, nonce: number): AuditRecord {
   const id = (text: string | null) => escapeId(text ?? '')
-  const common = { version: 1, network: id(row.network) } as const
-  const when = { acceptedAtMs: row.acceptedAt, salt: Buffer.from(row.salt).toString('hex') }
-  const by = { ...common, ...when, from: id(row.sender), digest: id(row.digest), nonce }
-  const bytes = row.bytes ?? 0
+  const { acceptedAt: acceptedAtMs, salt } = row
+  const [network, sizeBytes, version] = [id(row.network), row.bytes ?? 0, 1 as const]
   switch (row.kind) {
-    case 'message':
-      return { ...by, type: 'instantMessaging', to: id(row.recipient), sizeBytes: bytes }
-    case 'key-change':
-      return { ...by, type: 'keyChange' }
+    case 'message': {
+      const [digest, from, to, type] = [id(row.digest), id(row.sender), id(row.recipient), 'instantMessaging' as const]
+      return { acceptedAtMs, digest, from, network, nonce, salt, sizeBytes, to, type, version }
+    }
+    case 'key-change': {
+      const [digest, from] = [id(row.digest), id(row.sender)]
+      return { acceptedAtMs, digest, from, network, nonce, salt, type: 'keyChange', version }
+    }
     case 'identity-release':
-      return { ...common, ...when, type: 'identityRelease', peer: id(row.sender) }
+      return { acceptedAtMs, network, peer: id(row.sender), salt, type: 'identityRelease', version }
     case 'purge': {
       const from = row.sender === null ? {} : { from: id(row.sender) }
-      const entries = row.entries ?? 0
-      return { ...common, ...when, ...from, type: 'purge', to: id(row.recipient), entries, sizeBytes: bytes }
+      const [entries, to] = [row.entries ?? 0, id(row.recipient)]
+      return { acceptedAtMs, entries, ...from, network, salt, sizeBytes, to, type: 'purge', version }
     }
     case 'restore':
-      return { ...common, ...when, type: 'restore', lostSize: bytes, lostRoot: row.digest ?? '' }
+      return { acceptedAtMs, lostRoot: row.digest ?? '', lostSize: sizeBytes, network, salt, type: 'restore', version }
     case 'checkpoint': {
-      const what = { of: id(row.sender), origin: row.recipient ?? '', size: bytes, rootHash: row.digest ?? '' }
-      return { ...common, ...what, type: 'checkpoint' }
+      const [of, origin, rootHash] = [id(row.sender), row.recipient ?? '', row.digest ?? '']
+      return { network, of, origin, rootHash, size: sizeBytes, type: 'checkpoint', version }
     }
   }
 }

@@ -59,7 +59,7 @@ const eventOf = ({ network, origin, size, rootHash }: AnchoredCheckpoint): Omit<
 
 /** Its record has neither salt nor time, so the hash is known before it is recorded: that is what makes it idempotent. */
 function hashOf(event: CheckpointEvent): Buffer {
-  const nothing = { seq: 0, entries: null, messageSeq: null, salt: new Uint8Array() }
+  const nothing = { seq: 0, entries: null, messageSeq: null, salt: '' }
   return sha256(canonicalJson(recordOf({ ...nothing, ...event }, 0)))
 }
 

@@ -86,11 +86,15 @@ export function escapeId(id: string): string {
 
 /**
  * RFC 8785 of a record. It builds on JSON.stringify for numbers and strings, and so do we; what it adds is the order of
- * the keys, which for a flat object is a list to stringify by. No library is needed for that.
+ * the keys, which a flat object is easily put into. No library is needed for that.
  */
 export function canonicalJson(record: AuditRecord): string {
-  return JSON.stringify(record, Object.keys(record).sort())
+  const keys = Object.keys(record)
+  const isOrdered = keys.every((key, place) => place === 0 || keys[place - 1]! < key)
+  return JSON.stringify(isOrdered ? record : Object.fromEntries(Object.entries(record).sort(byKey)))
 }
+
+const byKey = ([one]: [string, unknown], [other]: [string, unknown]) => (one < other ? -1 : 1)
 
 /** Reads a record; undefined when the bytes are not the canonical form of one. */
 export function parseRecord(entry: Uint8Array): AuditRecord | undefined {

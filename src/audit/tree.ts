@@ -1,16 +1,27 @@
 // The Merkle tree of RFC 6962 §2.1: hashes, proofs and their verification. Pure; where hashes lie is tiles.ts.
 import { hash } from 'node:crypto'
 
-const LEAF = Buffer.from([0])
-const NODE = Buffer.from([1])
-
 /** SHA-256. */
 export const sha256 = (data: Uint8Array | string): Buffer => hash('sha256', data, 'buffer')
 
-/** RFC 6962 §2.1: a leaf is hashed with 0x00 in front, so that no leaf can pass for a node. */
-export const leafHash = (entry: Uint8Array): Buffer => sha256(Buffer.concat([LEAF, entry]))
+const HASH_BYTES = 32
+/** What a node is hashed from: 0x01, left, right. Reused, as hashing ends before it returns. */
+const NODE = Buffer.alloc(1 + 2 * HASH_BYTES, 1)
 
-export const nodeHash = (left: Uint8Array, right: Uint8Array): Buffer => sha256(Buffer.concat([NODE, left, right]))
+/** RFC 6962 §2.1: a leaf is hashed with 0x00 in front, so that no leaf can pass for a node. */
+export function leafHash(entry: Uint8Array): Buffer {
+  const leaf = Buffer.allocUnsafe(1 + entry.length)
+  leaf[0] = 0
+  leaf.set(entry, 1)
+  return sha256(leaf)
+}
+
+export function nodeHash(left: Uint8Array, right: Uint8Array): Buffer {
+  if (left.length !== HASH_BYTES || right.length !== HASH_BYTES) throw new RangeError('not two SHA-256 hashes')
+  NODE.set(left, 1)
+  NODE.set(right, 1 + HASH_BYTES)
+  return sha256(NODE)
+}
 
 /** The root of a tree without leaves. */
 export const EMPTY_ROOT: Buffer = sha256('')

@@ -13,7 +13,7 @@ import {
 } from '../protocol/l2ps.ts'
 import { type Effect, silence } from '../session/effect.ts'
 import type { Session, SessionProtocol } from '../session/session.ts'
-import { type L2psContext, type RegisteredSession, type Request, refuse } from './context.ts'
+import { type L2psContext, type L2psMember, type RegisteredSession, type Request, refuse } from './context.ts'
 import { handleHistory } from './history.ts'
 import { handleDiscover, handleRequestPublicKey } from './lookups.ts'
 import { handleRegister } from './register.ts'
@@ -65,9 +65,9 @@ export function createL2ps(context: L2psContext): SessionProtocol {
     name: 'l2ps',
     handle: (text, session) => handle(context, routes, text, session),
     refuse: (what) => refuse(context, UNREADABLE[what].code, UNREADABLE[what].words),
-    announce: (change, network, address) => {
-      const key = context.names.keyOf(network, address)
-      return change === 'joined' ? encodePeerJoined(key, context.now()) : encodePeerLeft(key, context.now())
+    announce: (change, member) => {
+      const { hex } = (member as L2psMember).key
+      return change === 'joined' ? encodePeerJoined(hex, context.now()) : encodePeerLeft(hex, context.now())
     }
   }
 }

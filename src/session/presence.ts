@@ -2,7 +2,7 @@ import type { Recipients } from '../mailbox/mailbox.ts'
 import type { CloseReason } from '../protocol/close-codes.ts'
 import type { QueueEntry } from '../store/queue-entry.ts'
 import type { Receipts } from './receipts.ts'
-import type { Session, SessionProtocol } from './session.ts'
+import type { Session } from './session.ts'
 
 /** One registered session: a peer that is here. */
 export interface Member {
@@ -16,7 +16,8 @@ export interface Member {
 interface Change {
   /** Was it here before the first of it? */
   readonly wasHere: boolean
-  readonly protocol: SessionProtocol
+  /** The session that came or went. */
+  readonly member: Member
   /** Place of the last of it among all changes. */
   at: number
 }
@@ -128,11 +129,12 @@ export class Presence implements Recipients {
     this.#changes.clear()
   }
 
-  #changed({ network, peer, session }: Member, wasHere: boolean): void {
-    const changes = mapOf(this.#changes, network)
+  #changed(member: Member, wasHere: boolean): void {
+    const changes = mapOf(this.#changes, member.network)
+    const { peer } = member
     this.#order += 1
     const change = changes.get(peer)
-    if (change === undefined) changes.set(peer, { wasHere, protocol: session.protocol, at: this.#order })
+    if (change === undefined) changes.set(peer, { wasHere, member, at: this.#order })
     else change.at = this.#order
     this.#timer ??= setTimeout(() => this.#announce(), this.#coalesceMs)
   }
@@ -141,10 +143,10 @@ export class Presence implements Recipients {
     this.#timer = undefined
     for (const [network, changes] of this.#changes) {
       const news: News[] = []
-      for (const [peer, { wasHere, protocol, at }] of changes) {
+      for (const [peer, { wasHere, member, at }] of changes) {
         const isHere = this.members(network, peer).length > 0
         if (isHere && wasHere) continue
-        const frame = protocol.announce(isHere ? 'joined' : 'left', network, peer)
+        const frame = member.session.protocol.announce(isHere ? 'joined' : 'left', member)
         if (frame !== undefined) news.push({ peer, frame, at })
       }
       if (news.length > 0) this.#fanOut([...(this.#networks.get(network)?.values() ?? [])].flat(), news)

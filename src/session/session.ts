@@ -15,7 +15,7 @@ export interface SessionProtocol {
   /** Answers to what cannot be handled at all. */
   refuse(what: 'binary' | 'too-large' | 'internal'): Effect
   /** The frame that tells the others in a network that a peer came or went; undefined: they are not told. */
-  announce(change: 'joined' | 'left', network: string, peer: string): string | undefined
+  announce(change: 'joined' | 'left', member: Member): string | undefined
 }
 
 /** Where a socket comes from. */

@@ -38,7 +38,7 @@ export function createSignaling(context: SignalingContext): SessionProtocol {
     name: 'signaling',
     handle: (text, session) => handle(routes, text, session),
     refuse: (what) => UNREADABLE[what](),
-    announce: (change, _network, peer) => (change === 'left' ? encodePeerDisconnected(peer) : undefined)
+    announce: (change, { peer }) => (change === 'left' ? encodePeerDisconnected(peer) : undefined)
   }
 }
 

@@ -60,7 +60,8 @@ export interface InboxRow {
   readonly entries: number | null
   readonly acceptedAt: number
   readonly messageSeq: number | null
-  readonly salt: Uint8Array
+  /** 16 random bytes in hex. */
+  readonly salt: string
 }
 
 const SALT_BYTES = 16
@@ -96,9 +97,9 @@ export async function takeAuditEvents(
     with taken as (
       delete from audit_inbox where seq = any(array(
         select seq from audit_inbox where network <> all(${except as string[]}::text[]) order by seq limit ${limit}))
-      returning *
+      returning seq, kind, network, sender, recipient, digest, size_bytes, entries, accepted_at, message_seq, salt
     )
     select seq, kind, network, sender, recipient, digest, size_bytes as bytes, entries, accepted_at as "acceptedAt",
-      message_seq as "messageSeq", salt
+      message_seq as "messageSeq", encode(salt, 'hex') as salt
     from taken order by seq`
 }

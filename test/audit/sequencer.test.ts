@@ -7,8 +7,8 @@ import { openNote, parseCheckpoint } from '../../src/audit/note.ts'
 import { parseRecord } from '../../src/audit/record.ts'
 import { leafHash, rootOf } from '../../src/audit/tree.ts'
 import { readEntries } from '../../src/store/audit-entry.ts'
-import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
-import { findLog } from '../../src/store/audit-log.ts'
+import { insertAuditEvents, takeAuditEvents } from '../../src/store/audit-inbox.ts'
+import { findLog, holdSequencer } from '../../src/store/audit-log.ts'
 import { rollupOf } from '../../src/store/audit-rollup.ts'
 import { message, messages, openTestTrail, type TestTrail } from './helpers.ts'
 
@@ -159,4 +159,26 @@ test('two sequencers at once give every event one place', async (t) => {
     nonces.set(record.from, record.nonce)
   }
   assert.deepEqual([first.publisher.halted.size, second.publisher.halted.size], [0, 0])
+})
+
+test('while another server adds to the logs nobody else does; one that loses its connection gives the turn back', async (t) => {
+  const trail = await openTestTrail(t)
+  await insertAuditEvents(trail.sql, messages(3))
+  let isHeld = () => {}
+  const held = new Promise<void>((resolve) => (isHeld = resolve))
+  const holding = trail.sql.begin(async (tx) => {
+    assert(await holdSequencer(tx))
+    await takeAuditEvents(tx, 2, [])
+    isHeld()
+    await tx`select pg_sleep(60)`
+  })
+  const gone = assert.rejects(holding)
+  await held
+  await trail.settle()
+  assert.equal(await findLog(trail.sql, 'signaling'), undefined)
+  await trail.sql`select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep%' and pid <> pg_backend_pid()
+    and datname = current_database()`
+  await gone
+  await trail.settle()
+  assert.equal((await recordsOf(trail)).log.publishedSize, 3)
 })

@@ -10,6 +10,7 @@
  * (section 6.1) for `data`. Every hashed text is ASCII, because nodes do not hash other text as UTF-8.
  */
 import { createHash, createPrivateKey, createPublicKey, KeyObject, sign } from 'node:crypto'
+import type { AnchoredCheckpoint } from '../anchor.ts'
 
 /** Fees in DEM, as a network publishes them. */
 export interface Fees {
@@ -139,14 +140,8 @@ export function demToOs(dem: number): string {
   return BigInt(dem.toFixed(OS_DIGITS).replace('.', '')).toString()
 }
 
-/** The head of one network's log, as far as it is put on the chain. */
-export interface AnchoredHead {
-  readonly network: string
-  readonly origin: string
-  readonly size: number
-  /** Hex. */
-  readonly rootHash: string
-}
+/** What of a checkpoint is put on the chain. */
+export type AnchoredHead = Pick<AnchoredCheckpoint, 'network' | 'origin' | 'size' | 'rootHash'>
 
 /**
  * Metadata only, as the SDK types this transaction: who (`senderId`, the node's address), which log (`targetId`,

@@ -3,13 +3,13 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
-import { type DemosRpcError, nodeWords } from '../../../src/audit/demos-rpc/errors.ts'
+import { nodeWords } from '../../../src/audit/demos-rpc/errors.ts'
 import { createNodeClient } from '../../../src/audit/demos-rpc/node-client.ts'
 import { createWallet } from '../../../src/audit/demos-rpc/transaction.ts'
 import { createTransport, type TransportOptions } from '../../../src/audit/demos-rpc/transport.ts'
 import { atEnd } from '../../helpers/at-end.ts'
 import type { FakeNode, Fault } from './fake-node.ts'
-import { address, seed, stage, vectors } from './setup.ts'
+import { address, rejection, seed, stage, vectors } from './setup.ts'
 
 const LIMITS = { deadlineMs: 2_000, retries: 4, pauseMs: 250, maxPauseMs: 8_000, maxReplyBytes: 10_000 }
 
@@ -23,13 +23,6 @@ function clientOf(url: string, changes: Partial<TransportOptions> = {}, clock = 
 /** Meets every request with the next of these faults, and none after the last. */
 function queueFaults(node: FakeNode, ...faults: (Fault | undefined)[]): void {
   node.fault = () => faults.shift()
-}
-
-async function rejection(promise: Promise<unknown>): Promise<DemosRpcError> {
-  return promise.then(
-    () => assert.fail('it did not reject'),
-    (error) => error
-  )
 }
 
 describe('demos-rpc node client', () => {

@@ -1,11 +1,13 @@
 // An anchor on a fake node, with a memory that outlives it and pauses that take no time.
+import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import type { TestContext } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { createDemosRpcAnchor, type DemosRpcAnchorOptions } from '../../../src/audit/demos-rpc/anchor.ts'
+import type { DemosRpcError } from '../../../src/audit/demos-rpc/errors.ts'
 import type { Submission, SubmissionStore } from '../../../src/audit/demos-rpc/submissions.ts'
 import type { SignedTransaction } from '../../../src/audit/demos-rpc/transaction.ts'
-import { type FakeNode, startFakeNode } from './fake-node.ts'
+import { type FakeNode, type Fault, type SeenRequest, startFakeNode } from './fake-node.ts'
 
 export interface Vectors {
   wallet: { seed32Hex: string; publicKeyHex: string }
@@ -20,7 +22,7 @@ export const vectors: Vectors = JSON.parse(readFileSync(VECTORS, 'utf8'))
 export const seed = Buffer.from(vectors.wallet.seed32Hex, 'hex')
 export const address = vectors.wallet.publicKeyHex
 
-/** Keeps what it is told in memory; `before` and `after` are where a test lets the process die. */
+/** A store that outlives the anchors of one test. */
 export class MemoryStore implements SubmissionStore {
   readonly rows: { checkpoint: string; submission: Submission }[] = []
 
@@ -87,3 +89,29 @@ export const checkpoint = (size = 1, network = 'demo-net') => ({
   rootHash: size.toString(16).padStart(64, '0'),
   note: 'a signed note'
 })
+
+export async function rejection(promise: Promise<unknown>): Promise<DemosRpcError> {
+  return promise.then(
+    () => assert.fail('it did not reject'),
+    (error) => error
+  )
+}
+
+/** The first request of this kind, or the one after `skip` of them, meets the fault. */
+export function onCall({ node }: Stage, call: string, fault: Fault, skip = 0): void {
+  let left = skip
+  let done = false
+  node.fault = (request: SeenRequest) => {
+    if (done || request.call !== call || left-- > 0) return undefined
+    done = true
+    return fault
+  }
+}
+
+export function assertOnce({ node }: Stage, ...sizes: number[]): void {
+  const expected = sizes.map((size) => {
+    const { network, origin, rootHash } = checkpoint(size)
+    return [`${network}/${origin} ${size}:${rootHash}`, 1]
+  })
+  assert.deepEqual([...node.ledger.anchored()].sort(), expected.sort())
+}
