@@ -26,7 +26,7 @@ test('the table, the example and the help name every setting with its meaning', 
 test('.env.example changes nothing as it is, and nothing when all of it is uncommented', () => {
   const defaults = readConfig({}).config
   assert.deepEqual(parseEnv(envExample()), {})
-  const uncommented = envExample().replaceAll(/^# ([A-Z_]+=)/gm, '$1')
+  const uncommented = envExample().replaceAll(/^# ([A-Z0-9_]+=)/gm, '$1')
   const env = parseEnv(uncommented)
   assert.equal(Object.keys(env).length, SETTINGS.length)
   assert.deepEqual(readConfig(env).config, defaults)
