@@ -115,5 +115,12 @@ function newEntry(sender: string, recipient: string, number: number, bodyBytes: 
   const sealed = JSON.stringify({ data: randomBytes(Math.floor(((bodyBytes - 11) * 3) / 4)).toString('base64') })
   const now = Date.now()
   const about = { network: NETWORK, sender, recipient, digest: `hash-${number}`, keyId: null, slot: false }
-  return { ...about, sealed, bytes: sealed.length, acceptedAt: now, expiresAt: now + 86_400_000 }
+  return {
+    seq: 0,
+    ...about,
+    sealed,
+    bytes: sealed.length,
+    acceptedAt: now,
+    expiresAt: now + 86_400_000
+  }
 }

@@ -31,7 +31,10 @@ export class HistoryShelf implements Shelf {
       const messages = await this.#place(sql, batch)
       const stored = await insertMessages(sql, messages)
       const missing = left.filter((_, place) => !stored.has(place))
-      for (const [place, seq] of stored) results[left[place]!] = { ...batch[place]!, seq }
+      for (const [place, seq] of stored) {
+        batch[place]!.seq = seq
+        results[left[place]!] = batch[place]!
+      }
       if (missing.length > 0) {
         const repeats = await this.repeats(
           sql,
@@ -60,7 +63,7 @@ export class HistoryShelf implements Shelf {
         sql,
         [...unknown].map((conversation) => conversation.id)
       )
-      for (const conversation of unknown) conversation.last = last.get(conversation.id) ?? 0
+      for (const conversation of unknown) conversation.last ??= last.get(conversation.id) ?? 0 // unless another group did
     }
     return entries.map((entry) => {
       const conversation = this.#conversation(entry)

@@ -39,8 +39,14 @@ function writeElement(value: unknown): string {
   if (value === null || value === undefined) return 'null'
   if (value instanceof Uint8Array) return `"\\\\x${Buffer.from(value).toString('hex')}"`
   if (value instanceof Date) return value.toISOString()
-  if (typeof value === 'string') return `"${value.replace(/[\\"]/g, '\\$&')}"`
+  if (typeof value === 'string') return writeText(value)
   return String(value)
+}
+
+/** Sealed bodies are long texts with few quotes and hardly ever a backslash: replacing plain text is faster than a pattern. */
+function writeText(text: string): string {
+  const escaped = text.includes('\\') ? text.replaceAll('\\', '\\\\') : text
+  return `"${escaped.replaceAll('"', '\\"')}"`
 }
 
 function readArray(text: string, parse: (text: string) => unknown = (same) => same): unknown[] {

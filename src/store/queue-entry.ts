@@ -22,7 +22,8 @@ export interface QueueEntry {
   readonly acceptedAt: number
 }
 
-export type NewEntry = Omit<QueueEntry, 'seq'> & { readonly expiresAt: number }
+/** An entry that is being stored: `seq` is filled in when Postgres has said it. */
+export type NewEntry = QueueEntry & { seq: number; readonly expiresAt: number }
 
 /** A mailbox entry's address. */
 export interface EntryRef {
@@ -52,7 +53,8 @@ export async function insertEntries(sql: AnySql, entries: readonly NewEntry[]): 
       with ordinality as e (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at, place)
     order by place
     returning seq`
-  return entries.map((entry, index) => ({ ...entry, seq: rows[index]!.seq }))
+  for (const [index, entry] of entries.entries()) entry.seq = rows[index]!.seq
+  return [...entries]
 }
 
 /**
