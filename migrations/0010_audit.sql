@@ -2,24 +2,16 @@
 -- Locks: none on existing tables. Breaking for a running older server: no.
 -- Undo: drop table audit_anchor, audit_tile, audit_entry, audit_sender, audit_log, audit_inbox.
 
--- Facts to be recorded, written in the transaction of what they speak of; the sequencer turns each into one record.
--- The columns mean what src/store/audit-inbox.ts says for each kind.
+-- Facts to be recorded, written in the transaction of what they speak of: one row for each network in a transaction, so
+-- that the path of messages pays for a row a group and not for a row a message. The sequencer takes them from here.
 create table audit_inbox (
-  seq         bigint  generated always as identity primary key,
-  accepted_at bigint  not null,                                -- ms since 1970
-  message_seq bigint,                                          -- message.seq, where history shows the message's rollup
-  size_bytes  bigint  check (size_bytes >= 0),
-  entries     integer check (entries >= 0),
-  kind        text    collate "C" not null
-    check (kind in ('message', 'key-change', 'purge', 'identity-release', 'checkpoint', 'restore')),
-  network     text    collate "C" not null check (length(network) between 1 and 128),
-  sender      text    collate "C" check (length(sender) <= 256),
-  recipient   text    collate "C" check (length(recipient) <= 2048),
-  digest      text    collate "C" check (length(digest) <= 512),
-  salt        bytea   not null check (octet_length(salt) = 16),
-  -- The log of checkpoints belongs to the node: no peer writes into it.
-  check (network <> 'anchors' or kind in ('checkpoint', 'restore'))
-) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000); -- a queue: many rows pass, few stay
+  seq     bigint  generated always as identity primary key,
+  network text    collate "C" not null check (length(network) between 1 and 128),
+  count   integer not null check (count > 0),
+  events  text    not null,                 -- JSON, see src/store/audit-inbox.ts
+  salts   bytea   not null check (octet_length(salts) = 16 * count)
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000); -- a queue: many rows pass, few stay
+alter table audit_inbox alter column events set storage external; -- not worth compressing for a second
 
 -- One log. Its tree grows with the records; a checkpoint is signed, remembered beside the node key, then published.
 create table audit_log (

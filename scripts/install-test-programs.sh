@@ -2,7 +2,7 @@
 # Installs the Debian packages that some test suites drive. Nothing else needs them; the server runs without.
 set -euo pipefail
 
-packages=()
+packages=(golang-go golang-golang-x-mod-dev)
 
 missing=()
 for package in "${packages[@]}"; do

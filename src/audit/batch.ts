@@ -1,5 +1,5 @@
 // What a batch of audit events becomes: records in their places, and the tree over them. Pure.
-import type { InboxRow } from '../store/audit-inbox.ts'
+import type { InboxEvent } from '../store/audit-inbox.ts'
 import { type AuditRecord, canonicalJson, escapeId } from './record.ts'
 import { append, type Edge, rootOfEdge, type Tile } from './tiles.ts'
 import { leafHash } from './tree.ts'
@@ -10,15 +10,15 @@ export interface PlacedRecord {
   readonly messageSeq: number | null
 }
 
-/** The peer whose nonce a record carries; undefined for what the node itself does. */
-export const noncedSender = ({ kind, sender }: InboxRow): string | undefined =>
-  kind === 'message' || kind === 'key-change' ? sender! : undefined
+/** The peer whose nonce a record carries, as the record has it; undefined for what the node itself does. */
+export const noncedSender = ({ kind, sender }: InboxEvent): string | undefined =>
+  kind === 'message' || kind === 'key-change' ? escapeId(sender!) : undefined
 
 /**
  * The record of an event. `nonce` counts the sender's records; without meaning where there is no such sender. Keys are in
  * the order of canonical JSON, which spares sorting them.
  */
-export function recordOf(row: InboxRow, nonce: number): AuditRecord {
+export function recordOf(row: InboxEvent, nonce: number): AuditRecord {
   const id = (text: string | null) => escapeId(text ?? '')
   const { acceptedAt: acceptedAtMs, salt } = row
   const [network, sizeBytes, version] = [id(row.network), row.bytes ?? 0, 1 as const]
@@ -48,8 +48,8 @@ export function recordOf(row: InboxRow, nonce: number): AuditRecord {
 }
 
 /** Groups events by network; their order stays. */
-export function byNetwork(rows: readonly InboxRow[]): Map<string, InboxRow[]> {
-  const groups = new Map<string, InboxRow[]>()
+export function byNetwork(rows: readonly InboxEvent[]): Map<string, InboxEvent[]> {
+  const groups = new Map<string, InboxEvent[]>()
   for (const row of rows) {
     const group = groups.get(row.network)
     if (group === undefined) groups.set(row.network, [row])
@@ -59,7 +59,10 @@ export function byNetwork(rows: readonly InboxRow[]): Map<string, InboxRow[]> {
 }
 
 /** How many nonces each sender of these events needs. */
-export function nonceUses(log: number, rows: readonly InboxRow[]): { log: number; sender: string; records: number }[] {
+export function nonceUses(
+  log: number,
+  rows: readonly InboxEvent[]
+): { log: number; sender: string; records: number }[] {
   const uses = new Map<string, number>()
   for (const row of rows) {
     const sender = noncedSender(row)
@@ -69,7 +72,7 @@ export function nonceUses(log: number, rows: readonly InboxRow[]): { log: number
 }
 
 /** The records of one log's events. `nonces`: each sender's first nonce of this batch; counted up here. */
-export function placeRecords(rows: readonly InboxRow[], nonces: Map<string, number>): PlacedRecord[] {
+export function placeRecords(rows: readonly InboxEvent[], nonces: Map<string, number>): PlacedRecord[] {
   return rows.map((row) => {
     const sender = noncedSender(row)
     const nonce = sender === undefined ? 0 : nonces.get(sender)!

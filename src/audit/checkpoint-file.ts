@@ -69,7 +69,7 @@ export class CheckpointMemory {
 }
 
 /** `<network>.checkpoint`; a network that is not fit for a file name is called by its SHA-256. */
-export const fileName = (network: string): string =>
+const fileName = (network: string): string =>
   `${PLAIN.test(network) ? network : `~${sha256(network).toString('hex')}`}${EXTENSION}`
 
 async function readRemembered(path: string): Promise<Remembered> {

@@ -8,7 +8,7 @@ import { readEdges } from './stored-tree.ts'
 import { EMPTY_ROOT } from './tree.ts'
 
 export interface BatchOptions {
-  /** Most events of one batch. */
+  /** About the most events of one batch: what one transaction handed in stays together. */
   readonly limit: number
   /** Networks whose events stay where they are. */
   readonly except: readonly string[]
@@ -40,9 +40,8 @@ export async function integrate(sql: Sql, options: BatchOptions): Promise<BatchO
     for (const log of logs) {
       const records = placeRecords(groups.get(log.network)!, nonces.get(log.id) ?? new Map())
       const tree = growTree(log.size, edges.get(log.id)!, records)
-      for (const [place, record] of records.entries()) {
-        grown.entries.push({ ...record, log: log.id, index: log.size + place })
-      }
+      let index = log.size
+      for (const { text, messageSeq } of records) grown.entries.push({ log: log.id, index: index++, text, messageSeq })
       for (const tile of tree.tiles) grown.tiles.push({ ...tile, log: log.id })
       grown.logs.push({ log: log.id, size: tree.size, root: tree.root })
     }

@@ -1,6 +1,6 @@
 // The default anchor: a log of the node's own checkpoints, itself signed, published and provable like any other.
 import { findEntry } from '../store/audit-entry.ts'
-import { type AuditEvent, insertAuditEvents } from '../store/audit-inbox.ts'
+import { type AuditEvent, type InboxEvent, insertAuditEvents, readWaiting } from '../store/audit-inbox.ts'
 import { ANCHORS, findLog } from '../store/audit-log.ts'
 import type { Database, TransactionSql } from '../store/database.ts'
 import type { Anchor, AnchoredCheckpoint } from './anchor.ts'
@@ -59,16 +59,19 @@ const eventOf = ({ network, origin, size, rootHash }: AnchoredCheckpoint): Omit<
 
 /** Its record has neither salt nor time, so the hash is known before it is recorded: that is what makes it idempotent. */
 function hashOf(event: CheckpointEvent): Buffer {
-  const nothing = { seq: 0, entries: null, messageSeq: null, salt: '' }
+  const nothing = { entries: null, messageSeq: null, salt: '' }
   return sha256(canonicalJson(recordOf({ ...nothing, ...event }, 0)))
 }
 
 async function insertOnce(tx: TransactionSql, event: CheckpointEvent, hash: Buffer): Promise<void> {
   await tx`select pg_advisory_xact_lock(${LOCK})`
-  // One statement, one snapshot: the sequencer moves a row from the one table to the other at once.
-  const [row] = await tx<{ known: boolean }[]>`
-    select exists (select from audit_entry where sha256(entry) = ${hash}::bytea) or exists (
-      select from audit_inbox where kind = 'checkpoint' and sender = ${event.sender} and digest = ${event.digest}
-        and recipient = ${event.recipient} and size_bytes = ${event.bytes}) as known`
-  if (row?.known !== true) await insertAuditEvents(tx, [event])
+  // One statement, one snapshot: the sequencer moves an event from the one table to the other at once.
+  const [row] = await tx<{ known: boolean; waiting: string[] }[]>`
+    select exists (select from audit_entry where sha256(entry) = ${hash}::bytea) as known,
+      array(select events from audit_inbox where network = ${ANCHORS}) as waiting`
+  const isWaiting = row!.waiting.some((events) => readWaiting(ANCHORS, events).some((other) => isSame(other, event)))
+  if (!row!.known && !isWaiting) await insertAuditEvents(tx, [event])
 }
+
+const isSame = (other: InboxEvent, { sender, recipient, digest, bytes }: CheckpointEvent) =>
+  other.sender === sender && other.recipient === recipient && other.digest === digest && other.bytes === bytes

@@ -21,6 +21,8 @@ export interface AuditTrailOptions {
   readonly intervalMs: number
   /** Events integrated at once. */
   readonly batchEvents: number
+  /** Are messages waiting for the processor? Then records give way to them, for at most a minute. Default: never. */
+  readonly isBusy?: () => boolean
   /** A log's anchored checkpoints are at least so far apart, ms. */
   readonly anchorIntervalMs: number
   /** Where checkpoints are anchored, and how many at once. Default: a log of the node's own. */
@@ -56,7 +58,8 @@ export async function openAuditTrail(database: Database, log: Log, options: Audi
   const node = await openNode(options)
   const memory = await CheckpointMemory.open(auditDirectory(options.dataDir))
   const publisher = new Publisher({ database, memory, node, now, log })
-  const sequencer = new Sequencer({ database, publisher, intervalMs, batchEvents, now, log })
+  const isBusy = options.isBusy ?? (() => false)
+  const sequencer = new Sequencer({ database, publisher, intervalMs, batchEvents, isBusy, now, log })
   const { anchor, parallel } = options.createAnchor?.({ database, node }) ?? {
     anchor: new LogAnchor(database, now),
     parallel: LOG_ANCHOR_PARALLEL

@@ -55,9 +55,3 @@ export async function finishAnchor(sql: Sql, id: number, reference: string, now:
 export async function postponeAnchor(sql: Sql, id: number, until: number): Promise<void> {
   await sql`update audit_anchor set next_attempt_at = ${until} where id = ${id} and done_at is null`
 }
-
-/** Checkpoints on their way, for an operator's eyes. */
-export async function countPendingAnchors(sql: Sql): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`select count(*) from audit_anchor where done_at is null`
-  return row?.count ?? 0
-}

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { ANCHORS, BYTEA } from './audit-log.ts'
 import type { AnySql, TransactionSql } from './database.ts'
 
 interface Fact {
@@ -49,57 +50,112 @@ export type AuditEvent =
 export type AuditKind = AuditEvent['kind']
 
 /** An event as the sequencer takes it out. */
-export interface InboxRow {
-  readonly seq: number
-  readonly kind: AuditKind
+export interface InboxEvent {
   readonly network: string
+  readonly kind: AuditKind
+  readonly acceptedAt: number
   readonly sender: string | null
   readonly recipient: string | null
   readonly digest: string | null
   readonly bytes: number | null
   readonly entries: number | null
-  readonly acceptedAt: number
   readonly messageSeq: number | null
   /** 16 random bytes in hex. */
   readonly salt: string
 }
 
-const SALT_BYTES = 16
+/** How an event lies in `audit_inbox.events`: a list, short and quick to read. */
+type Packed = [
+  kind: AuditKind,
+  acceptedAt: number,
+  sender: string | null,
+  recipient: string | null,
+  digest: string | null,
+  bytes: number | null,
+  entries: number | null,
+  messageSeq: number | null
+]
 
-/** Hands events to the sequencer, in the order given, in the transaction of `sql`: one narrow row each. */
+const SALT_BYTES = 16
+/** Longest id or digest, in characters; peers' are shorter. Keeps every record within the 65,535 bytes of an entry. */
+const MAX_TEXT = 2_048
+/** The log of checkpoints belongs to the node: no peer writes into it. */
+const NODES_OWN: ReadonlySet<AuditKind> = new Set(['checkpoint', 'restore'])
+
+/** Hands events to the sequencer, in the order given, in the transaction of `sql`: one row for each network. */
 export async function insertAuditEvents(sql: AnySql, events: readonly AuditEvent[]): Promise<void> {
-  if (events.length === 0) return
-  const salts = randomBytes(SALT_BYTES * events.length)
-  const column = <T>(read: (event: Partial<InboxRow>) => T) => events.map((event) => read(event) ?? null)
-  await sql`
-    insert into audit_inbox (accepted_at, message_seq, size_bytes, entries, kind, network, sender, recipient, digest, salt)
-    select accepted_at, message_seq, size_bytes, entries, kind, network, sender, recipient, digest,
-      substring(${salts}::bytea from (place * ${SALT_BYTES}::int - ${SALT_BYTES - 1}::int)::int for ${SALT_BYTES}::int)
-    from unnest(
-      ${column((e) => e.acceptedAt)}::bigint[], ${column((e) => e.messageSeq)}::bigint[],
-      ${column((e) => e.bytes)}::bigint[], ${column((e) => e.entries)}::int[],
-      ${column((e) => e.kind)}::text[], ${column((e) => e.network)}::text[], ${column((e) => e.sender)}::text[],
-      ${column((e) => e.recipient)}::text[], ${column((e) => e.digest)}::text[])
-      with ordinality as e (accepted_at, message_seq, size_bytes, entries, kind, network, sender, recipient, digest, place)
-    order by place`
+  if (events.length > 0) await auditStatement(sql, events)
 }
 
 /**
- * Takes the oldest events out, in the order of their acceptance, passing over some networks. What they become must be
- * written in the same transaction.
+ * The statement behind `insertAuditEvents`, for `with audited as (…)` in front of another one, which saves a transaction
+ * around the two. At least one event.
+ */
+export function auditStatement(sql: AnySql, events: readonly AuditEvent[]) {
+  const networks = new Map<string, Packed[]>()
+  for (const event of events) {
+    const known = networks.get(event.network)
+    if (known === undefined) networks.set(event.network, [pack(event)])
+    else known.push(pack(event))
+  }
+  const rows = Array.from(networks, ([network, packed]) => ({ network, packed }))
+  const salts = rows.map(({ packed }) => randomBytes(SALT_BYTES * packed.length))
+  return sql`
+    insert into audit_inbox (network, count, events, salts)
+    select * from unnest(${rows.map(({ network }) => network)}::text[], ${rows.map(({ packed }) => packed.length)}::int[],
+      ${rows.map(({ packed }) => JSON.stringify(packed))}::text[], ${sql.array(salts, BYTEA)}::bytea[])`
+}
+
+/**
+ * Takes the oldest events out, in the order of their acceptance, passing over some networks: about `limit`, at least
+ * those of one row. What they become must be written in the same transaction.
  */
 export async function takeAuditEvents(
   tx: TransactionSql,
   limit: number,
   except: readonly string[]
-): Promise<InboxRow[]> {
-  return tx<InboxRow[]>`
+): Promise<InboxEvent[]> {
+  const rows = await tx<{ network: string; events: string; salts: string }[]>`
     with taken as (
       delete from audit_inbox where seq = any(array(
-        select seq from audit_inbox where network <> all(${except as string[]}::text[]) order by seq limit ${limit}))
-      returning seq, kind, network, sender, recipient, digest, size_bytes, entries, accepted_at, message_seq, salt
+        select seq from (
+          select seq, sum(count) over (order by seq) - count as before from (
+            select seq, count from audit_inbox where network <> all(${except as string[]}::text[])
+            order by seq limit ${limit}) as head) as sized
+        where before < ${limit}))
+      returning seq, network, events, salts
     )
-    select seq, kind, network, sender, recipient, digest, size_bytes as bytes, entries, accepted_at as "acceptedAt",
-      message_seq as "messageSeq", encode(salt, 'hex') as salt
-    from taken order by seq`
+    select network, events, encode(salts, 'hex') as salts from taken order by seq`
+  return rows.flatMap(({ network, events, salts }) => unpack(network, events, salts))
+}
+
+/** The checkpoints that wait to be recorded in the log of checkpoints. */
+export function readWaiting(network: string, events: string): InboxEvent[] {
+  return unpack(network, events, '')
+}
+
+function pack(event: AuditEvent): Packed {
+  const { kind, acceptedAt, sender, recipient, digest, bytes, entries, messageSeq } = event as Partial<InboxEvent> &
+    AuditEvent
+  const isTooLong = [sender, recipient, digest].some((text) => typeof text === 'string' && text.length > MAX_TEXT)
+  if (isTooLong) throw new RangeError('an id in an audit event is too long')
+  if (event.network === ANCHORS && !NODES_OWN.has(kind)) throw new RangeError(`no network may be called ${ANCHORS}`)
+  return [
+    kind,
+    acceptedAt,
+    sender ?? null,
+    recipient ?? null,
+    digest ?? null,
+    bytes ?? null,
+    entries ?? null,
+    messageSeq ?? null
+  ]
+}
+
+function unpack(network: string, events: string, salts: string): InboxEvent[] {
+  const packed = JSON.parse(events) as Packed[]
+  return packed.map(([kind, acceptedAt, sender, recipient, digest, bytes, entries, messageSeq], place) => {
+    const salt = salts.slice(place * 2 * SALT_BYTES, (place + 1) * 2 * SALT_BYTES)
+    return { network, kind, acceptedAt, sender, recipient, digest, bytes, entries, messageSeq, salt }
+  })
 }

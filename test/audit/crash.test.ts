@@ -14,7 +14,10 @@ import { packageFile } from '../../src/package-root.ts'
 import { readEntries } from '../../src/store/audit-entry.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import { findLog } from '../../src/store/audit-log.ts'
-import { message, openTestTrail, type TestTrail } from './helpers.ts'
+import { buildGoVerifier, missingForGo } from './go-verifier.ts'
+import { message, openTestTrail, startAuditServer, type TestTrail } from './helpers.ts'
+
+const missing = await missingForGo()
 
 /** Events that come in before each start. */
 const ROUND = 20
@@ -44,12 +47,14 @@ test('killed at every point in turn, the sequencer loses no record, doubles none
   const signed: Checkpoint[] = []
   let sent = 0
   let survived = 0
+  let firstNote = ''
   for (let dieAt = 1; ; dieAt++) {
     const events = Array.from({ length: ROUND }, (_, number) => message(sent + number))
     await insertAuditEvents(trail.sql, events)
     sent += ROUND
     const died = await runUntil(trail, dieAt)
     signed.push(...(await signedNow(trail)))
+    firstNote ||= (await findLog(trail.sql, 'signaling'))?.publishedNote ?? ''
     if (!died) break
     survived += 1
   }
@@ -71,4 +76,15 @@ test('killed at every point in turn, the sequencer loses no record, doubles none
   const source = postgresSource(trail.database, log)
   const verdict = await verifyLog({ network: 'signaling', source, verifier: nodeVerifier(trail.node) })
   assert.deepEqual(verdict.findings, [])
+  if (missing === undefined || process.env.CI === 'true') {
+    const { url } = await startAuditServer(t, trail)
+    const program = await buildGoVerifier(t)
+    t.diagnostic(
+      await program.verify(
+        url,
+        entries.map(({ entry }) => entry),
+        firstNote
+      )
+    )
+  }
 })
