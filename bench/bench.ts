@@ -121,9 +121,12 @@ export class Bench {
     return { report, cost }
   }
 
+  /** Stops everything; what is asked for next is started anew. */
   async stop(): Promise<void> {
     await this.#worker?.stop()
-    for (const contender of this.#contenders) await contender.stop()
+    this.#worker = undefined
+    this.#shared.clear()
+    for (const contender of [...this.#contenders]) await this.retire(contender)
   }
 }
 

@@ -5,8 +5,10 @@ import { stopAllChildren } from './child.ts'
 import { startPostgres } from './database.ts'
 import { HELP, type Options, readOptions } from './options.ts'
 import { protocolNamed } from './protocols/index.ts'
-import { makeReport, printed, type Report } from './report.ts'
+import type { ProtocolName } from './protocols/protocol.ts'
+import { type Failure, makeReport, printed, type Report } from './report.ts'
 import { SCENARIOS } from './scenarios/index.ts'
+import { SCENARIO_NAMES, type ScenarioName } from './scenarios/names.ts'
 
 /** Undone at the end, last first, also on Ctrl-C. */
 const undo: (() => Promise<unknown>)[] = []
@@ -46,14 +48,29 @@ async function runAll(options: Options): Promise<Report> {
   const bench = new Bench(options, postgres, workplace.directory, main)
   undo.push(() => bench.stop())
   const rows: Row[] = []
-  for (const name of options.protocols) {
-    const protocol = protocolNamed(name)
-    for (const wanted of options.only) {
-      const scenario = SCENARIOS[wanted]
-      if (scenario.protocols.includes(name)) rows.push(...(await scenario.run(bench, protocol)))
+  const failures: Failure[] = []
+  for (const { protocol, scenario } of plan(options)) {
+    try {
+      rows.push(...(await SCENARIOS[scenario].run(bench, protocolNamed(protocol))))
+    } catch (error) {
+      if (ending !== undefined) throw error
+      bench.say(`${scenario}, ${protocol}: ${(error as Error).message}`)
+      failures.push({ scenario, protocol, reason: (error as Error).message })
+      await bench.stop() // nobody knows in which state they are
     }
   }
-  return makeReport(rows, options, postgres)
+  return makeReport(rows, failures, options, postgres)
+}
+
+/** What is run: with both protocols, scenarios about connections once, unless they were asked for by name. */
+function plan({ protocols, only }: Options): { protocol: ProtocolName; scenario: ScenarioName }[] {
+  const names = only ?? SCENARIO_NAMES
+  return protocols.flatMap((protocol, index) =>
+    names
+      .filter((name) => SCENARIOS[name].protocols.includes(protocol))
+      .filter((name) => index === 0 || only !== undefined || SCENARIOS[name].aboutConnections !== true)
+      .map((scenario) => ({ protocol, scenario }))
+  )
 }
 
 /** Stops everything that was started, and removes what was made. */

@@ -6,7 +6,8 @@ export interface Options {
   readonly json: boolean
   readonly quick: boolean
   readonly repeat: number
-  readonly only: readonly ScenarioName[]
+  /** Scenarios asked for by name; undefined: all. */
+  readonly only: readonly ScenarioName[] | undefined
   readonly protocols: readonly ProtocolName[]
   readonly bodyBytes: number
   /** Numbers of pairs the relay scenario is run with. */
@@ -28,7 +29,7 @@ export const HELP = `npm run bench -- [options]
 Measures this server beside a bare WebSocket relay on this machine, and checks every message it counts.
 
   --only NAMES       scenarios, separated by commas: ${SCENARIO_NAMES.join(', ')}
-  --protocol NAME    signaling, l2ps or both
+  --protocol NAME    signaling, l2ps or both (both: storm, idle and population in one of them)
   --quick            seconds instead of minutes: shows that it works, not how fast it is
   --repeat N         runs of each kind (3; 1 with --quick); medians are reported
   --body N           bytes of a sealed message (1024)
@@ -51,7 +52,7 @@ export function readOptions(args: readonly string[]): Options | 'help' | { mista
       args: [...args],
       options: {
         only: { type: 'string' },
-        protocol: { type: 'string', default: 'signaling' },
+        protocol: { type: 'string', default: 'both' },
         quick: { type: 'boolean', default: false },
         repeat: { type: 'string' },
         body: { type: 'string', default: '1024' },
@@ -85,8 +86,8 @@ export function readOptions(args: readonly string[]): Options | 'help' | { mista
   }
 }
 
-function scenarios(text: string | undefined): ScenarioName[] {
-  if (text === undefined) return [...SCENARIO_NAMES]
+function scenarios(text: string | undefined): ScenarioName[] | undefined {
+  if (text === undefined) return undefined
   const names = text.split(',').map((name) => name.trim())
   for (const name of names) {
     if (!SCENARIO_NAMES.some((known) => known === name)) throw new Error(`--only: there is no scenario "${name}"`)

@@ -6,19 +6,33 @@ import { isFlawless } from './load/verification.ts'
 import type { Options } from './options.ts'
 import type { Summary } from './statistics.ts'
 
+/** A scenario that could not be finished. */
+export interface Failure {
+  readonly scenario: string
+  readonly protocol: string
+  readonly reason: string
+}
+
 /** Everything a run found out, as the JSON line has it. */
 export interface Report {
   readonly ok: boolean
   readonly rows: readonly (Row & { readonly ok: boolean })[]
+  readonly failures: readonly Failure[]
   readonly machine: Readonly<Record<string, string | number | boolean>>
   readonly settings: Readonly<Record<string, unknown>>
 }
 
-export function makeReport(rows: readonly Row[], options: Options, postgres: BenchPostgres): Report {
+export function makeReport(
+  rows: readonly Row[],
+  failures: readonly Failure[],
+  options: Options,
+  postgres: BenchPostgres
+): Report {
   const judged = rows.map((row) => ({ ...row, ok: row.verification === undefined || isFlawless(row.verification) }))
   return {
-    ok: judged.every((row) => row.ok),
+    ok: failures.length === 0 && judged.every((row) => row.ok),
     rows: judged,
+    failures,
     machine: {
       processors: availableParallelism(),
       model: cpus()[0]?.model ?? 'unknown',
@@ -38,7 +52,7 @@ export function makeReport(rows: readonly Row[], options: Options, postgres: Ben
 }
 
 /** The report for people. */
-export function printed({ ok, rows, machine, settings }: Report): string {
+export function printed({ ok, rows, failures, machine, settings }: Report): string {
   const lines = [
     [
       'scenario',
@@ -72,12 +86,15 @@ export function printed({ ok, rows, machine, settings }: Report): string {
     ...rows
       .filter((row) => !row.ok)
       .map((row) => `FAILED ${row.scenario} ${row.title}: ${JSON.stringify(row.verification)}`),
+    ...failures.map(({ scenario, protocol, reason }) => `FAILED ${scenario} ${protocol}: ${reason.split('\n')[0]}`),
     `median (min–max) of ${settings.repeat} runs each, taken in turn; ratio: median of neighbouring runs; bodies of ${settings.bodyBytes} bytes`,
     `raised for one address: ${limits.join(', ')}; everything else as by default`,
     `Postgres ${machine.postgres}: fsync ${machine.fsync}, synchronous_commit ${machine.synchronous_commit}` +
       `${machine.databaseOnRamDisk ? ', on a RAM disk: commits cost nothing here' : ''}; ` +
       `Node ${machine.node}; ${machine.processors} × ${machine.model}`,
-    ok ? 'Nothing lost, nothing twice, all in order.' : 'The figures above do not count: messages went wrong.'
+    ok
+      ? 'Nothing lost, nothing twice, all in order.'
+      : 'FAILED: messages went wrong, or a scenario could not be finished.'
   ].join('\n')
 }
 

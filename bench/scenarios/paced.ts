@@ -17,7 +17,7 @@ export const paced: Scenario = {
       for (const name of CONTENDERS) {
         const { report, run } = await pacedRun(bench, await bench.shared(name), protocol)
         p50[name].push({ ...run, value: report.latencyMs.p50 })
-        p99[name].push({ ...run, value: report.latencyMs.p99 })
+        p99[name].push({ ...run, facts: {}, value: report.latencyMs.p99 })
         bench.say(
           `paced, ${name}: p50 ${report.latencyMs.p50.toFixed(2)} ms, p99 ${report.latencyMs.p99.toFixed(2)} ms`
         )
@@ -35,7 +35,7 @@ export const paced: Scenario = {
 
 async function pacedRun(bench: Bench, contender: Contender, protocol: Protocol) {
   const { quick, bodyBytes } = bench.options
-  const times = quick ? { warmUpMs: 500, measureMs: 1_000 } : { warmUpMs: 1_000, measureMs: 4_000 }
+  const times = quick ? { warmUpMs: 500, measureMs: 1_000 } : { warmUpMs: 1_000, measureMs: 3_000 }
   const request = { ...bench.target(contender, protocol), pairs: PAIRS, bodyBytes, rate: RATE, ...times }
   const { report, cost } = await bench.measure<PacedReport>(contender, bench.worker, 'paced', request, 60_000)
   const leftBehind = await contender.settle()

@@ -39,7 +39,7 @@ export const relay: Scenario = {
 /** One run against one contender; the mailboxes must be empty after it. */
 export async function relayRun(bench: Bench, contender: Contender, protocol: Protocol, pairs: number): Promise<Run> {
   const { quick, bodyBytes } = bench.options
-  const times = quick ? { warmUpMs: 500, measureMs: 1_000 } : { warmUpMs: 1_000, measureMs: 4_000 }
+  const times = quick ? { warmUpMs: 500, measureMs: 1_000 } : { warmUpMs: 1_000, measureMs: 3_000 }
   const request = { ...bench.target(contender, protocol), pairs, bodyBytes, window: WINDOW, ...times }
   const { report, cost } = await bench.measure<LoopReport>(contender, bench.worker, 'relay', request, 60_000)
   const leftBehind = await contender.settle()

@@ -6,6 +6,8 @@ import { type Summary, summary } from '../statistics.ts'
 export interface Scenario {
   /** Protocols it makes sense for. */
   readonly protocols: readonly Protocol['name'][]
+  /** Is it about connections, which are the same in both protocols? Then one of them will do. */
+  readonly aboutConnections?: boolean
   run(bench: Bench, protocol: Protocol): Promise<Row[]>
 }
 

@@ -8,6 +8,7 @@ import { compared, type Run, type Scenario } from './scenario.ts'
 /** Everybody connects and registers at once, as after a restart; then everybody leaves. */
 export const storm: Scenario = {
   protocols: ['signaling', 'l2ps'],
+  aboutConnections: true,
   run: async (bench, protocol) => {
     const rows: Row[] = []
     const peers = bench.options.quick ? 100 : 1_000
