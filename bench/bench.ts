@@ -92,7 +92,7 @@ export class Bench {
   #start(name: Contender['name']): Promise<Contender> {
     const { nodeOptions, beside } = this.options
     const settings = { home: this.#home, postgres: this.postgres, nodeOptions }
-    if (name === 'server') return startServer(name, { ...settings, main: this.#main })
+    if (name !== 'bare') return startServer(name, { ...settings, main: this.#main })
     return beside === undefined ? startBare() : startServer(name, { ...settings, main: beside })
   }
 

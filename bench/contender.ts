@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import { freePort } from '../src/store/embedded-postgres.ts'
 import { Child } from './child.ts'
@@ -11,7 +12,7 @@ import type { ProtocolName } from './protocols/protocol.ts'
 
 /** One of those that are compared: a process that relays. */
 export interface Contender {
-  readonly name: 'server' | 'bare'
+  readonly name: 'server' | 'bare' | 'without audit'
   url(protocol: ProtocolName): string
   /** Something that answers GET at once while the event loop is free. */
   readonly probeUrl: string
@@ -21,6 +22,8 @@ export interface Contender {
   memory(): Promise<NodeJS.MemoryUsage>
   /** Waits until nothing is left to do from the last run, and tells how many messages are stored. */
   settle(): Promise<number>
+  /** Accepted messages whose audit record has no place in the log yet. */
+  unrecorded(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -45,12 +48,15 @@ if (process.channel !== undefined) { // not in its worker threads
   process.channel.unref()
 }`)}`
 
+const WITHOUT_AUDIT = fileURLToPath(new URL('./without-audit.mjs', import.meta.url))
+
 const MEMORY_MS = 10_000
 const START_MS = 30_000
 /** A process that uses less than this share of a processor is at rest. */
 const AT_REST = 0.05
 
 export interface ServerSettings {
+  /** The build under test. */
   readonly main: string
   readonly home: string
   readonly nodeOptions: readonly string[]
@@ -69,9 +75,11 @@ export async function startServer(name: Contender['name'], settings: ServerSetti
   const env = {
     ...{ PATH, HOME, DATABASE_URL: databaseUrl, DATA_DIR: join(cwd, 'data') },
     ...{ HOST: '127.0.0.1', RPC_SIGNALING_PORT: String(port), L2PS_MESSAGING_PORT: '0', LOG_LEVEL: 'warn' },
-    ...RAISED_LIMITS
+    ...RAISED_LIMITS,
+    BENCH_MAIN: main
   }
-  const child = new Child('the server', [main], {
+  const program = name === 'without audit' ? WITHOUT_AUDIT : main
+  const child = new Child('the server', [program], {
     env,
     cwd,
     execArgv: ['--expose-gc', '--import', COMPANION, ...nodeOptions]
@@ -90,6 +98,10 @@ export async function startServer(name: Contender['name'], settings: ServerSetti
       await atRest(() => cpuMsOfTree(child.pid))
       const [row] = await sql`select count(*)::int as stored from queue_entry`
       return row!.stored
+    },
+    unrecorded: async () => {
+      const [row] = await sql`select coalesce(sum(count), 0)::int as waiting from audit_inbox`
+      return row!.waiting
     },
     stop: async () => {
       await sql.end({ timeout: 1 })
@@ -113,6 +125,7 @@ export async function startBare(): Promise<Contender> {
       await atRest(() => cpuMsOfTree(child.pid))
       return 0
     },
+    unrecorded: async () => 0,
     stop: () => child.stop()
   }
 }

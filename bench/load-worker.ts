@@ -3,7 +3,7 @@ import { closedLoop, type LoopOptions, settled } from './load/closed-loop.ts'
 import { type Joined, joinAll } from './load/joined.ts'
 import { Lane } from './load/lane.ts'
 import { emptyMailboxes, fillMailboxes, sendAll } from './load/mailboxes.ts'
-import { type PacedOptions, paced } from './load/paced.ts'
+import { type PacedOptions, paced, sendSteadily } from './load/paced.ts'
 import { readBack } from './load/pages.ts'
 import { isFlawless } from './load/verification.ts'
 import { answerParent, mark } from './parent.ts'
@@ -50,6 +50,13 @@ answerParent({
     withPairs(request, (lanes, confirmed) => closedLoop(lanes, { ...request, confirmed })),
   paced: (request: Pairs & Omit<PacedOptions, 'confirmed'>) =>
     withPairs(request, (lanes, confirmed) => paced(lanes, { ...request, confirmed })),
+  /** Recipients stop to read, and are sent `each` messages all the same. They stay until this process ends. */
+  stall: async (request: Pairs & { each: number }) => {
+    const { lanes, recipients } = await seat(request)
+    for (const recipient of recipients) recipient.stopReading()
+    await sendSteadily(lanes, request.each)
+    return lanes.length
+  },
   /** Recipients register, so that their keys are known, and leave; then messages are stored for them. */
   store: async (request: Pairs & { each: number; window: number }) => {
     const { lanes, senders, recipients } = await seat(request)

@@ -4,8 +4,8 @@ import { gzip } from 'node:zlib'
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Counter } from 'prom-client'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
+import { watchAuditFigures } from '../src/audit/audit-figures.ts'
 import { nodeVerifier, originOf } from '../src/audit/node-key.ts'
 import { verifierLine } from '../src/audit/note.ts'
 import { type PublishedLog, PublishedLogs } from '../src/audit/published.ts'
@@ -22,7 +22,12 @@ export interface AuditOptions extends AuditTrailOptions {
   readonly isPublic: (network: string) => boolean | Promise<boolean>
 }
 
-const Network = Type.String({ minLength: 1, maxLength: 128, description: 'The network: `signaling`, or an L2PS uid.' })
+const Network = Type.String({
+  minLength: 1,
+  maxLength: 128,
+  pattern: '^[^\\u0000]*$', // Postgres knows no such character
+  description: 'The network: `signaling`, or an L2PS uid.'
+})
 export const LogParams = Type.Object({ network: Network })
 export const TileParams = Type.Object({
   network: Network,
@@ -48,15 +53,20 @@ const FOR_EVER = 'max-age=31536000, immutable'
 const FOR_A_MINUTE = 'max-age=60'
 const TEXT = 'text/plain; charset=utf-8'
 const BINARY = 'application/octet-stream'
+/** Rest between two looks at how the logs stand, in ms. */
+const FIGURES_REST_MS = 5_000
 const compress = promisify(gzip)
 
 export default fp<AuditOptions>(
   async (app, options) => {
     const trail = await openAuditTrail(app.database, app.log, options)
     app.readiness.addCheck('audit', async () => trail.sequencer.fault())
-    countInMetrics(app, trail)
+    const figures = countInMetrics(app, trail, options)
     app.addHook('onReady', async () => trail.start())
-    app.addHook('onClose', () => trail.close())
+    app.addHook('onClose', () => {
+      figures.close()
+      return trail.close()
+    })
     limitRequests(app, options.requestsPerMinute)
     app.setErrorHandler(answerError)
     publish(app, trail, options)
@@ -64,30 +74,51 @@ export default fp<AuditOptions>(
   { name: 'audit', fastify: '5.x', encapsulate: true, dependencies: ['database', 'health', 'metrics'] }
 )
 
+const answer = (type: string, description: string) => ({
+  description,
+  content: { [type]: { schema: Type.String() } }
+})
+const refusal = (description: string) => ({ ...AuditProblem, description })
+
 function publish(app: FastifyInstance, { node }: AuditTrail, options: AuditOptions): void {
   const logs = new PublishedLogs(app.database)
-  const response = { 404: AuditProblem, 429: AuditProblem, 503: AuditProblem }
+  const response = {
+    404: refusal('The audit trail has nothing here.'),
+    429: refusal('This address asks too often.'),
+    503: refusal('The database does not answer.')
+  }
+  const asText = { 200: answer('text/plain', 'Lines of text.'), ...response }
   const none = (reply: FastifyReply) => reply.code(404).send(NOT_FOUND)
   const text = (reply: FastifyReply, body: string) => reply.type(TEXT).header('cache-control', 'no-cache').send(body)
 
-  app.get('/audit/vkey', { schema: { response } }, async (_request, reply) =>
-    text(reply, `${verifierLine(nodeVerifier(node))}\n`)
+  app.get(
+    '/audit/vkey',
+    { schema: { summary: 'The verifier key line of the node', response: asText } },
+    async (_request, reply) => text(reply, `${verifierLine(nodeVerifier(node))}\n`)
   )
 
   type Log = { Params: Static<typeof LogParams> }
-  app.get<Log>('/audit/:network/checkpoint', { schema: { params: LogParams, response } }, async (request, reply) => {
-    const log = await logs.find(request.params.network)
-    return log === undefined ? none(reply) : text(reply, log.publishedNote)
-  })
-  app.get<Log>('/audit/:network/vkey', { schema: { params: LogParams, response } }, async (request, reply) => {
-    const log = await logs.find(request.params.network)
-    if (log === undefined) return none(reply)
-    const name = originOf(node.name, log.network, log.epoch)
-    return text(reply, `${verifierLine({ ...nodeVerifier(node), name })}\n`)
-  })
+  app.get<Log>(
+    '/audit/:network/checkpoint',
+    { schema: { summary: 'The newest signed checkpoint', params: LogParams, response: asText } },
+    async (request, reply) => {
+      const log = await logs.find(request.params.network)
+      return log === undefined ? none(reply) : text(reply, log.publishedNote)
+    }
+  )
+  app.get<Log>(
+    '/audit/:network/vkey',
+    { schema: { summary: 'The verifier key line under the name of the log', params: LogParams, response: asText } },
+    async (request, reply) => {
+      const log = await logs.find(request.params.network)
+      if (log === undefined) return none(reply)
+      const name = originOf(node.name, log.network, log.epoch)
+      return text(reply, `${verifierLine({ ...nodeVerifier(node), name })}\n`)
+    }
+  )
 
   type Proof = { Params: Static<typeof ProofParams> }
-  const proofSchema = { params: ProofParams, response }
+  const proofSchema = { summary: 'Inclusion proof of a record', params: ProofParams, response: asText }
   app.get<Proof>('/audit/:network/proof/:txHash', { schema: proofSchema }, async (request, reply) => {
     const log = await logs.find(request.params.network)
     const proof = log && (await logs.proof(log, Buffer.from(request.params.txHash, 'hex')))
@@ -95,7 +126,18 @@ function publish(app: FastifyInstance, { node }: AuditTrail, options: AuditOptio
   })
 
   type Tile = { Params: Static<typeof TileParams> }
-  const tileSchema = { params: TileParams, response: { ...response, 401: AuditProblem } }
+  const tileSchema = {
+    summary: 'Hash tiles and entry bundles',
+    params: TileParams,
+    description:
+      'Entry bundles (`entries/…`) want the admin token, unless the records of the network are for everybody.',
+    security: [{}, { bearer: [] }],
+    response: {
+      200: answer(BINARY, 'Hashes, or records; these gzipped for whoever accepts it.'),
+      ...response,
+      401: refusal('The records of this network are for those with the admin token.')
+    }
+  }
   app.get<Tile>('/audit/:network/tile/*', { schema: tileSchema }, async (request, reply) => {
     const name = parseTilePath(request.params['*'])
     const log = name && (await logs.find(request.params.network))
@@ -152,22 +194,22 @@ function answerError(error: Error & { validation?: unknown }, request: FastifyRe
   return reply.code(500).send(problem('Internal Server Error', 'Our fault. The cause is in our log.'))
 }
 
-function countInMetrics({ metrics }: FastifyInstance, { publisher, sequencer, outbox }: AuditTrail): void {
-  const registers = [metrics.registry]
-  const count = (name: string, help: string, read: () => number) =>
-    new Counter({
-      ...{ name: `demos_relay_audit_${name}`, help, registers },
-      collect() {
-        this.reset()
-        this.inc(read())
-      }
-    })
-  metrics.gauge('audit_halted_logs', 'Logs that wait for an operator.', () => publisher.halted.size)
-  metrics.gauge(
-    'audit_integration_lag_seconds',
-    'Age of the oldest event of the last batch.',
-    () => sequencer.lagMs / 1_000
-  )
-  count('records_total', 'Records this server integrated.', () => sequencer.records)
-  count('anchor_failures_total', 'Attempts to anchor a checkpoint that failed.', () => outbox.failures)
+function countInMetrics({ metrics, database, log }: FastifyInstance, trail: AuditTrail, options: AuditOptions) {
+  const { publisher, sequencer, outbox } = trail
+  const { anchorIntervalMs, now } = options
+  const figures = watchAuditFigures({ database, log, anchorIntervalMs, now, restMs: FIGURES_REST_MS })
+  const secondsSince = (ms: number | undefined) => (ms === undefined ? 0 : Math.max(0, now() - ms) / 1_000)
+  metrics.onRead(() => {
+    metrics.auditHaltedLogs.at().value = publisher.halted.size
+    metrics.auditIntegrationLag.at().value = sequencer.lagMs / 1_000
+    metrics.auditRecords.at().value = sequencer.records
+    metrics.auditAnchorFailures.at().value = outbox.failures
+    const latest = figures.latest()
+    if (latest === undefined) return
+    metrics.auditLogRecords.at().value = latest.records
+    metrics.auditWaiting.at().value = latest.waiting
+    metrics.auditCheckpointAge.at().value = secondsSince(latest.uncoveredSince)
+    metrics.auditAnchorLag.at().value = secondsSince(latest.unanchoredSince)
+  })
+  return figures
 }

@@ -18,6 +18,12 @@ export default fp<DatabaseSettings>(
     const applied = await migrate(database.sql, packageFile('migrations'))
     if (applied.length > 0) app.log.info({ applied }, 'database schema brought up to date')
     app.decorate('database', database)
+    const { metrics } = app
+    metrics.onRead(() => {
+      const { connections, unanswered } = database.figures()
+      metrics.databaseConnections.at().value = connections
+      metrics.databaseUnanswered.at().value = unanswered
+    })
   },
-  { name: 'database', fastify: '5.x' }
+  { name: 'database', fastify: '5.x', dependencies: ['metrics'] }
 )

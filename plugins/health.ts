@@ -61,17 +61,21 @@ export default fp<HealthOptions>(
     app.addHook('preClose', async () => readiness.stopping())
 
     const quiet = { logLevel: 'warn' } as const // probes come every few seconds
-    app.get('/health/live', { ...quiet, schema: { response: { 200: LiveAnswer } } }, async (_request, reply) => {
-      const answer: Static<typeof LiveAnswer> = {
-        status: 'ok',
-        uptimeSeconds: Math.floor(performance.now() / 1_000),
-        version: VERSION
+    app.get(
+      '/health/live',
+      { ...quiet, schema: { summary: 'Does the process answer?', response: { 200: LiveAnswer } } },
+      async (_request, reply) => {
+        const answer: Static<typeof LiveAnswer> = {
+          status: 'ok',
+          uptimeSeconds: Math.floor(performance.now() / 1_000),
+          version: VERSION
+        }
+        return reply.header('cache-control', 'no-store').send(answer)
       }
-      return reply.header('cache-control', 'no-store').send(answer)
-    })
+    )
 
     const response = { 200: ReadyAnswer, 503: UnavailableAnswer }
-    app.get('/health/ready', { ...quiet, schema: { response } }, async (_request, reply) => {
+    app.get('/health/ready', { ...quiet, schema: { summary: 'Can it serve?', response } }, async (_request, reply) => {
       const { failing, parts } = await readiness.look()
       const told = { parts, doors: readiness.doors(), details: readiness.details() }
       reply.header('cache-control', 'no-store')

@@ -4,8 +4,11 @@ import type { L2psMember } from '../src/l2ps/context.ts'
 import { KeyNames } from '../src/l2ps/key-names.ts'
 import { createL2ps } from '../src/l2ps/protocol.ts'
 import { admits } from '../src/l2ps/register.ts'
+import { frameCounter } from '../src/metrics/frame-counter.ts'
 import { FailedProofs } from '../src/session/failed-proofs.ts'
 import { type ReceiptOptions, receiptSettings } from '../src/session/receipt-settings.ts'
+import { grouped } from '../src/store/grouped.ts'
+import { enterKeys } from '../src/store/identity.ts'
 
 export interface L2psOptions {
   readonly receipts: ReceiptOptions
@@ -23,7 +26,12 @@ export default fp<L2psOptions>(
     const protocol = createL2ps({
       ...options,
       receipts: receiptSettings('l2ps', options.receipts, app.metrics, log),
+      countFrame: frameCounter(app.metrics, 'l2ps'),
       ...{ database, mailbox, presence, proofs, networks, log },
+      enter: grouped({
+        ...{ database, work: enterKeys },
+        failed: (error, keys) => log.error({ err: error, keys }, 'keys not noted')
+      }),
       failedProofs: new FailedProofs(failedProofsPerMinute),
       names: new KeyNames(database, presence)
     })

@@ -1,8 +1,12 @@
 // plugins/presence.ts — who is connected to this process, and every open socket.
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
+import { PROTOCOLS } from '../src/metrics/catalogue.ts'
+import type { RelayMetrics } from '../src/metrics.ts'
 import { MAX_SOCKET_FRAME_BYTES } from '../src/protocol/frame.ts'
 import { Presence } from '../src/session/presence.ts'
+import type { Session } from '../src/session/session.ts'
+import { sumUpSessions } from '../src/session/session-figures.ts'
 import { Sessions, type SessionsLimits } from '../src/session/sessions.ts'
 
 declare module 'fastify' {
@@ -18,15 +22,10 @@ const CLOSE_HANDSHAKE_MS = 2_000
 export default fp<SessionsLimits>(
   async (app, limits) => {
     const presence = new Presence()
-    const slow = app.metrics.counter(
-      'sessions_unresponsive_total',
-      'Sessions closed because they owed an answer for too long.'
-    )
-    const sessions = new Sessions(presence, limits, () => slow.inc())
+    const sessions = new Sessions(presence, limits, countClosed(app.metrics))
     app.decorate('presence', presence)
     app.decorate('sessions', sessions)
-    app.metrics.gauge('sessions', 'Registered sessions.', () => presence.size)
-    app.metrics.gauge('sockets', 'Open sockets, registered or not.', () => sessions.size)
+    showSessions(app.metrics, sessions)
     await app.register(websocket, {
       options: {
         maxPayload: MAX_SOCKET_FRAME_BYTES, // larger: 1009, by the WebSocket layer
@@ -41,3 +40,26 @@ export default fp<SessionsLimits>(
   },
   { name: 'presence', fastify: '5.x', dependencies: ['metrics'] }
 )
+
+function countClosed({ socketsClosed }: RelayMetrics) {
+  const closed = {
+    signaling: socketsClosed.by('reason', { protocol: 'signaling' }),
+    l2ps: socketsClosed.by('reason', { protocol: 'l2ps' })
+  }
+  return ({ protocol, closeReason }: Session, isClean: boolean) =>
+    closed[protocol.name][closeReason ?? (isClean ? 'peer' : 'lost')].inc()
+}
+
+function showSessions(metrics: RelayMetrics, sessions: Sessions): void {
+  metrics.onRead(() => {
+    const figures = sumUpSessions(sessions.all())
+    for (const protocol of PROTOCOLS) {
+      const { sockets, registered, windowMessages, windowBytes, stalledMs } = figures[protocol]
+      metrics.sockets.at({ protocol }).value = sockets
+      metrics.sessions.at({ protocol }).value = registered
+      metrics.windowMessages.at({ protocol }).value = windowMessages
+      metrics.windowBytes.at({ protocol }).value = windowBytes
+      metrics.deliveryStalled.at({ protocol }).value = stalledMs / 1_000
+    }
+  })
+}

@@ -1,5 +1,7 @@
 // plugins/proof-verification.ts — checks the signatures peers prove their keys with.
 import fp from 'fastify-plugin'
+import type { RelayMetrics } from '../src/metrics.ts'
+import { PROOF_ALGORITHMS } from '../src/proof/algorithms.ts'
 import { createProofVerifier, type ProofVerifier } from '../src/proof/verifier.ts'
 
 export interface ProofVerificationOptions {
@@ -17,9 +19,38 @@ declare module 'fastify' {
 
 export default fp<ProofVerificationOptions>(
   async (app, { workers, queueLength }) => {
-    const proofs = createProofVerifier({ workers, queueLength })
+    const proofs = measured(createProofVerifier({ workers, queueLength }), app.metrics)
     app.decorate('proofs', proofs)
     app.addHook('onClose', () => proofs.close())
   },
-  { name: 'proof-verification', fastify: '5.x' }
+  { name: 'proof-verification', fastify: '5.x', dependencies: ['metrics'] }
 )
+
+/** The same verifier, which counts and times what it is asked. */
+function measured(verifier: ProofVerifier, { proofs, proofSeconds, proofsUnderWay }: RelayMetrics): ProofVerifier {
+  const series = new Map(
+    PROOF_ALGORITHMS.map(({ name: algorithm }) => {
+      const underWay = proofsUnderWay.at({ algorithm })
+      underWay.value = 0
+      return [
+        algorithm,
+        { results: proofs.by('result', { algorithm }), seconds: proofSeconds.at({ algorithm }), underWay }
+      ]
+    })
+  )
+  return {
+    verify: async (proof) => {
+      const counted = series.get(proof.algorithm)
+      if (counted === undefined) return verifier.verify(proof)
+      const { results, seconds, underWay } = counted
+      const began = performance.now()
+      underWay.value! += 1
+      const verdict = await verifier.verify(proof) // never rejects
+      underWay.value! -= 1
+      results[verdict].inc()
+      if (verdict !== 'busy') seconds.observe((performance.now() - began) / 1_000)
+      return verdict
+    },
+    close: () => verifier.close()
+  }
+}

@@ -1,14 +1,12 @@
 // plugins/signaling.ts — the signaling protocol.
 import fp from 'fastify-plugin'
+import { frameCounter } from '../src/metrics/frame-counter.ts'
 import { FailedProofs } from '../src/session/failed-proofs.ts'
 import { type ReceiptOptions, receiptSettings } from '../src/session/receipt-settings.ts'
-import { Turns } from '../src/session/turns.ts'
 import { createSignaling } from '../src/signaling/protocol.ts'
-import { IdentityCache } from '../src/store/identity-cache.ts'
 
 export interface SignalingOptions {
   readonly receipts: ReceiptOptions
-  readonly identityIdleDays: number
   readonly quotaPerSender: number
   readonly failedProofsPerMinute: number
   readonly failedRegistrations: number
@@ -17,18 +15,22 @@ export interface SignalingOptions {
 }
 
 export default fp<SignalingOptions>(
-  async (app, { failedProofsPerMinute, now, ...options }) => {
-    const { database, presence, proofs, log } = app
+  async (app, { failedProofsPerMinute, ...options }) => {
+    const { database, presence, proofs, identities, claims, nameTurns, log } = app
     const mailbox = app.mailboxes.signaling
     const protocol = createSignaling({
       ...options,
       receipts: receiptSettings('signaling', options.receipts, app.metrics, log),
-      ...{ database, mailbox, presence, proofs, log },
-      failedProofs: new FailedProofs(failedProofsPerMinute),
-      identities: new IdentityCache(database, now),
-      turns: new Turns()
+      countFrame: frameCounter(app.metrics, 'signaling'),
+      ...{ database, mailbox, presence, proofs, identities, claims, turns: nameTurns, log },
+      failedProofs: new FailedProofs(failedProofsPerMinute)
     })
     app.sockets.serve(protocol, mailbox)
   },
-  { name: 'signaling', fastify: '5.x', encapsulate: true, dependencies: ['sockets', 'proof-verification'] }
+  {
+    name: 'signaling',
+    fastify: '5.x',
+    encapsulate: true,
+    dependencies: ['sockets', 'proof-verification', 'identities']
+  }
 )

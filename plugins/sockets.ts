@@ -1,10 +1,18 @@
 // plugins/sockets.ts — the WebSocket routes: which protocol a socket speaks, and whether it is let in.
-import { createServer, type Server } from 'node:http'
+import type { Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import type { WebSocket } from 'ws'
 import type { Mailbox } from '../src/mailbox/mailbox.ts'
+import type { Count } from '../src/metrics/family.ts'
+import type { RelayMetrics } from '../src/metrics.ts'
+import { L2PS_ERRORS, type L2psErrorCode, SIGNALING_ERRORS, type SignalingErrorType } from '../src/protocol/errors.ts'
 import type { SessionLimits, SessionProtocol } from '../src/session/session.ts'
 import type { ProtocolHooks } from '../src/session/sessions.ts'
+import type { Certificate } from '../src/tls/certificate.ts'
+import { createDoor } from '../src/tls/door.ts'
 
 type Name = SessionProtocol['name']
 
@@ -27,53 +35,66 @@ export interface SocketsOptions {
   readonly allowedOrigins: ReadonlySet<string> | undefined
   /** Slowest an HTTP request may arrive at the second door, in ms. */
   readonly requestMs: number
+  /** What the second door speaks TLS with; undefined: it does not. */
+  readonly certificate: Certificate | undefined
 }
 
 export default fp<SocketsOptions>(
-  async (app, { limits, allowedOrigins, requestMs }) => {
+  async (app, { limits, allowedOrigins, requestMs, certificate }) => {
     const { sessions, metrics, log } = app
+    const socketsRefused = metrics.socketsRefused.by('reason', {})
     const served = new Map<Name, { protocol: SessionProtocol; hooks: ProtocolHooks }>()
     const throughL2psDoor = new WeakSet<object>()
 
     // One server, two doors: requests of the second take the way of the first.
-    const l2psDoor = createServer({ requestTimeout: requestMs, headersTimeout: requestMs }, app.routing)
-    l2psDoor.on('connection', (socket) => throughL2psDoor.add(socket))
+    const l2psDoor = createDoor(app.routing, requestMs, certificate)
+    l2psDoor.on(certificate === undefined ? 'connection' : 'secureConnection', (socket) => throughL2psDoor.add(socket))
     l2psDoor.on('upgrade', (request, socket, head) => app.server.emit('upgrade', request, socket, head))
     app.addHook('onClose', async () => {
       l2psDoor.close()
       l2psDoor.closeIdleConnections()
     })
 
+    /** One for all: the WebSocket layer has answered with a close frame, and a peer's broken frame is no news. */
+    const socketFailed = (error: Error) => log.debug({ err: error }, 'socket failed')
+
     app.decorate('sockets', {
       l2psDoor,
       serve: (protocol, mailbox) => {
         const { name } = protocol
-        const received = metrics.framesReceived.labels(name)
-        const bytesReceived = metrics.frameBytes.labels(name)
+        const bytesReceived = metrics.frameBytes.at({ protocol: name })
+        const refused = refusalsOf(metrics, name)
         served.set(name, {
           protocol,
           hooks: {
             mailbox,
             limits,
-            frameReceived: (bytes) => {
-              received.inc()
-              bytesReceived.inc(bytes)
-            },
-            frameRefused: (code) => metrics.framesRefused.inc({ protocol: name, code }),
+            frameReceived: (bytes) => bytesReceived.inc(bytes),
+            frameRefused: (code) => refused.get(code)?.inc(),
             failed: (error) => log.error({ err: error }, 'frame not handled')
           }
         })
       }
     })
 
-    route('/signaling', () => 'signaling')
-    route('/l2ps', () => 'l2ps')
-    route('/', (request) => (throughL2psDoor.has(request.raw.socket) ? 'l2ps' : 'signaling'))
+    const routes = new Set<string | undefined>()
+    route('/signaling', 'WebSocket: the signaling protocol', () => 'signaling')
+    route('/l2ps', 'WebSocket: the L2PS messaging protocol', () => 'l2ps')
+    route('/', 'WebSocket: the protocol of the door', (request) =>
+      throughL2psDoor.has(request.raw.socket) ? 'l2ps' : 'signaling'
+    )
 
-    function route(url: string, nameOf: (request: FastifyRequest) => Name): void {
+    // @fastify/websocket opens a socket on any route, and closes it when it finds no handler.
+    app.addHook('preValidation', async (request, reply) => {
+      if (request.ws && !routes.has(request.routeOptions.url)) return reply.code(404).send(NO_ENDPOINT)
+    })
+
+    function route(url: string, summary: string, nameOf: (request: FastifyRequest) => Name): void {
+      routes.add(url)
       app.route({
         method: 'GET',
         url,
+        schema: { summary, response: { 403: NoSocket, 426: NoSocket, 429: NoSocket, 503: NoSocket } },
         preValidation: async (request, reply) => {
           if (!served.has(nameOf(request))) return reply.callNotFound()
           if (request.ws) return letIn(request, reply)
@@ -85,6 +106,7 @@ export default fp<SocketsOptions>(
             .send(upgradeHint(nameOf(request))),
         wsHandler: (socket, request) => {
           const { protocol, hooks } = served.get(nameOf(request))!
+          forgetRequest(socket, request, socketFailed)
           const isBrowser = request.headers.origin !== undefined
           sessions.open(socket, { stream: request.raw.socket, address: request.ip, isBrowser }, protocol, hooks)
         }
@@ -95,10 +117,12 @@ export default fp<SocketsOptions>(
     async function letIn(request: FastifyRequest, reply: FastifyReply) {
       const { origin } = request.headers
       if (origin !== undefined && allowedOrigins !== undefined && !allowedOrigins.has(origin)) {
+        socketsRefused.origin.inc()
         return reply.code(403).send({ error: 'Forbidden', message: 'This origin may not connect.' })
       }
       const status = sessions.refusal(request.ip)
       if (status === undefined) return
+      socketsRefused[status === 503 ? 'full' : 'unregistered'].inc()
       const message =
         status === 503 ? 'The server takes no further connection now.' : 'Too many unregistered connections.'
       return reply.code(status).header('retry-after', '5').send({ error: 'Try Again Later', message })
@@ -107,7 +131,31 @@ export default fp<SocketsOptions>(
   { name: 'sockets', fastify: '5.x', dependencies: ['presence', 'metrics', 'offline-queue'] }
 )
 
+/** The error codes of a protocol, each with its count. */
+function refusalsOf({ framesRefused }: RelayMetrics, protocol: Name) {
+  const codes = Object.keys(protocol === 'signaling' ? SIGNALING_ERRORS : L2PS_ERRORS) as (
+    | SignalingErrorType
+    | L2psErrorCode
+  )[]
+  return new Map<string, Count>(codes.map((code) => [code, framesRefused.at({ protocol, code })]))
+}
+
+const NoSocket = Type.Object({ error: Type.String(), message: Type.String() }, { description: 'No socket, and why.' })
+
+const NO_ENDPOINT = { error: 'Not Found', message: 'This is no WebSocket endpoint.' }
+
 const upgradeHint = (name: Name) => ({
   error: 'Upgrade Required',
   message: `This is a WebSocket endpoint of demos-relay (${name} protocol). Connect with a WebSocket client.`
 })
+
+/**
+ * The socket lives for days, and would hold its HTTP request and response all the while: by the listener that
+ * @fastify/websocket adds, and by node's note of the response under way. Both are done with: some 4 kB a connection.
+ */
+function forgetRequest(socket: WebSocket, request: FastifyRequest, failed: (error: Error) => void): void {
+  socket.removeAllListeners('error')
+  socket.on('error', failed)
+  const stream = request.raw.socket as Socket & { _httpMessage?: ServerResponse | null }
+  stream._httpMessage?.detachSocket(stream)
+}

@@ -1,9 +1,9 @@
-/** Brings the generated parts of the README and `.env.example` up to date with the config schema (`npm run docs`). */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { envExample, readmeWithTable } from '../src/config/print.ts'
+/** Writes the files that are made from the code, whole or in part (`npm run docs`). */
+import { writeFileSync } from 'node:fs'
+import { generatedFiles } from '../src/docs/generated.ts'
 import { packageFile } from '../src/package-root.ts'
 
-const readme = packageFile('README.md')
-writeFileSync(readme, readmeWithTable(existsSync(readme) ? readFileSync(readme, 'utf8') : '# demos-relay\n'))
-writeFileSync(packageFile('.env.example'), envExample())
-console.log('README.md and .env.example are up to date')
+for (const { path, text } of generatedFiles()) {
+  writeFileSync(packageFile(path), text)
+  console.log(`${path} is up to date`)
+}

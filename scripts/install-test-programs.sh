@@ -2,7 +2,15 @@
 # Installs the Debian packages that some test suites drive. Nothing else needs them; the server runs without.
 set -euo pipefail
 
-packages=(golang-go golang-golang-x-mod-dev)
+packages=(
+  golang-go golang-golang-x-mod-dev # verifies the audit log
+  prometheus # scrapes the server; promtool checks metrics and rules
+  chromium # opens the console
+  nginx haproxy # stand in front of the server
+  docker-compose # reads docker-compose.yml
+  openssl # makes certificates
+  postgresql # pg_dump and pg_restore, and a server of their version
+)
 
 missing=()
 for package in "${packages[@]}"; do

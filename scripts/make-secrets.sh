@@ -1,15 +1,22 @@
 #!/bin/sh
-# Writes the database's password, and the URL that holds it, into a directory; keeps those that are there.
-# Usage: make-secrets.sh DIRECTORY. The files are readable by all who can see the directory: here, two containers.
+# Makes up the secrets of docker-compose.yml, each in a file below the directory of the service that reads it; keeps
+# those that are there. Usage: make-secrets.sh DIRECTORY. Whoever sees a directory may read it: its service alone does.
 set -eu
+umask 022
+cd "${1:?usage: make-secrets.sh DIRECTORY}"
 
-directory=${1:?usage: make-secrets.sh DIRECTORY}
-cd "$directory"
-[ -s database-url ] && exit 0
-rm -f database-password database-url.new # what an interrupted run left
+# Whole or not at all: what an interrupted run left is overwritten.
+write() {
+  cat >"$1.new"
+  chmod 0444 "$1.new"
+  mv -f "$1.new" "$1"
+}
+secret() {
+  [ -s "$1" ] || head -c 30 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n' | write "$1"
+}
 
-password=$(head -c 30 /dev/urandom | base64 | tr '+/' '-_')
-printf '%s' "$password" >database-password
-printf 'postgres://relay:%s@database:5432/relay' "$password" >database-url.new
-chmod 0444 database-password database-url.new
-mv database-url.new database-url # last and at once: its presence says that both are whole
+mkdir -p relay database grafana
+secret database/password
+secret relay/admin-token
+secret grafana/admin-password
+[ -s relay/database-url ] || printf 'postgres://relay:%s@database:5432/relay' "$(cat database/password)" | write relay/database-url

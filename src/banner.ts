@@ -1,3 +1,4 @@
+import { adminTokenFile } from './admin/token.ts'
 import { signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 
@@ -7,6 +8,11 @@ export interface ServerFacts {
   signaling: string
   /** Undefined: L2PS messaging is turned off. */
   l2ps: string | undefined
+  /** Where the server is administered: the page, and the API it uses. */
+  console: string
+  admin: string
+  /** The file that holds its token; undefined: the configuration gave it. */
+  adminTokenFile?: string
   health: string
   metrics: string
   database: string
@@ -28,6 +34,9 @@ export function serverFacts(
     version,
     signaling: reachable(addresses.signaling),
     l2ps: addresses.l2ps === undefined ? undefined : reachable(addresses.l2ps),
+    console: new URL('/console/', reachable(addresses.http)).href,
+    admin: new URL('/admin', reachable(addresses.http)).href,
+    ...(config.ADMIN_TOKEN === undefined ? { adminTokenFile: adminTokenFile(config.DATA_DIR) } : {}),
     health: new URL('/health/ready', reachable(addresses.http)).href,
     metrics: new URL('/metrics', reachable(addresses.http)).href,
     database: databasePlace(config.DATABASE_URL),
@@ -69,6 +78,9 @@ export function banner(facts: ServerFacts, { colours, width = 80 }: BannerStyle)
     row('signaling', facts.signaling),
     ...(facts.takenPort === undefined ? [] : [row('', `port ${facts.takenPort} was taken`)]),
     ...(facts.l2ps === undefined ? [] : [row('l2ps', facts.l2ps)]),
+    row('console', facts.console),
+    row('admin', facts.admin),
+    row('', `token in ${facts.adminTokenFile ?? 'ADMIN_TOKEN'}`),
     row('health', facts.health),
     row('metrics', facts.metrics),
     row('database', facts.database),

@@ -1,16 +1,10 @@
 #!/usr/bin/env node
-import { constants } from 'node:os'
-import closeWithGrace from 'close-with-grace'
+import { constants, homedir } from 'node:os'
+import { join } from 'node:path'
+import type closeWithGrace from 'close-with-grace'
 import type { Logger } from 'pino'
-import { banner, serverFacts } from './banner.ts'
-import { helpText, parseArguments, USAGE } from './cli.ts'
-import { readConfig } from './config/read.ts'
-import type { Config } from './config/schema.ts'
-import { DoorError } from './doors.ts'
-import { createLogger } from './logging.ts'
-import { VERSION } from './version.ts'
-
-const EXIT = { ok: 0, failed: 1, usage: 2, config: 78 } as const
+import { CommandError, EXIT, type ExitCode, type Io, settingsAreWrong } from './cli/command.ts'
+import { run } from './cli/run.ts'
 
 /** Signals of one stop come in bursts: on Ctrl-C the terminal sends one, and npm passes another on. */
 const BURST_MS = 500
@@ -18,39 +12,44 @@ const BURST_MS = 500
 /** What a stop may take after the grace, which is for peers and their writes: the database needs a moment too. */
 const DATABASE_STOP_MS = 5_000
 
+/** Signals that ask us to stop. */
+const STOPS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
 /** Signals of a broken process. Caught in JavaScript, a real fault would come again and again for ever. */
 const FAULTS = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'] as const
 
 const terminal = process.stdout.isTTY === true
 const colours = terminal && !process.env.NO_COLOR
 
-await main(process.argv.slice(2))
+// Whoever reads our output may have read enough: `demos-relay queues | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) =>
+  process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed)
+)
+process.exitCode = await run(process.argv.slice(2), ourIo())
 
 /** The only place that knows the process: arguments, environment, signals and exit codes are translated here. */
-async function main(args: string[]): Promise<void> {
-  const asked = parseArguments(args)
-  if ('unknown' in asked) return end(EXIT.usage, `demos-relay: unknown argument "${asked.unknown}"\n\n${USAGE}`)
-  if (asked.command === 'help') return void process.stdout.write(helpText())
-  if (asked.command === 'version') return void process.stdout.write(`${VERSION}\n`)
-  const { config, warnings } = environmentConfig()
-  if (config === undefined) return
-  if (asked.command === 'serve') return serve(config, warnings)
-  for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`)
-  process.stdout.write('The settings are fine.\n')
+function ourIo(): Io {
+  const { stdin, stdout, stderr } = process
+  const configHome = process.env.XDG_CONFIG_HOME || join(homedir(), '.config')
+  let interruption: AbortSignal | undefined
+  return {
+    ...{ stdin, stdout, stderr, colours, configHome },
+    settings,
+    interruption: () => (interruption ??= abortedBySignals()),
+    serve
+  }
 }
 
-/** The checked settings; without them, the mistakes have been printed and the exit code is set. */
-function environmentConfig(): { config: Config | undefined; warnings: string[] } {
+/** The checked settings. Rejects with every mistake, a line each. */
+async function settings(): ReturnType<Io['settings']> {
+  const { readConfig } = await import('./config/read.ts')
   const mistake = loadDotEnv()
   const { config, mistakes = [], warnings } = readConfig(process.env)
   if (config !== undefined && mistake === undefined) return { config, warnings }
-  const lines = [
-    ...(mistake === undefined ? [] : [mistake]),
-    ...mistakes,
-    ...warnings.map((line) => `(warning) ${line}`)
-  ]
-  end(EXIT.config, `demos-relay: the settings are wrong.\n${lines.map((line) => `  ${line}\n`).join('')}`)
-  return { config: undefined, warnings }
+  throw new CommandError(
+    EXIT.settings,
+    settingsAreWrong(mistake === undefined ? mistakes : [mistake, ...mistakes], warnings)
+  )
 }
 
 /** Takes what `.env` of the working directory adds to the environment; a missing file is fine. */
@@ -64,18 +63,42 @@ function loadDotEnv(): string | undefined {
   return undefined
 }
 
-async function serve(config: Config, warnings: string[]): Promise<void> {
+/** The first signal asks; the second ends the process at once. */
+function abortedBySignals(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of STOPS) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(128 + constants.signals[signal])
+      controller.abort()
+    })
+  }
+  return controller.signal
+}
+
+async function serve(): Promise<ExitCode> {
+  const { config, warnings } = await settings()
+  const [{ createLogger }, { banner, serverFacts }, { VERSION }, { DoorError }] = await Promise.all([
+    import('./logging.ts'),
+    import('./banner.ts'),
+    import('./version.ts'),
+    import('./doors.ts')
+  ])
   const log = createLogger(config, { terminal, colours })
   for (const warning of warnings) log.warn(warning)
   try {
-    const { startServer } = await import('./server.ts')
+    const [{ startServer }, { default: gracefully }] = await Promise.all([
+      import('./server.ts'),
+      import('close-with-grace')
+    ])
     const starting = startServer(config, { logger: log })
-    const stop = stopOnSignals(() => starting.then((server) => server.close()), config.SHUTDOWN_GRACE_SECONDS, log)
+    const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
+    const stop = stopOnSignals(gracefully, () => starting.then((server) => server.close()), graceMs, log)
     const { addresses } = await starting
-    if (stop.begun()) return
+    if (stop.begun()) return EXIT.ok
     const facts = serverFacts(config, addresses, VERSION)
     if (terminal) process.stdout.write(banner(facts, { colours, width: Math.min(process.stdout.columns || 80, 80) }))
     else log.info(facts, 'server ready')
+    return EXIT.ok
   } catch (error) {
     // A door's message says all there is to say; anything else needs its stack.
     log.fatal(error instanceof DoorError ? { reason: error.message } : { err: error }, 'server could not start')
@@ -87,22 +110,22 @@ async function serve(config: Config, warnings: string[]): Promise<void> {
  * The first signal stops the server within the grace; a later one ends the process at once.
  * So does a crash: it is logged, the server stops, and the exit code is 1.
  */
-function stopOnSignals(close: () => Promise<void>, graceSeconds: number, log: Logger): { begun(): boolean } {
-  const ours = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
-  const options = {
-    delay: graceSeconds * 1_000 + DATABASE_STOP_MS,
-    logger: closingLog(log),
-    skip: [...ours, ...FAULTS]
-  }
+function stopOnSignals(
+  gracefully: typeof closeWithGrace,
+  close: () => Promise<void>,
+  graceMs: number,
+  log: Logger
+): { begun(): boolean } {
+  const options = { delay: graceMs + DATABASE_STOP_MS, logger: closingLog(log), skip: [...STOPS, ...FAULTS] }
   let begun = false
-  const graceful = closeWithGrace(options, async ({ err }) => {
+  const graceful = gracefully(options, async ({ err }) => {
     begun = true
     if (err) log.fatal({ err }, 'unexpected error, stopping')
     await close()
     log.info('server stopped')
   })
   let firstAt: number | undefined
-  const onSignal = (signal: (typeof ours)[number]) => {
+  const onSignal = (signal: (typeof STOPS)[number]) => {
     if (firstAt === undefined) {
       firstAt = performance.now()
       log.info({ signal }, 'stopping')
@@ -112,7 +135,7 @@ function stopOnSignals(close: () => Promise<void>, graceSeconds: number, log: Lo
       process.exit(128 + constants.signals[signal])
     }
   }
-  for (const signal of ours) process.on(signal, onSignal)
+  for (const signal of STOPS) process.on(signal, onSignal)
   return { begun: () => begun }
 }
 
@@ -121,9 +144,4 @@ function closingLog(log: Logger): { error(problem: unknown): void } {
   return {
     error: (problem) => log.error(typeof problem === 'string' ? { problem } : { err: problem }, 'stop went wrong')
   }
-}
-
-function end(code: number, words: string): void {
-  process.stderr.write(words)
-  process.exitCode = code
 }

@@ -1,62 +1,41 @@
-import { Counter, Gauge, Registry } from 'prom-client'
-import { VERSION } from './version.ts'
+import { type Metric, Registry } from 'prom-client'
+import { METRICS } from './metrics/catalogue.ts'
+import { Family, type MetricSpec } from './metrics/family.ts'
 
-/** The numbers this server counts. Label values come from lists in our source, never from peers. */
-export interface RelayMetrics {
-  readonly registry: Registry
-  readonly framesReceived: Counter<'protocol'>
-  readonly frameBytes: Counter<'protocol'>
-  readonly framesRefused: Counter<'protocol' | 'code'>
-  readonly accepted: Counter<'protocol' | 'route'>
-  readonly delivered: Counter<'protocol' | 'receipt'>
-  readonly proxyPongs: Counter<'protocol'>
-  readonly expired: Counter
-  counter(name: string, help: string): Counter
-  /** A number read when Prometheus asks: never a query. */
-  gauge(name: string, help: string, read: () => number): void
+type FamilyOf<S> = S extends MetricSpec<infer L, infer K> ? Family<L, K> : never
+type Families = { readonly [M in keyof typeof METRICS]: FamilyOf<(typeof METRICS)[M]> }
+
+/** The numbers this server counts, by their names in the catalogue. */
+export interface RelayMetrics extends Families {
+  readonly contentType: string
+  /** Adds a step that sets numbers just before they are read: from memory, never by a query. */
+  onRead(step: () => void): void
+  /** Brings up to date what is set before reading. */
+  refresh(): void
+  /** Everything in the text format of Prometheus. */
+  text(): Promise<string>
 }
 
 /** A registry of its own, so that two servers can live in one process. */
 export function createMetrics(): RelayMetrics {
   const registry = new Registry()
-  const registers = [registry]
-  const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
-    new Counter({ name: `demos_relay_${name}`, help, labelNames, registers })
-  new Gauge({
-    name: 'demos_relay_build_info',
-    help: 'Always 1; the version is a label.',
-    labelNames: ['version'],
-    registers
-  })
-    .labels(VERSION)
-    .set(1)
+  const families = Object.entries(METRICS).map(([key, spec]) => [key, new Family(spec as MetricSpec)] as const)
+  for (const [, family] of families) registry.registerMetric(printable(family))
+  const steps: (() => void)[] = []
+  const refresh = () => {
+    for (const step of steps) step()
+  }
   return {
-    registry,
-    framesReceived: counter('frames_received_total', 'Frames received from sockets.', ['protocol']),
-    frameBytes: counter('frames_received_bytes_total', 'Bytes of the frames received from sockets.', ['protocol']),
-    framesRefused: counter('frames_refused_total', 'Frames answered with an error, by its code.', ['protocol', 'code']),
-    accepted: counter('messages_accepted_total', 'Messages handed over, by what became of them.', [
-      'protocol',
-      'route'
-    ]),
-    delivered: counter('messages_delivered_total', 'Messages received, by the strength of the receipt.', [
-      'protocol',
-      'receipt'
-    ]),
-    proxyPongs: counter('proxy_pongs_total', 'Sessions whose pings a proxy answers: their receipts mean nothing.', [
-      'protocol'
-    ]),
-    counter: (name, help) => counter(name, help, []),
-    expired: counter('messages_expired_total', 'Messages that were never received in time.', []),
-    gauge: (name, help, read) => {
-      new Gauge({
-        name: `demos_relay_${name}`,
-        help,
-        registers,
-        collect() {
-          this.set(read())
-        }
-      })
+    ...(Object.fromEntries(families) as unknown as Families),
+    contentType: registry.contentType,
+    onRead: (step) => void steps.push(step),
+    refresh,
+    text: () => {
+      refresh()
+      return registry.metrics()
     }
   }
 }
+
+/** The registry asks a metric for its name, and for its values when it prints. */
+const printable = (family: Family): Metric => Object.assign(family, { name: family.spec.name }) as unknown as Metric

@@ -78,6 +78,7 @@ export function createReadinessBoard({ deadlineMs, sharedMs, onThrow }: Readines
 
   return {
     addCheck(part, check) {
+      shared = undefined // it does not tell of this one
       if (checks.has(part)) throw new Error(`Readiness already checks "${part}"`)
       checks.set(part, check)
     },

@@ -1,25 +1,42 @@
 import { once } from 'node:events'
-import type { Server } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
+import { Server as TlsServer } from 'node:https'
 import { join } from 'node:path'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import { refuseBadPath } from '../plugins/admin/problem-reply.ts'
+import admin from '../plugins/admin.ts'
+import adminToken from '../plugins/admin-token.ts'
+import audit from '../plugins/audit.ts'
+import consolePage from '../plugins/console.ts'
 import database from '../plugins/database.ts'
+import docs from '../plugins/docs.ts'
 import health from '../plugins/health.ts'
+import identities from '../plugins/identities.ts'
 import l2ps from '../plugins/l2ps.ts'
 import l2psRegistry from '../plugins/l2ps-registry.ts'
 import metrics from '../plugins/metrics.ts'
 import offlineQueue from '../plugins/offline-queue.ts'
 import presence from '../plugins/presence.ts'
 import proofVerification from '../plugins/proof-verification.ts'
+import securityHeaders from '../plugins/security-headers.ts'
 import signaling from '../plugins/signaling.ts'
 import sockets from '../plugins/sockets.ts'
+import tls from '../plugins/tls.ts'
+import { auditOptions } from './audit/options.ts'
+import { originsIn } from './config/origins.ts'
 import { signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
+import { trustedProxies } from './config/trusted-proxies.ts'
 import { listenOnNextFreePort } from './doors.ts'
+import { certificateFiles, readCertificate } from './tls/certificate.ts'
+import { createDoor, KEEP_ALIVE_MS } from './tls/door.ts'
 
 export interface ServerOptions {
   readonly logger?: FastifyBaseLogger
   /** Milliseconds since 1970; tests pass a clock of their own. */
   readonly now?: () => number
+  /** No audit trail: only to measure what it costs. */
+  readonly withoutAudit?: boolean
 }
 
 export interface RunningServer {
@@ -34,23 +51,35 @@ const SECOND = 1_000
 const DAY = 86_400 * SECOND
 /** Slowest an HTTP request may arrive, in ms: long upgrades hold a socket without being counted. */
 const REQUEST_MS = 10_000
+/** Longest part of a path, in characters: a key has up to 3,904, a name 256 of up to 4 bytes written as %XX. */
+const MAX_PARAMETER = 4_096
 /** How often expired messages are looked for, in ms. */
 const SWEEP_MS = 60_000
 
 /** The server, composed and not yet listening: each concern is a plugin, below it only those it needs. */
 export async function buildServer(config: Config, options: ServerOptions = {}): Promise<FastifyInstance> {
   const now = options.now ?? Date.now
+  const tlsFiles = certificateFiles(config)
+  const certificate = tlsFiles && (await readCertificate(tlsFiles))
   const app = Fastify({
     ...(options.logger === undefined ? { logger: false } : { loggerInstance: options.logger }),
     logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: config.TRUST_PROXY,
+    trustProxy: trustedProxies(config.TRUST_PROXY)!,
+    frameworkErrors: refuseBadPath,
+    pluginTimeout: 0, // a first start makes a database, and a migration takes as long as it takes
+    routerOptions: { maxParamLength: MAX_PARAMETER },
     requestTimeout: REQUEST_MS,
     connectionTimeout: 0, // sockets live on; their own heartbeat finds the dead
-    keepAliveTimeout: 5 * SECOND,
+    keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
-    http: { headersTimeout: REQUEST_MS }
+    ...(certificate === undefined
+      ? { http: { headersTimeout: REQUEST_MS } }
+      : { serverFactory: (listener: RequestListener) => createDoor(listener, REQUEST_MS, certificate) })
   })
 
+  await app.register(securityHeaders)
+  await app.register(docs)
+  await app.register(consolePage)
   await app.register(health)
   await app.register(metrics)
   await app.register(database, {
@@ -77,20 +106,24 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   }
   await app.register(offlineQueue, {
     now,
+    isAudited: options.withoutAudit !== true,
     sweepMs: SWEEP_MS,
     historyMs: config.HISTORY_DAYS * DAY,
     signaling: { ...mailboxLimits, quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER },
     l2ps: { ...mailboxLimits, quotaPerSender: config.L2PS_QUOTA_PER_SENDER }
   })
+  await app.register(identities, { now, idleDays: config.IDENTITY_IDLE_DAYS })
   await app.register(sockets, {
     requestMs: REQUEST_MS,
-    allowedOrigins: originsIn(config.ALLOWED_ORIGINS),
+    certificate,
+    allowedOrigins: config.ALLOWED_ORIGINS === undefined ? undefined : originsIn(config.ALLOWED_ORIGINS),
     limits: {
       framesInFlight: config.MAX_FRAMES_IN_FLIGHT,
       refusedFramesPerSecond: config.MAX_REFUSED_FRAMES_PER_SECOND,
       registrationDeadlineMs: config.REGISTRATION_DEADLINE_SECONDS * SECOND
     }
   })
+  if (tlsFiles && certificate) await app.register(tls, { files: tlsFiles, certificate, now })
   const protocolOptions = {
     now,
     receipts: {
@@ -103,13 +136,19 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   }
   await app.register(signaling, {
     ...protocolOptions,
-    identityIdleDays: config.IDENTITY_IDLE_DAYS,
     quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER
   })
   if (config.L2PS_MESSAGING_ENABLED) {
     await app.register(l2psRegistry, { directory: config.L2PS_DIR ?? join(config.DATA_DIR, 'l2ps') })
     await app.register(l2ps, { ...protocolOptions, proofWindowMs: config.PROOF_WINDOW_SECONDS * SECOND })
   }
+  await app.register(adminToken, { token: config.ADMIN_TOKEN, dataDir: config.DATA_DIR })
+  if (options.withoutAudit !== true) await app.register(audit, auditOptions(app, config, now))
+  await app.register(admin, {
+    requestsPerMinute: config.ADMIN_REQUESTS_PER_MINUTE,
+    ttlMs: config.QUEUE_TTL_SECONDS * SECOND,
+    now
+  })
   app.readiness.addCheck('database', async () => ((await app.database.answers(SECOND)) ? undefined : 'no answer'))
   app.addHook('preClose', () => finish(app, config.SHUTDOWN_GRACE_SECONDS * SECOND))
   return app
@@ -163,8 +202,5 @@ function addressOf(server: Server): string {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('The server does not listen')
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
-  return `http://${host}:${address.port}`
+  return `http${server instanceof TlsServer ? 's' : ''}://${host}:${address.port}`
 }
-
-const originsIn = (text: string | undefined) =>
-  text === undefined ? undefined : new Set(text.split(',').map((origin) => origin.trim()))

@@ -43,6 +43,11 @@ export class Joined {
     this.#socket.send(frame, TEXT) // a client masks what it sends, and ws masks a copy
   }
 
+  /** Leaves everything that comes in the system's buffers. */
+  stopReading(): void {
+    this.#socket.pause()
+  }
+
   get isOpen(): boolean {
     return this.#socket.readyState === WebSocket.OPEN
   }

@@ -23,6 +23,14 @@ export interface PacedReport {
   readonly verification: Verification
 }
 
+/** Sends `each` messages in every lane, not faster than a server stores them. */
+export async function sendSteadily(lanes: readonly Lane[], each: number): Promise<void> {
+  for (let sent = 0; sent < each; sent++) {
+    for (const lane of lanes) lane.send()
+    await delay(2)
+  }
+}
+
 /** Sends at a steady rate, whatever comes back, taking the lanes in turn. */
 export async function paced(lanes: readonly Lane[], options: PacedOptions): Promise<PacedReport> {
   const { rate, warmUpMs, measureMs } = options

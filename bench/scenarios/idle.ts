@@ -14,7 +14,7 @@ export const idle: Scenario = {
   aboutConnections: true,
   run: async (bench, protocol) => {
     const peers = bench.options.quick ? 300 : 2_000
-    const runs: Record<Contender['name'], Run[]> = { server: [], bare: [] }
+    const runs: Record<(typeof CONTENDERS)[number], Run[]> = { server: [], bare: [] }
     for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
       for (const name of CONTENDERS) {
         const run = await idleRun(bench, name, protocol, peers)

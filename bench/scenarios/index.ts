@@ -1,3 +1,4 @@
+import { audit } from './audit.ts'
 import { history } from './history.ts'
 import { idle } from './idle.ts'
 import type { ScenarioName } from './names.ts'
@@ -6,9 +7,10 @@ import { paced } from './paced.ts'
 import { population } from './population.ts'
 import { relay } from './relay.ts'
 import type { Scenario } from './scenario.ts'
+import { stalled } from './stalled.ts'
 import { storm } from './storm.ts'
 
 export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
-  ...{ relay, paced, offline },
-  ...{ storm, idle, population, history }
+  ...{ relay, paced, stalled, offline },
+  ...{ storm, idle, population, history, audit }
 }

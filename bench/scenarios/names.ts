@@ -1,2 +1,12 @@
-export const SCENARIO_NAMES = ['relay', 'paced', 'offline', 'storm', 'idle', 'population', 'history'] as const
+export const SCENARIO_NAMES = [
+  'relay',
+  'paced',
+  'stalled',
+  'offline',
+  'storm',
+  'idle',
+  'population',
+  'history',
+  'audit'
+] as const
 export type ScenarioName = (typeof SCENARIO_NAMES)[number]

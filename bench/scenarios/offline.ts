@@ -3,38 +3,42 @@ import type { Contender } from '../contender.ts'
 import type { DrainReport, StoreReport } from '../load/mailboxes.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { storeStraight } from '../straight.ts'
-import { WINDOW } from './relay.ts'
+import { relayRun, WINDOW } from './relay.ts'
 import { compared, NO_COST, type Run, type Scenario } from './scenario.ts'
 
 const PAIRS = 50
-const WHAT = 'rows straight to Postgres'
 
-/** Messages for peers that are away: stored and confirmed, then received when they come. */
+/**
+ * Messages for peers that are away: stored and confirmed, beside the same rows straight to Postgres; then received when
+ * they come, beside what the bare relay passes on.
+ */
 export const offline: Scenario = {
   protocols: ['signaling', 'l2ps'],
   run: async (bench, protocol) => {
     const each = bench.options.quick ? 40 : 400
     const ours: { store: Run[]; drain: Run[] } = { store: [], drain: [] }
-    const straight: { store: Run[]; drain: Run[] } = { store: [], drain: [] }
+    const others: { store: Run[]; drain: Run[] } = { store: [], drain: [] }
     for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
       const { store, drain } = await offlineRun(bench, await bench.shared('server'), protocol, each)
       bench.say(`offline, server: stored ${Math.round(store.value)}/s, drained ${Math.round(drain.value)}/s`)
       ours.store.push(store)
-      ours.drain.push(drain)
-      const beside = await straightRun(bench, protocol, each)
+      const straight = await straightRun(bench, protocol, each)
+      ours.drain.push({ ...drain, facts: { RowsStraightPerSecond: straight.drain.value } })
+      const bare = await relayRun(bench, await bench.shared('bare'), protocol, PAIRS)
       bench.say(
-        `offline, straight: stored ${Math.round(beside.store.value)}/s, drained ${Math.round(beside.drain.value)}/s`
+        `offline, straight: stored ${Math.round(straight.store.value)}/s, drained ${Math.round(straight.drain.value)}/s; ` +
+          `bare relay: ${Math.round(bare.value)} messages/s`
       )
-      straight.store.push(beside.store)
-      straight.drain.push(beside.drain)
+      others.store.push(straight.store)
+      others.drain.push(bare)
     }
-    const row = (scenario: string, what: 'store' | 'drain'): Row =>
+    const row = (scenario: string, what: 'store' | 'drain', beside: string): Row =>
       compared({
         head: { scenario, protocol: protocol.name, title: `${PAIRS} × ${each}`, unit: 'messages/s', better: 'more' },
         server: ours[what],
-        other: { what: WHAT, runs: straight[what] }
+        other: { what: beside, runs: others[what] }
       })
-    return [row('offline-store', 'store'), row('offline-drain', 'drain')]
+    return [row('offline-store', 'store', 'rows straight to Postgres'), row('offline-drain', 'drain', bench.otherName)]
   }
 }
 

@@ -4,15 +4,16 @@ import type { PacedReport } from '../load/paced.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { compared, type Run, type Scenario } from './scenario.ts'
 
-const PAIRS = 50
-const RATE = 2_000
+export const PAIRS = 50
+/** Messages a second over all pairs. */
+export const RATE = 2_000
 
 /** A steady rate well below the limit: how long a message takes. */
 export const paced: Scenario = {
   protocols: ['signaling', 'l2ps'],
   run: async (bench, protocol) => {
-    const p50: Record<Contender['name'], Run[]> = { server: [], bare: [] }
-    const p99: Record<Contender['name'], Run[]> = { server: [], bare: [] }
+    const p50: Record<(typeof CONTENDERS)[number], Run[]> = { server: [], bare: [] }
+    const p99: Record<(typeof CONTENDERS)[number], Run[]> = { server: [], bare: [] }
     for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
       for (const name of CONTENDERS) {
         const { report, run } = await pacedRun(bench, await bench.shared(name), protocol)

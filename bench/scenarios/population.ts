@@ -35,7 +35,7 @@ interface Stage {
   idle: number
 }
 
-async function stage(bench: Bench, name: Contender['name']): Promise<Stage> {
+async function stage(bench: Bench, name: (typeof CONTENDERS)[number]): Promise<Stage> {
   return { contender: await bench.fresh(name), crowd: bench.newWorker(), idle: 0 }
 }
 
@@ -46,13 +46,13 @@ async function atLevel(
   level: number,
   alone: number | undefined
 ): Promise<Row> {
-  const runs: Record<Contender['name'], Run[]> = { server: [], bare: [] }
+  const runs: Record<(typeof CONTENDERS)[number], Run[]> = { server: [], bare: [] }
   for (const each of stages) await populate(bench, protocol, each, level)
   for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
     for (const { contender } of stages) {
       const run = await relayRun(bench, contender, protocol, PAIRS)
       bench.say(`population ${level}, ${contender.name}: ${Math.round(run.value)} messages/s`)
-      runs[contender.name].push(run)
+      runs[contender.name === 'bare' ? 'bare' : 'server'].push(run)
     }
   }
   const row = compared({

@@ -13,7 +13,7 @@ export const relay: Scenario = {
   run: async (bench, protocol) => {
     const rows: Row[] = []
     for (const pairs of bench.options.pairs) {
-      const runs: Record<Contender['name'], Run[]> = { server: [], bare: [] }
+      const runs: Record<(typeof CONTENDERS)[number], Run[]> = { server: [], bare: [] }
       for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
         for (const name of CONTENDERS) {
           const run = await relayRun(bench, await bench.shared(name), protocol, pairs)

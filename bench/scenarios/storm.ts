@@ -14,7 +14,7 @@ export const storm: Scenario = {
     const peers = bench.options.quick ? 100 : 1_000
     const algorithms: Algorithm[] = protocol.name === 'signaling' ? ['ed25519', 'ml-dsa'] : ['ed25519']
     for (const algorithm of algorithms) {
-      const runs: Record<Contender['name'], Run[]> = { server: [], bare: [] }
+      const runs: Record<(typeof CONTENDERS)[number], Run[]> = { server: [], bare: [] }
       for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
         for (const name of CONTENDERS) {
           const run = await stormRun(bench, await bench.shared(name), protocol, algorithm, peers)

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { insertAuditEvents } from '../store/audit-inbox.ts'
 import { type AuditLog, beginEpoch, holdSequencer, openLogs } from '../store/audit-log.ts'
 import type { Database, TransactionSql } from '../store/database.ts'
@@ -6,17 +7,38 @@ import { faultBySize } from './publisher.ts'
 import { rootsAt } from './stored-tree.ts'
 import { EMPTY_ROOT } from './tree.ts'
 
+/** A server holds the logs for some ms a batch. */
+const TRIES = 100
+const PAUSE_MS = 50
+
 /**
  * An operator's decision: the records that were signed and are lost stay lost, the log goes on from what the database
  * has. Under the old name that would contradict what was signed, so it gets a new one (its next epoch), and a record
  * that says what was lost. Undefined when nothing is. Servers that run take notice by themselves.
  */
-export async function acceptRestore(database: Database, memory: CheckpointMemory, network: string, now: number) {
+export async function acceptRestore(
+  database: Database,
+  memory: CheckpointMemory,
+  network: string,
+  now: number
+): Promise<Decision> {
   const last = memory.get(network)
   if (last === undefined) return undefined
+  for (let tries = 1; ; tries++) {
+    const outcome = await decide(database, last, network, now)
+    if (outcome !== 'busy') return outcome
+    if (tries === TRIES) throw new Error('servers are adding to the logs all the time: try again')
+    await setTimeout(PAUSE_MS)
+  }
+}
+
+type Decision = { epoch: number; size: number; lostSize: number } | undefined
+
+/** `busy`: a server holds the logs at this moment. */
+function decide(database: Database, last: Remembered, network: string, now: number): Promise<Decision | 'busy'> {
   return database.within(
     database.sql.begin(async (tx) => {
-      if (!(await holdSequencer(tx))) throw new Error('a server is just adding to the logs: try again')
+      if (!(await holdSequencer(tx))) return 'busy'
       const [log] = await openLogs(tx, [network], EMPTY_ROOT)
       if (log === undefined || (await isKept(tx, log, last))) return undefined
       const epoch = Math.max(log.epoch, last.epoch) + 1
@@ -24,7 +46,7 @@ export async function acceptRestore(database: Database, memory: CheckpointMemory
       const digest = Buffer.from(last.root).toString('hex')
       await insertAuditEvents(tx, [{ kind: 'restore', network, digest, bytes: last.size, acceptedAt: now }])
       return { epoch, size: log.size, lostSize: last.size }
-    }) as Promise<{ epoch: number; size: number; lostSize: number } | undefined>
+    }) as Promise<Decision | 'busy'>
   )
 }
 

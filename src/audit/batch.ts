@@ -1,6 +1,6 @@
 // What a batch of audit events becomes: records in their places, and the tree over them. Pure.
 import type { InboxEvent } from '../store/audit-inbox.ts'
-import { type AuditRecord, canonicalJson, escapeId } from './record.ts'
+import { type AdministrationAction, type AuditRecord, escapeId } from './record.ts'
 import { append, type Edge, rootOfEdge, type Tile } from './tiles.ts'
 import { leafHash } from './tree.ts'
 
@@ -15,10 +15,13 @@ export const noncedSender = ({ kind, sender }: InboxEvent): string | undefined =
   kind === 'message' || kind === 'key-change' ? escapeId(sender!) : undefined
 
 /**
- * The record of an event. `nonce` counts the sender's records; without meaning where there is no such sender. Keys are in
- * the order of canonical JSON, which spares sorting them.
+ * The record of an event, as canonical JSON. `nonce` counts the sender's records; without meaning where there is no such
+ * sender. Keys are in their order and texts are ASCII already: there is nothing left that RFC 8785 writes otherwise.
  */
-export function recordOf(row: InboxEvent, nonce: number): AuditRecord {
+export const recordText = (row: InboxEvent, nonce: number): string => JSON.stringify(recordOf(row, nonce))
+
+/** Keys in the order of canonical JSON. */
+function recordOf(row: InboxEvent, nonce: number): AuditRecord {
   const id = (text: string | null) => escapeId(text ?? '')
   const { acceptedAt: acceptedAtMs, salt } = row
   const [network, sizeBytes, version] = [id(row.network), row.bytes ?? 0, 1 as const]
@@ -37,6 +40,12 @@ export function recordOf(row: InboxEvent, nonce: number): AuditRecord {
       const from = row.sender === null ? {} : { from: id(row.sender) }
       const [entries, to] = [row.entries ?? 0, id(row.recipient)]
       return { acceptedAtMs, entries, ...from, network, salt, sizeBytes, to, type: 'purge', version }
+    }
+    case 'administration': {
+      const [action, type] = [row.digest as AdministrationAction, 'administration' as const]
+      const entries = row.entries === null ? {} : { entries: row.entries }
+      const peer = row.sender === null ? {} : { peer: id(row.sender) }
+      return { acceptedAtMs, action, ...entries, network, ...peer, salt, type, version }
     }
     case 'restore':
       return { acceptedAtMs, lostRoot: row.digest ?? '', lostSize: sizeBytes, network, salt, type: 'restore', version }
@@ -77,7 +86,7 @@ export function placeRecords(rows: readonly InboxEvent[], nonces: Map<string, nu
     const sender = noncedSender(row)
     const nonce = sender === undefined ? 0 : nonces.get(sender)!
     if (sender !== undefined) nonces.set(sender, nonce + 1)
-    return { text: canonicalJson(recordOf(row, nonce)), messageSeq: row.messageSeq }
+    return { text: recordText(row, nonce), messageSeq: row.messageSeq }
   })
 }
 

@@ -2,17 +2,18 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { ANCHORS, allLogs } from '../store/audit-log.ts'
+import { ANCHORS, type AuditLog, allLogs } from '../store/audit-log.ts'
 import { type Database, openDatabase } from '../store/database.ts'
 import type { Log } from '../store/log.ts'
 import { acceptRestore } from './accept-restore.ts'
 import { CheckpointMemory, type Remembered } from './checkpoint-file.ts'
 import { nodeVerifier } from './node-key.ts'
 import { parseVerifier, type Verifier } from './note.ts'
+import { type AuditRecord, parseRecord } from './record.ts'
 import { postgresSource, readVerifierLine, urlSource } from './sources.ts'
 import { storedFaults } from './stored-faults.ts'
 import { auditDirectory, openNode } from './trail.ts'
-import { type Verdict, verifyLog } from './verify.ts'
+import { type AnchoredTree, type Verdict, verifyLog } from './verify.ts'
 
 /** The settings the command needs, as the configuration has them. */
 export interface AuditCommandSettings {
@@ -34,14 +35,6 @@ export interface AuditCommandIo {
   readonly log: Log
 }
 
-export const AUDIT_USAGE = `Usage: demos-relay audit verify [--network NAME] [--from-url URL] [--vkey LINE]
-       demos-relay audit accept-restore --network NAME
-
-  verify           recompute every log (or one) from the database, or from the public URLs of a server alone
-                   (ADMIN_TOKEN in the environment opens the records of networks that are not public)
-  accept-restore   go on with a log whose database was restored to an earlier time, under a new name
-`
-
 const OPTIONS = {
   network: { type: 'string' },
   'from-url': { type: 'string' },
@@ -52,7 +45,7 @@ const OPTIONS = {
 export async function runAuditCommand(args: readonly string[], io: AuditCommandIo): Promise<0 | 1 | 2> {
   const call = parseCall(args)
   if (call === undefined) {
-    io.print(AUDIT_USAGE)
+    io.print('Usage: demos-relay audit verify | accept-restore; see demos-relay audit --help')
     return 2
   }
   try {
@@ -89,18 +82,15 @@ async function verifyDatabase({ network, vkey }: Values, io: AuditCommandIo): Pr
       (log) => network === undefined || log.network === network
     )
     const remembered = memory.all().filter((last) => network === undefined || last.network === network)
+    const anchors = new AnchoredTrees()
     const verdicts: Verdict[] = remembered.flatMap((last) =>
       logs.some((log) => log.network === last.network) ? [] : [lost(last)]
     )
-    for (const log of logs) {
+    if (network !== undefined && logs.length === 0 && verdicts.length === 0) verdicts.push(unknown(network))
+    for (const log of logs.sort(anchorsFirst)) {
       if (log.publishedNote === null && log.size === 0) continue
       const source = postgresSource(database, log)
-      const verdict = await verifyLog({
-        network: log.network,
-        source,
-        verifier,
-        onProgress: progressOf(log.network, io)
-      })
+      const verdict = await verifyLog({ network: log.network, source, verifier, ...anchors.within(log.network, io) })
       const findings = await storedFaults(database, log, memory.get(log.network))
       verdicts.push({ ...verdict, findings: [...verdict.findings, ...findings] })
     }
@@ -113,14 +103,25 @@ const lost = ({ network, size }: Remembered): Verdict => ({
   findings: [`the database has no such log, but ${size} records of it were signed`]
 })
 
+const unknown = (network: string): Verdict => ({
+  ...{ network, size: 0, isWithheld: false },
+  findings: ['there is no log of this name']
+})
+
 async function verifyUrl(url: string, { network, vkey }: Values, io: AuditCommandIo): Promise<Verdict[]> {
   const verifier = parseVerifier(vkey ?? (await readVerifierLine(url)))
   if (vkey === undefined) io.print(`key shown by the server itself (give --vkey to compare): ${verifier.name}`)
   const verdicts: Verdict[] = []
-  for (const name of network === undefined ? ['signaling', ANCHORS] : [network]) {
+  const anchors = new AnchoredTrees()
+  const verify = async (name: string) => {
     const source = urlSource(url, name, io.settings.adminToken)
-    if (network === undefined && (await source.checkpoint()) === undefined) continue
-    verdicts.push(await verifyLog({ network: name, source, verifier, onProgress: progressOf(name, io) }))
+    if (network === undefined && (await source.checkpoint()) === undefined) return
+    verdicts.push(await verifyLog({ network: name, source, verifier, ...anchors.within(name, io) }))
+  }
+  if (network !== undefined) await verify(network)
+  else {
+    await verify(ANCHORS)
+    for (const name of new Set(['signaling', ...anchors.networks])) await verify(name)
   }
   return verdicts
 }
@@ -133,11 +134,9 @@ function conclude(verdicts: readonly Verdict[], { print }: AuditCommandIo): 0 | 
   }
   const broken = verdicts.filter(({ findings }) => findings.length > 0)
   const total = verdicts.reduce((sum, { size }) => sum + size, 0)
-  if (broken.length === 0) print(`audit verify: fine, ${verdicts.length} logs with ${total} records`)
-  else
-    print(
-      `audit verify: FAILED in ${broken.length} of ${verdicts.length} logs: ${broken.map((v) => v.network).join(', ')}`
-    )
+  const logs = verdicts.length === 1 ? '1 log' : `${verdicts.length} logs`
+  if (broken.length === 0) print(`audit verify: fine, ${logs} with ${total} records`)
+  else print(`audit verify: FAILED in ${broken.length} of ${logs}: ${broken.map((v) => v.network).join(', ')}`)
   return broken.length === 0 ? 0 : 1
 }
 
@@ -169,7 +168,28 @@ async function withDatabase<T>(io: AuditCommandIo, work: (database: Database) =>
   }
 }
 
-const progressOf =
-  (network: string, { progress }: AuditCommandIo) =>
-  (done: number, total: number) =>
-    progress(`${network}: ${done} of ${total} records`)
+/** The log of checkpoints comes first: what it says is held against the others. */
+const anchorsFirst = (a: AuditLog, b: AuditLog): number =>
+  Number(b.network === ANCHORS) - Number(a.network === ANCHORS) || (a.network < b.network ? -1 : 1)
+
+/** What the log of checkpoints says about the others, once it was read. */
+class AnchoredTrees {
+  readonly networks = new Set<string>()
+  readonly #byOrigin = new Map<string, AnchoredTree[]>()
+
+  /** What verifying a network takes from here, or leaves here. */
+  within(network: string, { progress }: AuditCommandIo) {
+    const onProgress = (done: number, total: number) => progress(`${network}: ${done} of ${total} records`)
+    if (network !== ANCHORS) return { onProgress, anchored: this.#byOrigin }
+    return { onProgress, onRecord: (index: number, entry: Uint8Array) => this.#add(index, parseRecord(entry)) }
+  }
+
+  #add(index: number, record: AuditRecord | undefined): void {
+    if (record?.type !== 'checkpoint') return
+    const { of, origin, size, rootHash } = record
+    this.networks.add(decodeURIComponent(of))
+    const trees = this.#byOrigin.get(origin)
+    if (trees === undefined) this.#byOrigin.set(origin, [{ index, size, rootHash }])
+    else trees.push({ index, size, rootHash })
+  }
+}

@@ -4,8 +4,7 @@ import { type AuditEvent, type InboxEvent, insertAuditEvents, readWaiting } from
 import { ANCHORS, findLog } from '../store/audit-log.ts'
 import type { Database, TransactionSql } from '../store/database.ts'
 import type { Anchor, AnchoredCheckpoint } from './anchor.ts'
-import { recordOf } from './batch.ts'
-import { canonicalJson } from './record.ts'
+import { recordText } from './batch.ts'
 import { sha256 } from './tree.ts'
 
 /** Any number that is not the one of another lock: one server at a time looks whether a checkpoint is there. */
@@ -60,7 +59,7 @@ const eventOf = ({ network, origin, size, rootHash }: AnchoredCheckpoint): Omit<
 /** Its record has neither salt nor time, so the hash is known before it is recorded: that is what makes it idempotent. */
 function hashOf(event: CheckpointEvent): Buffer {
   const nothing = { entries: null, messageSeq: null, salt: '' }
-  return sha256(canonicalJson(recordOf({ ...nothing, ...event }, 0)))
+  return sha256(recordText({ ...nothing, ...event }, 0))
 }
 
 async function insertOnce(tx: TransactionSql, event: CheckpointEvent, hash: Buffer): Promise<void> {

@@ -1,7 +1,7 @@
 // The node's ed25519 key, and the names it signs logs under.
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { writeOnce } from '../write-once.ts'
 import { rawPublicKey, type Verifier } from './note.ts'
 import { sha256 } from './tree.ts'
 
@@ -52,21 +52,8 @@ export const networkSegment = (network: string): string => encodeURIComponent(ne
 
 async function makeNodeKey(path: string): Promise<KeyObject> {
   const { privateKey } = generateKeyPairSync('ed25519')
-  await mkdir(dirname(path), { recursive: true })
-  const draft = `${path}.${process.pid}.new`
-  try {
-    const file = await open(draft, 'w', 0o600)
-    await file.writeFile(privateKey.export({ type: 'pkcs8', format: 'pem' }))
-    await file.sync()
-    await file.close()
-    await link(draft, path) // whole or not at all, and never over a key that is there
-    return privateKey
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return loadNodeKey(path)
-    throw error
-  } finally {
-    await rm(draft, { force: true })
-  }
+  const isOurs = await writeOnce(path, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
+  return isOurs ? privateKey : loadNodeKey(path)
 }
 
 function parseKey(text: string): KeyObject | undefined {

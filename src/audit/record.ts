@@ -1,6 +1,7 @@
 // The records of a log: what an audit event becomes once it has its place.
 import { type Static, type TProperties, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import canonicalize from 'canonicalize'
 
 /** Longest record, in bytes: an entry bundle counts them in 16 bits. */
 export const MAX_ENTRY_BYTES = 65_535
@@ -49,6 +50,28 @@ export const PurgeRecord = record(
   },
   'An administrator deleted messages that waited.'
 )
+/** Everything an administrator may do that has no record of its own. */
+export const ADMINISTRATION = [
+  'memberAdd',
+  'memberRemove',
+  'networkChange',
+  'networkCreate',
+  'networkDelete',
+  'requeue',
+  'sessionClose'
+] as const
+export type AdministrationAction = (typeof ADMINISTRATION)[number]
+
+export const AdministrationRecord = record(
+  'administration',
+  {
+    ...When,
+    action: Type.Union(ADMINISTRATION.map((action) => Type.Literal(action))),
+    peer: Type.Optional(Id('Whom it was done to; without it: the network')),
+    entries: Type.Optional(Count('How many messages'))
+  },
+  'An administrator did something else.'
+)
 export const RestoreRecord = record(
   'restore',
   { ...When, lostSize: Count('Records of the lost tree'), lostRoot: Hex(64) },
@@ -65,6 +88,7 @@ export const AuditRecord = Type.Union([
   KeyChangeRecord,
   IdentityReleaseRecord,
   PurgeRecord,
+  AdministrationRecord,
   RestoreRecord,
   CheckpointRecord
 ])
@@ -84,17 +108,8 @@ export function escapeId(id: string): string {
   }).join('')
 }
 
-/**
- * RFC 8785 of a record. It builds on JSON.stringify for numbers and strings, and so do we; what it adds is the order of
- * the keys, which a flat object is easily put into. No library is needed for that.
- */
-export function canonicalJson(record: AuditRecord): string {
-  const keys = Object.keys(record)
-  const isOrdered = keys.every((key, place) => place === 0 || keys[place - 1]! < key)
-  return JSON.stringify(isOrdered ? record : Object.fromEntries(Object.entries(record).sort(byKey)))
-}
-
-const byKey = ([one]: [string, unknown], [other]: [string, unknown]) => (one < other ? -1 : 1)
+/** RFC 8785 (JSON Canonicalization Scheme) of a record. */
+export const canonicalJson = (record: AuditRecord): string => canonicalize(record)!
 
 /** Reads a record; undefined when the bytes are not the canonical form of one. */
 export function parseRecord(entry: Uint8Array): AuditRecord | undefined {

@@ -71,7 +71,11 @@ async function request(url: string, headers: Record<string, string>): Promise<Re
     const answer = await fetch(url, { headers, signal: AbortSignal.timeout(REQUEST_MS) }).catch((error: Error) => error)
     const isFinal = answer instanceof Response && answer.status !== 429 && answer.status < 500
     if (isFinal) return answer
-    if (attempt === ATTEMPTS) throw answer instanceof Error ? answer : new Error(`${url} answers ${answer.status}`)
+    if (attempt === ATTEMPTS) {
+      throw answer instanceof Error
+        ? new Error(`${url} does not answer`, { cause: answer })
+        : new Error(`${url} answers ${answer.status}`)
+    }
     const seconds = answer instanceof Response ? Number(answer.headers.get('retry-after')) : 0
     await delay(Math.min(seconds || 0.2 * 2 ** attempt, 60) * 1_000)
   }

@@ -26,7 +26,19 @@ export interface VerifyOptions {
   readonly source: LogSource
   /** The node; its name begins the log's origin. */
   readonly verifier: Verifier
+  /** Trees of this log that were anchored, by what its checkpoint calls it (its origin). */
+  readonly anchored?: ReadonlyMap<string, readonly AnchoredTree[]>
+  /** Told of every record that is in its place. */
+  readonly onRecord?: (index: number, entry: Uint8Array) => void
   readonly onProgress?: (done: number, total: number) => void
+}
+
+/** What the log of checkpoints says about another log. */
+export interface AnchoredTree {
+  readonly size: number
+  readonly rootHash: string
+  /** Where it is said. */
+  readonly index: number
 }
 
 export interface Verdict {
@@ -45,7 +57,7 @@ export async function verifyLog(options: VerifyOptions): Promise<Verdict> {
   const findings = new Findings()
   const checkpoint = signedCheckpoint(await source.checkpoint(), options, findings)
   if (checkpoint === undefined) return { network, size: 0, isWithheld: false, findings: findings.lines() }
-  const reading = new Reading(options, checkpoint.size, findings)
+  const reading = new Reading(options, checkpoint, findings)
   for (let index = 0; index * TILE_WIDTH < checkpoint.size; index++) {
     await reading.readBundle(index)
     options.onProgress?.(Math.min((index + 1) * TILE_WIDTH, checkpoint.size), checkpoint.size)
@@ -90,6 +102,11 @@ class Tree {
   hasRoot(root: Uint8Array): boolean {
     return Buffer.from(this.size === 0 ? EMPTY_ROOT : rootOfEdge(this.edge)).equals(root)
   }
+
+  /** Its root, 64 hex digits, once it has grown by these leaves. */
+  rootAfter(leaves: readonly Uint8Array[]): string {
+    return Buffer.from(rootOfEdge(append(this.size, this.edge, leaves).edge)).toString('hex')
+  }
 }
 
 /** One pass over a log: a tree over its records, and one over the tiles' hashes, which should be the same. */
@@ -101,12 +118,15 @@ class Reading {
   readonly #nonces: NonceCheck
   readonly #byRecords = new Tree()
   readonly #byTiles = new Tree()
+  /** Those that are still to be met, smallest last. */
+  readonly #anchored: AnchoredTree[]
 
-  constructor(options: VerifyOptions, size: number, findings: Findings) {
+  constructor(options: VerifyOptions, { origin, size }: Checkpoint, findings: Findings) {
     this.#options = options
     this.#size = size
     this.#findings = findings
     this.#nonces = new NonceCheck(options.network)
+    this.#anchored = [...(options.anchored?.get(origin) ?? [])].sort((a, b) => b.size - a.size)
   }
 
   async readBundle(index: number): Promise<void> {
@@ -117,6 +137,7 @@ class Reading {
       this.isWithheld ? undefined : source.entries(index, width)
     ])
     const hashes = this.#tileHashes(tile, { level: 0, index }, width)
+    this.#meetAnchored(hashes)
     this.#byTiles.add(hashes)
     this.isWithheld ||= entries === undefined
     if (entries === undefined) return
@@ -128,6 +149,9 @@ class Reading {
 
   /** Chooses which of the two trees was signed, and names what differs from it. */
   async finish({ root }: Checkpoint): Promise<void> {
+    for (const { size, index } of this.#anchored) {
+      this.#findings.add(`it has ${this.#size} records, but anchors/${index} says ${size}`)
+    }
     const isByRecords = !this.isWithheld && this.#byRecords.hasRoot(root)
     const isByTiles = this.#byTiles.hasRoot(root)
     if (isByRecords) this.#findings.blame('tiles')
@@ -142,6 +166,17 @@ class Reading {
       const tile = await this.#options.source.tile(ref, width)
       const isSame = tile !== undefined && hashes.equals(tile.subarray(0, hashes.length))
       if (!isSame) this.#findings.add(`tile ${ref.level}/${ref.index} does not stand for the tiles below it`)
+    }
+  }
+
+  /** Holds the trees that were anchored within the next leaves against what these give. */
+  #meetAnchored(leaves: readonly Uint8Array[]): void {
+    const before = this.#byTiles.size
+    for (let tree = this.#anchored.at(-1); tree !== undefined; tree = this.#anchored.at(-1)) {
+      if (tree.size > before + leaves.length) return
+      this.#anchored.pop()
+      const isKept = this.#byTiles.rootAfter(leaves.slice(0, tree.size - before)) === tree.rootHash
+      if (!isKept) this.#findings.add(`it does not begin with the ${tree.size} records of anchors/${tree.index}`)
     }
   }
 
@@ -162,6 +197,7 @@ class Reading {
       const fault = this.#nonces.check(entry)
       if (fault !== undefined) this.#findings.add(`record ${index} ${fault}`)
       this.#findings.match(index, expected)
+      this.#options.onRecord?.(index, entry)
     } else {
       this.#nonces.skip()
       this.#findings.mismatch(index, found, expected)

@@ -1,3 +1,4 @@
+import { wrapped } from '../words.ts'
 import { SECTIONS } from './schema.ts'
 import { allowedValues, fileVariable, SETTINGS, type Setting } from './settings.ts'
 
@@ -68,17 +69,3 @@ function meaning(setting: Setting): string {
 }
 
 const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
-
-/** Breaks text at spaces into lines of at most `width` characters; a longer word stands alone. */
-function wrapped(text: string, width: number): string[] {
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    if (line && line.length + 1 + word.length > width) {
-      lines.push(line)
-      line = ''
-    }
-    line = line ? `${line} ${word}` : word
-  }
-  return line ? [...lines, line] : lines
-}

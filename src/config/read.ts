@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import type { TSchema } from '@sinclair/typebox'
+import { FormatRegistry, type TSchema } from '@sinclair/typebox'
 import type { Config } from './schema.ts'
 import { allowedValues, fileVariable, SETTINGS, type Setting, type SettingValue } from './settings.ts'
 import { misspelled } from './spelling.ts'
+import { togetherMistakes } from './together.ts'
 
 /** Variables by name, as `process.env` has them. An empty text counts as unset. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -25,6 +26,7 @@ export function readConfig(env: Environment): ConfigReading {
     if ('mistake' in outcome) mistakes.push(`${outcome.variable ?? setting.name} ${outcome.mistake}`)
     else if (outcome.value !== undefined) values[setting.name] = outcome.value
   }
+  mistakes.push(...togetherMistakes(values))
   return mistakes.length > 0 ? { mistakes, warnings } : { config: values as Config, warnings }
 }
 
@@ -78,8 +80,10 @@ function convert(schema: TSchema, text: string): SettingValue | undefined {
 }
 
 /** Spaces around a text, or a carriage return after it, come from a slip in a file and are never meant. */
-function textWithin({ pattern }: TSchema, text: string): string | undefined {
-  return text !== text.trim() || (pattern && !new RegExp(pattern).test(text)) ? undefined : text
+function textWithin({ pattern, format }: TSchema, text: string): string | undefined {
+  if (text !== text.trim()) return undefined
+  const fits = (!pattern || new RegExp(pattern).test(text)) && (!format || FormatRegistry.Get(format)!(text))
+  return fits ? text : undefined
 }
 
 /** Only plain decimal digits: "1e3", "0x10" and " 5" are more often slips than intentions. */

@@ -1,4 +1,9 @@
-import { type Static, type TLiteral, type TSchema, Type } from '@sinclair/typebox'
+import { FormatRegistry, type Static, type TLiteral, type TSchema, Type } from '@sinclair/typebox'
+import { ORIGINS, originsIn } from './origins.ts'
+import { TRUSTED_PROXIES, trustedProxies } from './trusted-proxies.ts'
+
+FormatRegistry.Set('trusted-proxies', (text) => trustedProxies(text) !== undefined)
+FormatRegistry.Set('origins', (text) => originsIn(text) !== undefined)
 
 /** A TCP port a door listens on; 0 asks the system for any free one. */
 const Port = (description: string, value?: number) =>
@@ -24,15 +29,27 @@ export const SECTIONS = {
       Port('Signaling port. If taken, the next free port is used. Wins over SIGNALING_SERVER_PORT.')
     ),
     SIGNALING_SERVER_PORT: Port('Signaling port when RPC_SIGNALING_PORT is unset.', 3005),
-    TRUST_PROXY: Type.Boolean({
-      description: 'Take the peer address from X-Forwarded-For. Only behind a proxy of your own.',
-      default: false
+    TRUST_PROXY: Type.String({
+      format: 'trusted-proxies',
+      allowed: TRUSTED_PROXIES,
+      description:
+        'Take the peer address from X-Forwarded-For, for doors that only your proxies reach. true: behind one proxy. A number: behind so many. Addresses (10.0.0.7, 10.1.0.0/16, loopback), comma-separated: only what comes from these is believed.',
+      default: 'false'
     }),
     ALLOWED_ORIGINS: optional(
+      Type.String({
+        format: 'origins',
+        allowed: ORIGINS,
+        description:
+          'Comma-separated origins browsers may connect from. Unset: any. Clients that send no Origin are not affected.'
+      })
+    ),
+    TLS_CERT_FILE: optional(
       Text(
-        'Comma-separated origins browsers may connect from. Unset: any. Clients that send no Origin are not affected.'
+        'Certificate of the doors (PEM, followed by those that lead to its authority). Unset: they speak without TLS.'
       )
     ),
+    TLS_KEY_FILE: optional(Text("The certificate's key (PEM). Both files are read again when they change.")),
     SHUTDOWN_GRACE_SECONDS: Type.Integer({
       minimum: 1,
       maximum: 60,
@@ -122,13 +139,68 @@ export const SECTIONS = {
     PROOF_WORKERS: Type.Integer({
       minimum: 0,
       maximum: 64,
-      description: 'Worker threads that check ML-DSA and Falcon proofs; 0: one less than the processors, at least one.',
+      description:
+        'Worker threads that check Falcon proofs, and ML-DSA ones before Node 24.6; 0: one less than the processors, at least one.',
       default: 0
     }),
     PROOF_QUEUE_LENGTH: Count('Proofs that may wait for a worker; one more is refused.', 2_048),
     MAX_WAITING_MESSAGES: Count('Accepted messages that may wait for their commit; one more is refused.', 20_000),
     MAX_WAITING_BYTES: Count('Bytes of accepted messages that may wait for their commit.', 67_108_864),
     HEARTBEAT_SECONDS: Count('A socket that was silent this long is pinged.', 30)
+  },
+  'Audit trail': {
+    NODE_KEY_FILE: optional(
+      Text('ed25519 key that signs the logs (PKCS#8 PEM). Unset: node.key in DATA_DIR, made at the first start.')
+    ),
+    AUDIT_ORIGIN: optional(
+      Type.String({
+        pattern: '^[!-*,-~]+$',
+        description: "First part of every log's name, like relay.example.com/audit. Unset: made from the key."
+      })
+    ),
+    AUDIT_INTERVAL_MS: Type.Integer({
+      minimum: 50,
+      maximum: 1_000,
+      description: 'Rest between two looks for records that wait for their place in the log.',
+      default: 500
+    }),
+    AUDIT_BATCH_EVENTS: Type.Integer({
+      minimum: 16,
+      maximum: 4_096,
+      description: 'Records that get their place at once.',
+      default: 512
+    }),
+    AUDIT_REQUESTS_PER_MINUTE: Count('Requests to /audit one address may make in a minute.', 3_000),
+    AUDIT_ANCHOR_SECONDS: Count("A log's anchored checkpoints are at least so far apart.", 60),
+    ANCHOR: Type.Union([Type.Literal('log'), Type.Literal('demos-rpc')], {
+      description:
+        'Where checkpoints are anchored. log: a log of this node. demos-rpc: a Demos chain, which costs DEM.',
+      default: 'log'
+    }),
+    DEMOS_RPC_URL: optional(
+      Type.String({ pattern: '^https?://', description: 'Node of the chain, for ANCHOR=demos-rpc.', secret: true })
+    ),
+    DEMOS_RPC_KEY: optional(
+      Type.String({
+        pattern: '^(0x)?[0-9a-fA-F]{64}$',
+        description: "Account that pays for anchoring: its 32-byte ed25519 seed in hex. Unset: the node key's account.",
+        secret: true
+      })
+    )
+  },
+  Administration: {
+    ADMIN_TOKEN: optional(
+      Type.String({
+        pattern: '^[!-~]{16,4096}$',
+        description:
+          'Opens /admin and the records of the audit trail. Unset: admin.token in DATA_DIR, made at the first start.',
+        secret: true
+      })
+    ),
+    ADMIN_REQUESTS_PER_MINUTE: Count(
+      'Requests to /admin one address may make in a minute, those with a wrong token included.',
+      600
+    )
   },
   Logging: {
     LOG_LEVEL: Type.Union(

@@ -31,6 +31,7 @@ export const fileVariable = (setting: Setting): string => `${setting.name}_FILE`
 
 /** What a setting accepts, in words: fit to follow "must be". */
 export function allowedValues({ schema }: Setting): string {
+  if (schema.allowed) return schema.allowed
   if (schema.type === 'integer') return `a whole number from ${schema.minimum} to ${schema.maximum}`
   if (schema.type === 'boolean') return 'true or false (or 1 or 0)'
   if (schema.anyOf) return `one of ${schema.anyOf.map((choice: TSchema) => choice.const).join(', ')}`

@@ -1,4 +1,5 @@
 import type { Mailbox } from '../mailbox/mailbox.ts'
+import type { CountFrame } from '../metrics/frame-counter.ts'
 import type { ProofVerifier } from '../proof/verifier.ts'
 import type { L2psErrorCode } from '../protocol/errors.ts'
 import { encodeError, encodeReply } from '../protocol/l2ps.ts'
@@ -8,6 +9,8 @@ import type { Member, Presence } from '../session/presence.ts'
 import type { ReceiptSettings } from '../session/receipts.ts'
 import type { Session } from '../session/session.ts'
 import type { Database } from '../store/database.ts'
+import type { GroupFailure } from '../store/group-commit.ts'
+import type { KeyEntry } from '../store/identity.ts'
 import type { KeyNames } from './key-names.ts'
 import type { PeerKey } from './keys.ts'
 import type { NetworkRegistry } from './networks.ts'
@@ -21,7 +24,10 @@ export interface L2psContext {
   readonly failedProofs: FailedProofs
   readonly networks: NetworkRegistry
   readonly names: KeyNames
+  /** Notes a key that enters its network, and its proof; see `enterKeys`. */
+  readonly enter: (entry: KeyEntry) => Promise<boolean | GroupFailure>
   readonly receipts: ReceiptSettings
+  readonly countFrame: CountFrame
   /** How far the timestamp of a proof may be from `now`, either way, in ms. */
   readonly proofWindowMs: number
   readonly failedRegistrations: number

@@ -21,15 +21,29 @@ const TRIES = 5
  */
 export class HistoryShelf implements Shelf {
   readonly #conversations = new Map<string, { readonly id: string; last: number | undefined }>()
+  readonly #isAudited: boolean
 
-  async insert(sql: AnySql, entries: readonly NewEntry[]): Promise<(QueueEntry | Repeat)[]> {
+  constructor(isAudited: boolean) {
+    this.#isAudited = isAudited
+  }
+
+  async insert(sql: AnySql, entries: readonly NewEntry[], isNew: boolean): Promise<(QueueEntry | Repeat)[]> {
+    if (!isNew) return this.#insertSome(sql, entries)
+    const messages = await this.#place(sql, entries)
+    const stored = await insertMessages(sql, messages, { isAudited: this.#isAudited, isNew })
+    for (const [index, seq] of stored) entries[index]!.seq = seq
+    return [...entries]
+  }
+
+  /** Some of these may have been stored before, and another server may have taken their places in conversations. */
+  async #insertSome(sql: AnySql, entries: readonly NewEntry[]): Promise<(QueueEntry | Repeat)[]> {
     const results: (QueueEntry | Repeat | undefined)[] = entries.map(() => undefined)
     let left = entries.map((_, index) => index)
     for (let tries = 0; left.length > 0; tries++) {
       if (tries === TRIES) throw new Error('No free place in a conversation')
       const batch = left.map((index) => entries[index]!)
       const messages = await this.#place(sql, batch)
-      const stored = await insertMessages(sql, messages)
+      const stored = await insertMessages(sql, messages, { isAudited: this.#isAudited, isNew: false })
       const missing = left.filter((_, place) => !stored.has(place))
       for (const [place, seq] of stored) {
         batch[place]!.seq = seq
@@ -88,6 +102,8 @@ export class HistoryShelf implements Shelf {
 
 function repeatOf(entry: NewEntry, earlier: Earlier | undefined): Repeat | undefined {
   if (earlier === undefined) return undefined
-  if (earlier.sealed !== entry.sealed) return 'duplicate'
-  return earlier.waiting ? 'waiting' : 'received'
+  const { seq } = earlier
+  const wasGivenUp = earlier.delivery !== 'accepted' // no retry brings it back, and none is told that it went well
+  if (wasGivenUp || earlier.sealed !== entry.sealed) return { repeat: 'duplicate', seq }
+  return { repeat: earlier.waiting ? 'waiting' : 'received', seq }
 }

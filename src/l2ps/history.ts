@@ -39,7 +39,7 @@ async function history(
   const conversation = conversationId(member.network, member.peer, peer.address)
   const page = { before: payload.before, limit: limit + 1, maxBytes: PAGE_BYTES } // one more says whether there are more
   const { database } = context
-  const found = await database.within(readHistory(database.sql, conversation, page))
+  const found = await database.ask(() => readHistory(database.sql, conversation, page))
   const messages = found.slice(0, limit)
   const isWhole = found.length === messages.length && messages.reduce((bytes, m) => bytes + m.bytes, 0) < PAGE_BYTES
   const texts = messages.map((message) => encodeStored(message, member, peer))
@@ -52,20 +52,23 @@ function encodeStored(message: StoredMessage, member: L2psMember, peer: PeerKey)
   const before = JSON.stringify({ id: message.id, from, to, messageHash: message.messageHash }).slice(0, -1)
   const after = JSON.stringify({
     l2psUid: member.network,
-    l2psTxHash: null,
+    l2psTxHash: message.txHash,
     timestamp: message.sentAt,
     status: statusOf(message)
   }).slice(1)
   return `${before},"encrypted":${message.sealed},${after}`
 }
 
-/** The wire has one word for two facts (L2PS messaging, 4.7): how far the rollup is, else what became of the delivery. */
+/**
+ * The wire has one word for two facts (L2PS messaging, 4.7). What its sender may have to act on comes first: given up,
+ * or still waiting; then how far the record of a received message is.
+ */
 export function statusOf({
   delivery,
   waiting,
   rollup
 }: Pick<StoredMessage, 'delivery' | 'waiting' | 'rollup'>): string {
-  if (rollup !== 'none') return `l2ps_${rollup}`
   if (delivery !== 'accepted') return 'failed'
-  return waiting ? 'queued' : 'delivered'
+  if (waiting) return 'queued'
+  return rollup === 'none' ? 'delivered' : `l2ps_${rollup}`
 }

@@ -28,7 +28,7 @@ export class KeyNames {
   async learn(network: string, addresses: Iterable<string>): Promise<void> {
     const unknown = new Set([...addresses].filter((address) => this.keyOf(network, address).includes(':')))
     if (unknown.size === 0) return
-    const keys = await this.#database.within(signingKeysOf(this.#database.sql, network, [...unknown]))
+    const keys = await this.#database.ask(() => signingKeysOf(this.#database.sql, network, [...unknown]))
     for (const { peer, signingKey } of keys) {
       this.#kept.set(peer, Buffer.from(signingKey).toString('hex'))
       if (this.#kept.size > MAX_KEPT) this.#kept.delete(this.#kept.keys().next().value!)

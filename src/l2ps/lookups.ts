@@ -25,7 +25,7 @@ export function handleRequestPublicKey(
   if (key === undefined) return respond(null)
   if (context.presence.members(network, key.address).length > 0) return respond(key.hex)
   const { database } = context
-  const known = database.within(signingKeysOf(database.sql, network, [key.address]))
+  const known = database.ask(() => signingKeysOf(database.sql, network, [key.address]))
   const until = known.then(
     (keys) => respond(keys.length > 0 ? key.hex : null),
     failed(context, request, 'key not looked up')

@@ -19,6 +19,7 @@ export const NetworkConfig = Type.Object({
   name: Type.Optional(Type.String({ maxLength: 256 })),
   description: Type.Optional(Type.String({ maxLength: 4_096 })),
   enabled: Type.Boolean({ description: 'May peers join?' }),
+  audit_public: Type.Optional(Type.Boolean({ description: 'Are its audit records for everybody? Default: no.' })),
   members: Type.Optional(
     Type.Array(Type.String(), { description: 'Keys in hex that may join, nobody else. Without it: any key.' })
   ),
@@ -40,7 +41,10 @@ export function checkConfig(text: string, directoryName: string): CheckedConfig 
   const config = parse(text)
   if (config.uid !== directoryName) throw new InvalidConfig('uid is not the name of its directory')
   const { uid, name, description, enabled, keys } = config
-  const network: Network = { uid, name, description, enabled, members: membersIn(config), source: 'file' }
+  const network: Network = {
+    ...{ uid, name, description, enabled, members: membersIn(config), source: 'file' },
+    auditPublic: config.audit_public ?? false
+  }
   const keyPaths = (['private_key_path', 'iv_path'] as const).flatMap((field) => {
     const path = keys?.[field]
     return path === undefined ? [] : [{ field: `keys/${field}`, path }]

@@ -9,6 +9,8 @@ export interface Network {
   readonly enabled: boolean
   /** Addresses of the peers that may join (see PeerKey); undefined: open to any key, empty: to nobody. */
   readonly members: ReadonlySet<string> | undefined
+  /** Are its audit records for everybody? */
+  readonly auditPublic: boolean
   readonly source: 'file' | 'database'
 }
 

@@ -64,7 +64,10 @@ export function createL2ps(context: L2psContext): SessionProtocol {
   return {
     name: 'l2ps',
     handle: (text, session) => handle(context, routes, text, session),
-    refuse: (what) => refuse(context, UNREADABLE[what].code, UNREADABLE[what].words),
+    refuse: (what) => {
+      if (what !== 'internal') context.countFrame(undefined)
+      return refuse(context, UNREADABLE[what].code, UNREADABLE[what].words)
+    },
     announce: (change, member) => {
       const { hex } = (member as L2psMember).key
       return change === 'joined' ? encodePeerJoined(hex, context.now()) : encodePeerLeft(hex, context.now())
@@ -80,8 +83,9 @@ const UNREADABLE = {
 
 function handle(context: L2psContext, routes: ReadonlyMap<string, Route>, text: string, session: Session): Effect {
   const parsed = parseJson(text)
+  const frame = asObject(parsed?.value)
+  context.countFrame(frame?.type)
   if (parsed === undefined) return refuse(context, 'INVALID_MESSAGE', 'Invalid JSON')
-  const frame = asObject(parsed.value)
   const request = { requestId: echoable(frame?.requestId), timestamp: frame?.timestamp }
   if (
     frame === undefined ||

@@ -4,8 +4,7 @@ import { encodeMessage, type RegisterFrame } from '../protocol/l2ps.ts'
 import { type Effect, type Refusal, silence } from '../session/effect.ts'
 import { Receipts } from '../session/receipts.ts'
 import type { Session } from '../session/session.ts'
-import { noteKey } from '../store/identity.ts'
-import { useProof } from '../store/used-proof.ts'
+import { DatabaseUnavailable } from '../store/database.ts'
 import { failed, type L2psContext, type L2psMember, type Request, refuse, reply } from './context.ts'
 import { decodeHex, type PeerKey, peerKeyOf } from './keys.ts'
 import type { Network } from './networks.ts'
@@ -38,14 +37,9 @@ async function register(context: L2psContext, payload: Register, key: PeerKey, s
   const signed = `register:${payload.publicKey}:${request.timestamp}`
   const refusal = await checkProof(context, { key, signed, proof: payload.proof }, session, request)
   if (refusal !== undefined) return refusal
-  if (!(await isFirstUse(context, payload, key, session, request))) {
+  if (!(await enter(context, payload, key, session, request))) {
     return refuse(context, 'INVALID_PROOF', 'This proof was used on another connection; sign a new one', request)
   }
-  const { database } = context
-  const signingKey = decodeHex(key.hex)!
-  await database.within(
-    noteKey(database.sql, { network: network.uid, peer: key.address, algorithm: key.algorithm, signingKey })
-  )
   if (!session.isOpen) return silence
   // It may have been disabled meanwhile: those inside were told before this one came in.
   const now = context.networks.find(network.uid)
@@ -68,12 +62,18 @@ function countFailure(context: L2psContext, session: Session, refusal: Refusal):
 /** The proof each session has shown: the same socket may show it again (L2PS messaging, 5.4). */
 const shown = new WeakMap<Session, string>()
 
-async function isFirstUse(context: L2psContext, payload: Register, key: PeerKey, session: Session, request: Request) {
+/** Notes the key and its proof; false for a proof that another socket has shown. */
+async function enter(context: L2psContext, payload: Register, key: PeerKey, session: Session, request: Request) {
   const digest = createHash('sha256').update(key.address).update(decodeHex(payload.proof)!).digest()
   if (shown.get(session) === digest.toString('hex')) return true
-  const { database, proofWindowMs } = context
-  const expiresAt = (request.timestamp as number) + 2 * proofWindowMs
-  const isFirst = await database.within(useProof(database.sql, digest, expiresAt))
+  const isFirst = await context.enter({
+    network: payload.l2psUid,
+    peer: key.address,
+    algorithm: key.algorithm,
+    signingKey: decodeHex(key.hex)!,
+    proof: { digest, expiresAt: (request.timestamp as number) + 2 * context.proofWindowMs }
+  })
+  if (typeof isFirst === 'string') throw new DatabaseUnavailable('the key was not noted')
   if (isFirst) shown.set(session, digest.toString('hex'))
   return isFirst
 }

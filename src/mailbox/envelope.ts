@@ -15,7 +15,9 @@ export interface Envelope {
 
 /**
  * What became of an envelope. `live`: committed, and the recipient is connected. `queued`: committed, and the recipient
- * is away. The rest was not accepted: `duplicate` is another body under a digest that was used, `quota` and
+ * is away. The rest was not accepted: `duplicate` is another body under a digest that was used, or one given up since, `quota` and
  * `recipient-full` name the limit, `busy` and `unavailable` are ours.
  */
-export type Acceptance = 'live' | 'queued' | 'duplicate' | 'quota' | 'recipient-full' | 'busy' | 'unavailable'
+export type Acceptance = (typeof ACCEPTED)[number] | (typeof NOT_ACCEPTED)[number]
+export const ACCEPTED = ['live', 'queued'] as const
+export const NOT_ACCEPTED = ['duplicate', 'quota', 'recipient-full', 'busy', 'unavailable'] as const

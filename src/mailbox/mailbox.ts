@@ -1,8 +1,21 @@
-import type { Database } from '../store/database.ts'
-import { type EntryRef, type NewEntry, type QueueEntry, releaseEntries, takePage } from '../store/queue-entry.ts'
-import { adjustQuotas, lockQuotas, type Quota, quotaKey, type SlotUse } from '../store/quota.ts'
+import { setTimeout } from 'node:timers/promises'
+import { type Database, DatabaseUnavailable, type TransactionSql } from '../store/database.ts'
+import { GroupCommit, type GroupFailure, type GroupObserver } from '../store/group-commit.ts'
+import { grouped, inHalves, sqlState } from '../store/grouped.ts'
+import {
+  areFilled,
+  type EntryRef,
+  type MailboxName,
+  type NewEntry,
+  type QueueEntry,
+  releaseEntries,
+  takePage
+} from '../store/queue-entry.ts'
+import { adjustQuotas, lockQuotas, type Quota, quotaKey, quotasOf, type SlotUse } from '../store/quota.ts'
+import type { SentEntry } from './delivery.ts'
 import type { Acceptance, Envelope } from './envelope.ts'
-import { GroupCommit, type GroupFailure } from './group-commit.ts'
+import { LeavingEntries } from './leaving.ts'
+import { ReturnedEntries } from './returned.ts'
 import type { Repeat, Shelf } from './shelf.ts'
 
 /** Who is here to be pushed to. Nothing else in the mailbox knows that peers have sockets. */
@@ -13,6 +26,8 @@ export interface Recipients {
   isOverrun(network: string, peer: string): boolean
   /** Offers a committed entry to the recipient's sessions; false when none takes it. */
   offer(entry: QueueEntry): boolean
+  /** Has the recipient's sessions look for a stored entry at a place they may have passed; false when none takes it. */
+  recall(network: string, peer: string, keyId: string | null, seq: number): boolean
 }
 
 export interface MailboxLimits {
@@ -34,21 +49,31 @@ type Log = { error(facts: object, message: string): void; warn(facts: object, me
 const LANES = 2
 const GROUP_ITEMS = 512
 const GROUP_BYTES = 4_194_304
+/** Nobody waits for a release, so many share a commit. In ms. */
+const RELEASE_GROUP_PAUSE_MS = 5
+/** How often a release is tried, and the pause after one that failed, in ms. */
+const RELEASE_TRIES = 120
+const RELEASE_PAUSE_MS = 500
 
 /**
- * The way in and out of the mailboxes of one protocol; what the protocols differ in is the shelf. Accepting is a group commit: message and quota in one
- * transaction, answered after it. A recipient's groups are written one after the other, so places in its mailbox follow
+ * The way in and out of the mailboxes of one protocol; what the protocols differ in is the shelf. Accepting is a group
+ * commit: message, audit record and quota in one transaction, answered after it. A recipient's groups are written one after the other, so places in its mailbox follow
  * acceptance.
  */
 export class Mailbox {
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  readonly returned = new ReturnedEntries()
+  readonly leaving = new LeavingEntries()
   readonly #database: Database
   readonly #recipients: Recipients
   readonly #shelf: Shelf
   readonly #limits: MailboxLimits
-  readonly #now: () => number
+  readonly #count: (acceptance: Acceptance) => void
   readonly #log: Log
   readonly #lanes: readonly GroupCommit<Envelope, Verdict>[]
   readonly #releasing: GroupCommit<EntryRef & { bytes: number }, true>
+  readonly #isFilled: (box: MailboxName) => Promise<boolean | GroupFailure>
 
   constructor(options: {
     database: Database
@@ -57,31 +82,44 @@ export class Mailbox {
     limits: MailboxLimits
     now: () => number
     log: Log
+    /** Hears what became of every envelope. */
+    count?: (acceptance: Acceptance) => void
+    observer?: GroupObserver
   }) {
-    const { database, recipients, shelf, limits, now, log } = options
+    const { database, recipients, shelf, limits, now, log, count = () => {}, observer } = options
     this.#database = database
     this.#recipients = recipients
     this.#shelf = shelf
     this.#limits = limits
-    this.#now = now
+    this.now = now
+    this.#count = count
     this.#log = log
     this.#lanes = Array.from(
       { length: LANES },
       () =>
-        new GroupCommit<Envelope, Verdict>((group) => this.#store(group), {
-          groupItems: GROUP_ITEMS,
-          groupBytes: GROUP_BYTES,
-          waitingItems: limits.waitingMessages / LANES,
-          waitingBytes: limits.waitingBytes / LANES,
-          deadlineMs: limits.deadlineMs
-        })
+        new GroupCommit<Envelope, Verdict>(
+          (group) => this.#store(group),
+          {
+            groupItems: GROUP_ITEMS,
+            groupBytes: GROUP_BYTES,
+            waitingItems: limits.waitingMessages / LANES,
+            waitingBytes: limits.waitingBytes / LANES,
+            deadlineMs: limits.deadlineMs
+          },
+          observer
+        )
     )
     this.#releasing = new GroupCommit((group) => this.#release(group), {
       groupItems: 2_048,
       groupBytes: Number.POSITIVE_INFINITY,
       waitingItems: Number.POSITIVE_INFINITY, // as many as the delivery windows hold: bounded there
       waitingBytes: Number.POSITIVE_INFINITY,
-      deadlineMs: undefined
+      deadlineMs: undefined,
+      pauseMs: RELEASE_GROUP_PAUSE_MS
+    })
+    this.#isFilled = grouped({
+      ...{ database, work: areFilled },
+      failed: (error, mailboxes) => log.warn({ err: error, mailboxes }, 'mailboxes not looked into')
     })
   }
 
@@ -90,16 +128,25 @@ export class Mailbox {
     return this.#lanes.reduce((sum, lane) => sum + lane.waiting, 0)
   }
 
+  /** Messages that were written, or tried to be, since the start. */
+  get written(): number {
+    return this.#lanes.reduce((sum, lane) => sum + lane.written, 0)
+  }
+
   /**
    * Takes an envelope in; `done` hears what became of it, after the commit. Envelopes from one sender to one recipient
    * are committed, offered and answered in the order they were handed over.
    */
   accept(envelope: Envelope, done: (acceptance: Acceptance) => void): void {
+    const answer = (acceptance: Acceptance) => {
+      this.#count(acceptance)
+      done(acceptance)
+    }
     if (this.#recipients.isOverrun(envelope.network, envelope.recipient)) {
-      setImmediate(done, 'recipient-full')
+      setImmediate(answer, 'recipient-full')
       return
     }
-    this.#laneOf(envelope.recipient).add(envelope, (result) => done(this.#outcome(envelope, result)))
+    this.#laneOf(envelope.recipient).add(envelope, (result) => answer(this.#outcome(envelope, result)))
   }
 
   #laneOf(recipient: string): GroupCommit<Envelope, Verdict> {
@@ -110,26 +157,42 @@ export class Mailbox {
 
   /** After the commit: who is here is looked up only now, so nobody who registered meanwhile is missed. */
   #outcome(envelope: Envelope, result: Verdict | GroupFailure): Acceptance {
-    if (typeof result !== 'string') return this.#recipients.offer(result) ? 'live' : 'queued'
-    if (result === 'received') return 'live' // an exact repeat is answered like the first time
-    if (result !== 'waiting') return result
-    return this.#recipients.has(envelope.network, envelope.recipient, envelope.keyId) ? 'live' : 'queued'
+    if (typeof result === 'string') return result
+    if (!isRepeat(result)) return this.#recipients.offer(result) ? 'live' : 'queued'
+    if (result.repeat === 'duplicate') return 'duplicate'
+    if (result.repeat === 'received') return 'live' // an exact repeat is answered like the first time
+    // It may have been given up before it was committed, and nobody was told of the commit.
+    const { network, recipient, keyId } = envelope
+    return this.#recipients.recall(network, recipient, keyId, result.seq) ? 'live' : 'queued'
   }
 
-  /** The next stored entries of a mailbox, oldest first: at most `limit`, about `maxBytes`. */
-  take(
+  /**
+   * The next stored entries of a mailbox, oldest first: at most `limit`, about `maxBytes`. Whoever comes has the whole of
+   * it before them, which is mostly empty: many of them share that question.
+   */
+  async take(
     box: { network: string; recipient: string; keyId: string | null },
     afterSeq: number,
     limit: number,
     maxBytes: number
-  ) {
-    const page = { afterSeq, limit, maxBytes, now: this.#now() }
+  ): Promise<QueueEntry[]> {
+    const isFilled = afterSeq > 0 || (await this.#isFilled(box))
+    if (typeof isFilled === 'string') throw new DatabaseUnavailable('the mailbox was not looked into')
+    if (!isFilled) return []
+    const page = { afterSeq, limit, maxBytes, now: this.now() }
     return this.#database.within(takePage(this.#database.sql, box, page))
   }
 
-  /** Takes a received entry out of its mailbox, soon: releases share commits. Until then a new session gets it again. */
-  release(entry: QueueEntry): void {
-    this.#releasing.add(entry, () => {})
+  /**
+   * Takes a received entry out of its mailbox, soon: releases share commits. Until then it is `leaving`. `gone` is called after the commit, and not when the entry had to stay.
+   */
+  release(entry: SentEntry, gone: (entry: SentEntry) => void): void {
+    this.leaving.add(entry.seq)
+    this.#releasing.add(entry, (result) => {
+      this.leaving.settle(entry.seq, result === true)
+      if (result === true) gone(entry)
+      else this.returned.note(entry.seq)
+    })
   }
 
   /** Resolves when every accepted message is answered and every release is written. */
@@ -138,49 +201,68 @@ export class Mailbox {
     await this.#releasing.drained()
   }
 
-  async #store(group: readonly Envelope[]): Promise<(Verdict | GroupFailure)[]> {
-    const now = this.#now()
+  #store(group: readonly Envelope[]): Promise<(Verdict | GroupFailure)[]> {
+    const failed = (error: unknown, messages: number) =>
+      this.#log.error({ err: error, messages }, 'messages not stored')
+    return inHalves(group, (some) => this.#writeNew(this.#entriesOf(some)), failed)
+  }
+
+  #entriesOf(group: readonly Envelope[]): NewEntry[] {
+    const now = this.now()
     // Written out, not spread: this runs for every message, and all of them get one shape.
-    const entries = group.map(({ network, sender, recipient, digest, sealed, bytes, keyId }) => {
+    return group.map(({ network, sender, recipient, digest, sealed, bytes, keyId }) => {
       const slot = !this.#recipients.has(network, recipient, keyId)
       const expiresAt = now + this.#limits.ttlMs
       return { seq: 0, network, sender, recipient, digest, sealed, bytes, keyId, slot, acceptedAt: now, expiresAt }
     })
+  }
+
+  /** Nearly always all are new; a group in which one is not is written again, with care. */
+  async #writeNew(entries: readonly NewEntry[]): Promise<Verdict[]> {
     try {
-      return await this.#database.within(this.#write(entries))
+      return await this.#database.within(this.#write(entries, true))
     } catch (error) {
-      if (group.length > 1 && isDataError(error)) return this.#storeInHalves(group)
-      this.#log.error({ err: error, messages: group.length }, 'messages not stored')
-      return group.map(() => 'unavailable' as const)
+      if (sqlState(error) !== UNIQUE_VIOLATION) throw error
     }
+    return this.#database.within(this.#write(entries, false))
   }
 
-  /** One entry the database refuses must not take its neighbours with it. */
-  async #storeInHalves(group: readonly Envelope[]): Promise<(Verdict | GroupFailure)[]> {
-    const middle = group.length >> 1
-    const first = await this.#store(group.slice(0, middle))
-    return [...first, ...(await this.#store(group.slice(middle)))]
-  }
-
-  async #write(entries: readonly NewEntry[]): Promise<Verdict[]> {
+  async #write(entries: readonly NewEntry[], isNew: boolean): Promise<Verdict[]> {
     const { sql } = this.#database
     const uses = entries.filter((entry) => entry.slot)
-    if (uses.length === 0) return this.#shelf.insert(sql, entries)
+    if (uses.length === 0) return this.#shelf.insert(sql, entries, isNew)
     return sql.begin(async (tx) => {
-      const [held, repeats] = await Promise.all([lockQuotas(tx, uses), this.#shelf.repeats(tx, entries)])
-      const verdicts = entries.map((entry, index) => repeats[index] ?? this.#admit(entry, held))
-      const stored = await this.#shelf.insert(
-        tx,
-        verdicts.filter((verdict) => typeof verdict !== 'string')
-      )
-      await adjustQuotas(
-        tx,
-        stored.filter((result) => typeof result !== 'string').filter((entry) => entry.slot),
-        1
-      )
-      const next = stored.values()
-      return verdicts.map((verdict) => (typeof verdict === 'string' ? verdict : next.next().value!))
+      const held = await lockQuotas(tx, uses)
+      if (!isNew || !this.#haveRoom(uses, held)) return this.#writeSome(tx, entries, held)
+      const [stored] = await Promise.all([this.#shelf.insert(tx, entries, true), adjustQuotas(tx, uses, 1)])
+      return stored
     }) as Promise<Verdict[]>
+  }
+
+  /** Not all of these fit their quotas, or are new; a repeat takes no place. */
+  async #writeSome(
+    tx: TransactionSql,
+    entries: readonly NewEntry[],
+    held: ReadonlyMap<string, Quota>
+  ): Promise<Verdict[]> {
+    const repeats = await this.#shelf.repeats(tx, entries)
+    const verdicts = entries.map((entry, index) => repeats[index] ?? this.#admit(entry, held))
+    const admitted = verdicts.filter((verdict) => isEntry(verdict))
+    const stored = await this.#shelf.insert(tx, admitted, false)
+    const taken = stored.filter((result) => isEntry(result)).filter((entry) => entry.slot)
+    await adjustQuotas(tx, taken, 1)
+    const next = stored.values()
+    return verdicts.map((verdict) => (isEntry(verdict) ? next.next().value! : verdict))
+  }
+
+  /** Do all of these fit their quotas? */
+  #haveRoom(uses: readonly SlotUse[], held: ReadonlyMap<string, Quota>): boolean {
+    const { quotaPerSender, recipientMessages, recipientBytes } = this.#limits
+    return quotasOf(uses).every(({ network, peer, role, entries, bytes }) => {
+      const quota = held.get(quotaKey(network, peer, role))!
+      if (role === 'sender') return quota.entries + entries <= quotaPerSender
+      return quota.entries + entries <= recipientMessages && quota.bytes + bytes <= recipientBytes
+    })
   }
 
   /** Does an entry fit its quotas? What fits is counted in `held`, so the next one sees it; without a slot all fit. */
@@ -197,18 +279,28 @@ export class Mailbox {
     return entry
   }
 
-  async #release(group: readonly EntryRef[]): Promise<true[]> {
-    try {
-      await this.#database.within(releaseEntries(this.#database.sql, group))
-    } catch (error) {
-      this.#log.warn(
-        { err: error, entries: group.length },
-        'received entries not released, they will be delivered again'
-      )
+  /** Again and again while Postgres is away: what was received holds its sender's place until it is out. */
+  async #release(group: readonly EntryRef[]): Promise<(true | GroupFailure)[]> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#database.within(releaseEntries(this.#database.sql, group))
+        return group.map(() => true)
+      } catch (error) {
+        const facts = { err: error, entries: group.length }
+        if (tries === 1) this.#log.warn(facts, 'received entries not released yet')
+        if (tries === RELEASE_TRIES) {
+          this.#log.error(facts, 'received entries not released, they will be delivered again')
+          return group.map(() => 'unavailable' as const)
+        }
+        await setTimeout(RELEASE_PAUSE_MS, undefined, { ref: false })
+      }
     }
-    return group.map(() => true)
   }
 }
+
+const isRepeat = (verdict: QueueEntry | Repeat): verdict is Repeat => 'repeat' in verdict
+const isEntry = <E extends QueueEntry>(verdict: E | Repeat | Refusal): verdict is E =>
+  typeof verdict !== 'string' && !isRepeat(verdict)
 
 function quotasFor(use: SlotUse, held: ReadonlyMap<string, Quota>) {
   return {
@@ -217,8 +309,4 @@ function quotasFor(use: SlotUse, held: ReadonlyMap<string, Quota>) {
   }
 }
 
-/** SQLSTATE classes 22 (data exception) and 23 (integrity constraint violation): the fault of a row, not of the server. */
-function isDataError(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' && /^2[23]/.test(code)
-}
+const UNIQUE_VIOLATION = '23505'

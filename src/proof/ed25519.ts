@@ -44,22 +44,18 @@ function isSmallOrderPoint(point: Uint8Array): boolean {
 
 /**
  * Refuses what OpenSSL lets through but RFC 8032 in its strict reading (and `@noble/ed25519` with `zip215: false`) does
- * not. OpenSSL itself checks S and compares R byte by byte; both are repeated here so that no other crypto library
- * under a later Node can change our answer.
+ * not, and an R of small order, which OpenSSL lets through up to 3.0 and refuses in 3.5: the answer must not hang on the
+ * Node we run on. OpenSSL itself checks S and compares R byte by byte; both are repeated here for the same reason.
  */
 function isStrictlyEncoded(publicKey: Uint8Array, signature: Uint8Array): boolean {
-  return (
-    isCanonicalPoint(publicKey) &&
-    !isSmallOrderPoint(publicKey) &&
-    isCanonicalPoint(signature.subarray(0, 32)) &&
-    isReducedScalar(signature.subarray(32))
-  )
+  const [r, s] = [signature.subarray(0, 32), signature.subarray(32)]
+  return [publicKey, r].every((point) => isCanonicalPoint(point) && !isSmallOrderPoint(point)) && isReducedScalar(s)
 }
 
 /**
  * Checks one signature off the event loop; the caller has checked both lengths. Never rejects.
- * Stricter than the definition in one place: the equation is checked without the cofactor, so keys and signatures with
- * a small-order part, which no honest signer makes, are refused where `@noble/ed25519` may accept them.
+ * Stricter than the definition where no honest signer goes: the equation is checked without the cofactor, and R may not
+ * be of small order, so keys and signatures with a small-order part are refused where `@noble/ed25519` may accept them.
  */
 export function verifyEd25519(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean> {
   return new Promise((resolve) => {

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { lengthsFit, type ProofAlgorithm } from './algorithms.ts'
 import { verifyEd25519 } from './ed25519.ts'
+import { hasNativeMlDsa, verifyMlDsa } from './ml-dsa.ts'
 import { createWorkerPool } from './worker-pool.ts'
 
 export interface Proof {
@@ -22,12 +23,14 @@ export interface ProofVerifier {
 }
 
 export interface ProofVerifierOptions {
-  /** Threads for ML-DSA and Falcon; 0: one less than the processors, at least one. */
+  /** Threads for Falcon, and ML-DSA where the runtime does not have it; 0: one less than the processors, at least one. */
   workers: number
-  /** Proofs that may wait for a worker; one more is `busy`. As many Ed25519 proofs may be under way beside them. */
+  /** Proofs that may wait for a worker; one more is `busy`. Of those node:crypto checks, as many may be under way. */
   queueLength: number
   /** Longest a peer waits for a verdict. */
   answerWithinMs?: number
+  /** Checks ML-DSA in a worker although the runtime has it: for tests that compare. */
+  mlDsaInWorker?: boolean
   /** Another module for the threads to run: for tests of threads that misbehave. */
   workerFile?: string
 }
@@ -36,17 +39,19 @@ export interface ProofVerifierOptions {
 const LONGEST_MESSAGE_BYTES = 262_144
 
 /**
- * Checks proofs off the event loop: Ed25519 in libuv's thread pool, ML-DSA-65 and Falcon-512 in worker threads, which
- * start with the first such proof. The signed bytes are the message's own, for all three algorithms, without the text
- * conversion of the SDK's verifier (protocol, section 11: proof message in signaling).
+ * Checks proofs off the event loop: Ed25519 in libuv's thread pool, and there ML-DSA-65 too where the runtime has it; else
+ * it is checked like Falcon-512 in worker threads, which start with the first such proof. The signed bytes are the
+ * message's own, for all three algorithms, without the text conversion of the SDK's verifier (protocol, section 11: proof
+ * message in signaling).
  */
 export function createProofVerifier(options: ProofVerifierOptions): ProofVerifier {
-  const { queueLength, answerWithinMs = 10_000, workerFile } = options
+  const { queueLength, answerWithinMs = 10_000, mlDsaInWorker = !hasNativeMlDsa, workerFile } = options
   const workers = options.workers || Math.max(1, availableParallelism() - 1)
   const pool = createWorkerPool({ workers, answerWithinMs, ...(workerFile ? { filename: workerFile } : {}) })
-  const checkNative = bounded(queueLength, answerWithinMs, async ({ publicKey, message, signature }) =>
-    (await verifyEd25519(publicKey, message, signature)) ? 'valid' : 'invalid'
-  )
+  const checkNative = bounded(queueLength, answerWithinMs, async ({ algorithm, publicKey, message, signature }) => {
+    const verifies = algorithm === 'ed25519' ? verifyEd25519 : verifyMlDsa
+    return (await verifies(publicKey, message, signature)) ? 'valid' : 'invalid'
+  })
   const checkInWorker = bounded(queueLength + workers, answerWithinMs, (proof) => pool.check(proof))
   let closed = false
 
@@ -55,7 +60,8 @@ export function createProofVerifier(options: ProofVerifierOptions): ProofVerifie
       if (closed) return 'busy'
       const { algorithm, publicKey, message, signature } = proof
       if (!lengthsFit(algorithm, publicKey, signature) || message.length > LONGEST_MESSAGE_BYTES) return 'invalid'
-      return algorithm === 'ed25519' ? checkNative(proof) : checkInWorker(proof)
+      const isNative = algorithm === 'ed25519' || (algorithm === 'ml-dsa' && !mlDsaInWorker)
+      return isNative ? checkNative(proof) : checkInWorker(proof)
     },
     async close() {
       closed = true

@@ -27,13 +27,13 @@ const WORKER_FILE = import.meta.url.replace(/worker-pool(\.[jt]s)$/, 'worker$1')
  */
 export function createWorkerPool({ workers, answerWithinMs, filename = WORKER_FILE }: WorkerPoolOptions): WorkerPool {
   let pool: Piscina<WorkerTask, Verdict> | undefined
+  const turns = createTurns(workers)
 
   const start = (): Piscina<WorkerTask, Verdict> => {
     const started = new Piscina<WorkerTask, Verdict>({
       filename,
       minThreads: workers,
       maxThreads: workers,
-      stricterFIFO: true,
       recordTiming: false
     })
     started.on('error', () => {}) // a thread that dies idle is replaced; one that dies at work fails its proof
@@ -43,7 +43,9 @@ export function createWorkerPool({ workers, answerWithinMs, filename = WORKER_FI
   return {
     async check(proof) {
       pool ??= start()
-      const task = toTask(proof, monotonicMs() + answerWithinMs)
+      const staleAtMs = monotonicMs() + answerWithinMs
+      await turns.take()
+      const task = toTask(proof, staleAtMs)
       const stuck = new AbortController()
       // Stale proofs are skipped in no time, so one that is under way after twice the wait hangs: end its thread.
       const watchdog = setTimeout(() => stuck.abort(), 2 * answerWithinMs).unref()
@@ -52,6 +54,7 @@ export function createWorkerPool({ workers, answerWithinMs, filename = WORKER_FI
         return await pool.run(task, { signal: stuck.signal, transferList })
       } finally {
         clearTimeout(watchdog)
+        turns.pass()
       }
     },
     async close() {
@@ -68,5 +71,22 @@ function toTask({ algorithm, publicKey, message, signature }: Proof, staleAtMs: 
     message: new Uint8Array(message),
     signature: new Uint8Array(signature),
     staleAtMs
+  }
+}
+
+/** `places` at once, the others in the order they came: of what waits in the pool, the newest would be taken first. */
+function createTurns(places: number) {
+  const waiting: (() => void)[] = []
+  let free = places
+  return {
+    take: async () => {
+      if (free > 0) free -= 1
+      else await new Promise<void>((resolve) => waiting.push(resolve))
+    },
+    pass: () => {
+      const next = waiting.shift()
+      if (next === undefined) free += 1
+      else next()
+    }
   }
 }

@@ -1,11 +1,32 @@
-/** Why we close a socket. 1xxx: RFC 6455 §7.4.1; 4xxx: ours, from its private range (§7.4.2). */
+/** Why we close a socket. 1xxx: RFC 6455 §7.4.1; 4xxx: ours, from its private range (§7.4.2). `advice` is for clients. */
 export const CLOSE = {
-  goingAway: { code: 1001, reason: 'Server is shutting down' },
-  policy: { code: 1008, reason: 'Too many failed registrations' },
-  replaced: { code: 4000, reason: 'Replaced by a newer connection of the same peer' },
-  unregistered: { code: 4001, reason: 'Not registered in time' },
-  noNetwork: { code: 4003, reason: 'The network is closed to this key' },
-  unresponsive: { code: 4002, reason: 'No answer to ping' }
+  goingAway: { code: 1001, reason: 'Server is shutting down', advice: 'Connect again, after a moment.' },
+  policy: {
+    code: 1008,
+    reason: 'Too many failed registrations',
+    advice: 'The proof is wrong: look at what is signed before connecting again.'
+  },
+  replaced: {
+    code: 4000,
+    reason: 'Replaced by a newer connection of the same peer',
+    advice: 'Nothing: the newer connection has what is undelivered.'
+  },
+  unregistered: { code: 4001, reason: 'Not registered in time', advice: 'Register right after connecting.' },
+  unresponsive: {
+    code: 4002,
+    reason: 'No answer to ping',
+    advice: 'Connect again; read faster. What was not received is delivered again.'
+  },
+  noNetwork: {
+    code: 4003,
+    reason: 'The network is closed to this key',
+    advice: 'Ask the operator: the network was disabled or removed, or the key is no member.'
+  },
+  dismissed: {
+    code: 4004,
+    reason: 'Closed by an administrator',
+    advice: 'Connect again later; what is undelivered waits.'
+  }
 } as const
 
 export type CloseReason = keyof typeof CLOSE

@@ -34,7 +34,10 @@ export const L2PS_ERRORS = {
   },
   PEER_NOT_FOUND: { retry: 'never', meaning: 'Reserved: a key that is not known here is answered with null.' },
   L2PS_NOT_FOUND: { retry: 'never', meaning: 'No such network, or it is disabled, or the key is not a member.' },
-  L2PS_SUBMIT_FAILED: { retry: 'never', meaning: 'Another message was sent under this messageHash.' },
+  L2PS_SUBMIT_FAILED: {
+    retry: 'never',
+    meaning: 'Another message was sent under this messageHash, or this one was given up since.'
+  },
   RATE_LIMITED: { retry: 'later', meaning: 'Too many messages are waiting, of this sender or for this recipient.' },
   INTERNAL_ERROR: {
     retry: 'later',

@@ -16,8 +16,13 @@ export const Text = (maxLength: number, description: string) =>
     description
   })
 
-/** What a client offers in `register`; names we do not know are ignored. `ack`: it will acknowledge messages. */
-export const Features = Type.Optional(Type.Array(Type.String({ maxLength: 32 }), { maxItems: 16 }))
+/** What a client offers in `register`. */
+export const Features = Type.Optional(
+  Type.Array(Type.String({ maxLength: 32 }), {
+    maxItems: 16,
+    description: 'ack: the client will acknowledge messages; names the server does not know are ignored'
+  })
+)
 
 /** One frame type a client may send: its payload's schema, compiled, and what to say when the payload is not of it. */
 export interface ClientFrame<P extends TProperties = TProperties> {

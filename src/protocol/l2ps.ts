@@ -66,8 +66,8 @@ export const RequestPublicKeyFrame = defineFrame('request_public_key', 'Missing 
 
 /** Word that messages arrived: those called so, or the one with this `seq` and all before it. Never answered. */
 export const AckFrame = defineFrame('ack', 'Missing or invalid type/payload', {
-  messageHash: Type.Optional(Type.String()),
-  seq: Type.Optional(Type.Integer({ minimum: 1 }))
+  messageHash: Type.Optional(Type.String({ description: 'of the message that arrived' })),
+  seq: Type.Optional(Type.Integer({ minimum: 1, description: 'of the last message that arrived' }))
 })
 
 /** A requestId that can be echoed: text of a sane length that survives JSON (L2PS messaging, 4.1). */

@@ -60,7 +60,9 @@ export const RequestPublicKeyFrame = defineFrame('request_public_key', 'Missing 
 export const DebugQuestionFrame = defineFrame('debug_question', 'Invalid message format', {})
 
 /** Word that messages arrived: the one with this `seq` and all before it. Never answered. */
-export const AckFrame = defineFrame('ack', 'Missing seq', { seq: Type.Integer({ minimum: 1 }) })
+export const AckFrame = defineFrame('ack', 'Missing seq', {
+  seq: Type.Integer({ minimum: 1, description: 'of the last message that arrived' })
+})
 
 /** The application's answer to a `server_question`. Never answered. */
 export const PeerResponseFrame = defineFrame('peer_response', 'Invalid message format', {})

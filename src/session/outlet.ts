@@ -21,9 +21,13 @@ export class Outlet {
     return this.#socket.readyState === this.#socket.OPEN
   }
 
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount
+  }
+
   /** Does the peer not read what it is sent? */
   get isBehind(): boolean {
-    return this.#socket.bufferedAmount > MAX_BUFFERED_BYTES
+    return this.bufferedBytes > MAX_BUFFERED_BYTES
   }
 
   /** Writes a frame. `written` hears when its bytes were handed to the system, or why not. */
@@ -32,8 +36,15 @@ export class Outlet {
     this.#socket.send(frame, TEXT, written)
   }
 
+  /** Writes frames that are encoded already, see `encodeTextFrames`: nothing is kept for them by the WebSocket layer. */
+  writeEncoded(frames: Buffer): void {
+    this.#stream.write(frames)
+  }
+
   ping(payload?: Buffer): void {
-    if (this.isOpen) this.#socket.ping(payload)
+    if (!this.isOpen) return
+    this.#cork()
+    this.#socket.ping(payload)
   }
 
   /** Calls back when everything buffered was handed to the system. */

@@ -7,8 +7,8 @@ const PAUSE_MS = 10
 
 export interface PingBarrierHooks {
   ping(payload: Buffer): void
-  /** The peer's end has read the first `count` frames. */
-  passed(count: number): void
+  /** The peer's end has read the first `count` frames; the ping that says so was under way for `ms`. */
+  passed(count: number, ms: number): void
   /** The same pong came twice: somebody in between answers pings for the peer. */
   doubled(): void
 }
@@ -20,12 +20,16 @@ export interface PingBarrierHooks {
  */
 export class PingBarrier {
   readonly #hooks: PingBarrierHooks
-  readonly #nonce = randomBytes(8)
+  /** Made with the first ping: most sockets are never sent anything. */
+  #nonce: Buffer | undefined
   #written = 0
   #pinged = 0
   #passed = 0
   #pingedAt = 0
-  #timer: NodeJS.Timeout | NodeJS.Immediate | undefined
+  #roundTripMs: number | undefined
+  #timer: NodeJS.Timeout | undefined
+  /** A ping goes out behind what is being written now, with it. */
+  #isComing = false
   #isStopped = false
 
   constructor(hooks: PingBarrierHooks) {
@@ -37,23 +41,29 @@ export class PingBarrier {
     return this.#pinged > this.#passed ? this.#pingedAt : undefined
   }
 
+  /** How long the last answered ping was under way, in ms; undefined before the first. */
+  get roundTripMs(): number | undefined {
+    return this.#roundTripMs
+  }
+
   /** `count` frames were written in all; `urgent`: the sender cannot go on before it knows more. */
   wrote(count: number, urgent: boolean): void {
     this.#written = count
     if (urgent) this.#schedule(0)
-    else if (this.#timer === undefined) this.#schedule(this.#pingedAt + PAUSE_MS - performance.now())
+    else this.#scheduleNext()
   }
 
   /** Takes any pong of the socket. */
   pong(data: Buffer): void {
-    if (this.#isStopped || data.length !== PAYLOAD_BYTES || !data.subarray(8).equals(this.#nonce)) return
+    if (this.#isStopped || data.length !== PAYLOAD_BYTES || this.#nonce === undefined) return
+    if (!data.subarray(8).equals(this.#nonce)) return
     const count = Number(data.readBigUInt64BE())
     if (count > 0 && count <= this.#passed) this.#hooks.doubled()
     if (count !== this.#pinged || count <= this.#passed) return
     this.#passed = count
-    this.#hooks.passed(count)
-    if (this.#written > count && this.#timer === undefined)
-      this.#schedule(this.#pingedAt + PAUSE_MS - performance.now())
+    this.#roundTripMs = performance.now() - this.#pingedAt
+    this.#hooks.passed(count, this.#roundTripMs)
+    if (this.#written > count) this.#scheduleNext()
   }
 
   stop(): void {
@@ -61,23 +71,32 @@ export class PingBarrier {
     this.#cancel()
   }
 
+  #scheduleNext(): void {
+    if (this.#timer === undefined) this.#schedule(this.#pingedAt + PAUSE_MS - performance.now())
+  }
+
   #schedule(ms: number): void {
-    if (this.#isStopped || this.pingedAt !== undefined) return
+    if (this.#isStopped || this.#isComing || this.pingedAt !== undefined) return
     this.#cancel()
-    this.#timer = ms > 0 ? setTimeout(() => this.#ping(), ms) : setImmediate(() => this.#ping())
+    if (ms > 0) this.#timer = setTimeout(() => this.#ping(), ms)
+    else {
+      this.#isComing = true
+      queueMicrotask(() => this.#ping()) // before the socket is uncorked: frames and ping leave in one system call
+    }
   }
 
   #cancel(): void {
-    clearTimeout(this.#timer as NodeJS.Timeout)
-    clearImmediate(this.#timer as NodeJS.Immediate)
+    clearTimeout(this.#timer)
     this.#timer = undefined
   }
 
   #ping(): void {
     this.#timer = undefined
+    this.#isComing = false
     if (this.#isStopped || this.#written === this.#passed) return
     const payload = Buffer.alloc(PAYLOAD_BYTES)
     payload.writeBigUInt64BE(BigInt(this.#written))
+    this.#nonce ??= randomBytes(8)
     this.#nonce.copy(payload, 8)
     this.#pinged = this.#written
     this.#pingedAt = performance.now()

@@ -3,6 +3,7 @@ import type { CloseReason } from '../protocol/close-codes.ts'
 import type { QueueEntry } from '../store/queue-entry.ts'
 import type { Receipts } from './receipts.ts'
 import type { Session } from './session.ts'
+import { encodeTextFrames } from './text-frames.ts'
 
 /** One registered session: a peer that is here. */
 export interface Member {
@@ -29,6 +30,9 @@ interface News {
   readonly at: number
 }
 
+/** How long comings and goings are collected in a network of many, in ms: for each peer that is here, and at most. */
+const COALESCE_MS_PER_PEER = 0.25
+const MOST_COALESCE_MS = 1_000
 /** Sessions told in one go before others get their turn. */
 const FAN_OUT_SLICE = 256
 
@@ -40,12 +44,11 @@ const FAN_OUT_SLICE = 256
 export class Presence implements Recipients {
   readonly #coalesceMs: number
   readonly #networks = new Map<string, Map<string, Member[]>>()
-  /** By network: which peers came or went since the last announcement. */
-  readonly #changes = new Map<string, Map<string, Change>>()
+  /** By network: which peers came or went since the last announcement, and when they are announced. */
+  readonly #news = new Map<string, { readonly changes: Map<string, Change>; readonly timer: NodeJS.Timeout }>()
   /** Counts comings and goings: who came after a change has seen it in its own list of peers. */
   #order = 0
   readonly #since = new WeakMap<Member, number>()
-  #timer: NodeJS.Timeout | undefined
   #size = 0
 
   constructor(coalesceMs = 50) {
@@ -116,6 +119,17 @@ export class Presence implements Recipients {
     return offered
   }
 
+  recall(network: string, peer: string, keyId: string | null, seq: number): boolean {
+    const members = this.members(network, peer).filter((member) => takes(member, keyId))
+    for (const { receipts } of members) receipts.delivery.recall(seq)
+    return members.length > 0
+  }
+
+  /** Sends entries that were withheld from the peer until now: their places in its mailbox, ascending. */
+  free(network: string, peer: string, places: readonly number[]): void {
+    for (const { receipts } of this.members(network, peer)) receipts.delivery.free(places)
+  }
+
   /** A member that no longer speaks for its peer: sent nothing more, and out of sight at once. */
   dismiss(member: Member, reason: CloseReason): void {
     member.receipts.end(false)
@@ -125,44 +139,56 @@ export class Presence implements Recipients {
 
   /** Announces nothing more. */
   close(): void {
-    clearTimeout(this.#timer)
-    this.#changes.clear()
+    for (const { timer } of this.#news.values()) clearTimeout(timer)
+    this.#news.clear()
   }
 
   #changed(member: Member, wasHere: boolean): void {
-    const changes = mapOf(this.#changes, member.network)
-    const { peer } = member
+    const { network, peer } = member
+    const changes = (this.#news.get(network) ?? this.#awaitNews(network)).changes
     this.#order += 1
     const change = changes.get(peer)
     if (change === undefined) changes.set(peer, { wasHere, member, at: this.#order })
     else change.at = this.#order
-    this.#timer ??= setTimeout(() => this.#announce(), this.#coalesceMs)
   }
 
-  #announce(): void {
-    this.#timer = undefined
-    for (const [network, changes] of this.#changes) {
-      const news: News[] = []
-      for (const [peer, { wasHere, member, at }] of changes) {
-        const isHere = this.members(network, peer).length > 0
-        if (isHere && wasHere) continue
-        const frame = member.session.protocol.announce(isHere ? 'joined' : 'left', member)
-        if (frame !== undefined) news.push({ peer, frame, at })
-      }
-      if (news.length > 0) this.#fanOut([...(this.#networks.get(network)?.values() ?? [])].flat(), news)
+  /** The more there are to be told, the more they are told at once: a storm of arrivals is news for all who are here. */
+  #awaitNews(network: string) {
+    const peers = this.#networks.get(network)?.size ?? 0
+    const ms = Math.max(this.#coalesceMs, Math.min(peers * COALESCE_MS_PER_PEER, MOST_COALESCE_MS))
+    const news = { changes: new Map<string, Change>(), timer: setTimeout(() => this.#announce(network), ms) }
+    this.#news.set(network, news)
+    return news
+  }
+
+  #announce(network: string): void {
+    const { changes } = this.#news.get(network)!
+    this.#news.delete(network)
+    const news: News[] = []
+    for (const [peer, { wasHere, member, at }] of changes) {
+      const isHere = this.members(network, peer).length > 0
+      if (isHere && wasHere) continue
+      const frame = member.session.protocol.announce(isHere ? 'joined' : 'left', member)
+      if (frame !== undefined) news.push({ peer, frame, at })
     }
-    this.#changes.clear()
+    if (news.length === 0) return
+    const members = [...(this.#networks.get(network)?.values() ?? [])].flat()
+    this.#fanOut(members, { news, all: encodeTextFrames(news.map(({ frame }) => frame)) })
   }
 
   /** Tells everybody what happened since they came, in slices, so that a large network does not hold up its messages. */
-  #fanOut(members: readonly Member[], news: readonly News[]): void {
+  #fanOut(members: readonly Member[], { news, all }: { news: readonly News[]; all: Buffer }): void {
+    const peers = new Set(news.map(({ peer }) => peer))
+    const first = Math.min(...news.map(({ at }) => at))
     for (const member of members.slice(0, FAN_OUT_SLICE)) {
       const since = this.#since.get(member) ?? 0
-      for (const { peer, frame, at } of news) {
-        if (peer !== member.peer && since < at) member.session.notify(frame)
+      if (since < first && !peers.has(member.peer)) member.session.notify(all)
+      else {
+        const own = news.filter(({ peer, at }) => peer !== member.peer && since < at)
+        if (own.length > 0) member.session.notify(encodeTextFrames(own.map(({ frame }) => frame)))
       }
     }
-    if (members.length > FAN_OUT_SLICE) setImmediate(() => this.#fanOut(members.slice(FAN_OUT_SLICE), news))
+    if (members.length > FAN_OUT_SLICE) setImmediate(() => this.#fanOut(members.slice(FAN_OUT_SLICE), { news, all }))
   }
 }
 

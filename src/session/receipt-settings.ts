@@ -1,5 +1,5 @@
 import type { RelayMetrics } from '../metrics.ts'
-import type { ReceiptSettings, ReceiptStrength } from './receipts.ts'
+import type { ReceiptSettings } from './receipts.ts'
 import type { SessionProtocol } from './session.ts'
 
 /** What an operator sets about receipts. */
@@ -12,13 +12,17 @@ export function receiptSettings(
   metrics: RelayMetrics,
   log: { warn(facts: object, message: string): void }
 ): ReceiptSettings {
-  const counted = (receipt: ReceiptStrength) => metrics.delivered.labels(protocol, receipt)
-  const delivered = { ack: counted('ack'), pong: counted('pong'), none: counted('none') }
+  const proxyPongs = metrics.proxyPongs.at({ protocol })
   return {
     ...options,
-    delivered: (receipt) => delivered[receipt].inc(),
+    counts: {
+      delivered: metrics.delivered.by('receipt', { protocol }),
+      redelivered: metrics.redelivered.at({ protocol }),
+      deliverySeconds: metrics.deliverySeconds.at({ protocol }),
+      roundTripSeconds: metrics.receiptSeconds.at({ protocol })
+    },
     proxyFound: () => {
-      metrics.proxyPongs.inc({ protocol })
+      proxyPongs.inc()
       log.warn({ protocol }, 'a proxy answers pings for a peer: its messages count as received when they are written')
     }
   }

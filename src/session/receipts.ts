@@ -1,6 +1,6 @@
-import { Delivery, type DeliveryRoute, type DeliveryWindow } from '../mailbox/delivery.ts'
+import { Delivery, type DeliveryRoute, type DeliveryWindow, type SentEntry } from '../mailbox/delivery.ts'
 import type { Mailbox } from '../mailbox/mailbox.ts'
-import type { QueueEntry } from '../store/queue-entry.ts'
+import type { Count, Distribution } from '../metrics/family.ts'
 import { PingBarrier } from './ping-barrier.ts'
 import type { Session } from './session.ts'
 
@@ -10,14 +10,23 @@ import type { Session } from './session.ts'
  */
 export type ReceiptStrength = 'ack' | 'pong' | 'none'
 
+export interface ReceiptCounts {
+  readonly delivered: Readonly<Record<ReceiptStrength, Count>>
+  /** Entries sent again. */
+  readonly redelivered: Count
+  /** From acceptance to receipt, where the recipient was here. */
+  readonly deliverySeconds: Distribution
+  /** From a ping behind messages to its pong. */
+  readonly roundTripSeconds: Distribution
+}
+
 export interface ReceiptSettings {
   /** `auto`: acks where the client offers them, else pongs. The others are for every session. */
   readonly mode: 'auto' | ReceiptStrength
   /** How long what a browser receipted by pong can still be delivered again, in ms. */
   readonly graceMs: number
   readonly window: DeliveryWindow
-  /** Counts a delivery by its receipt. */
-  delivered(receipt: ReceiptStrength): void
+  readonly counts: ReceiptCounts
   /** A session's pongs were found to come from somebody in between. */
   proxyFound(session: Session): void
 }
@@ -37,12 +46,13 @@ export class Receipts {
   readonly #settings: ReceiptSettings
   readonly #barrier: PingBarrier
   /** Receipted by a browser's network process, which answers before the page has run: delivered again if it dies now. */
-  #graced: { readonly entry: QueueEntry; readonly at: number }[] = []
+  #graced: { readonly entry: SentEntry; readonly at: number }[] = []
   #written = 0
+  readonly #gone = ({ seq }: SentEntry) => this.delivery.gone(seq)
 
   constructor(
     session: Session,
-    route: Omit<DeliveryRoute, 'write' | 'wrote' | 'release'>,
+    route: Omit<DeliveryRoute, 'write' | 'wrote' | 'isBehind' | 'onDrained' | 'release'>,
     mailbox: Mailbox,
     settings: ReceiptSettings,
     features: readonly string[]
@@ -52,18 +62,28 @@ export class Receipts {
     this.#settings = settings
     this.strength = strengthFor(settings.mode, features)
     this.#barrier = new PingBarrier({
-      ping: (payload) => session.ping(payload),
-      passed: (count) => this.delivery.receipt(count),
+      ping: (payload) => session.outlet.ping(payload),
+      passed: (count, ms) => {
+        settings.counts.roundTripSeconds.observe(ms / 1_000)
+        this.delivery.receipt(count)
+      },
       doubled: () => this.#distrust()
     })
     this.delivery = new Delivery(
       {
         ...route,
+        admits: (entry) => !mailbox.leaving.has(entry.seq) && route.admits(entry),
+        encode: (entry, backlog) => {
+          if (mailbox.returned.take(entry.seq)) settings.counts.redelivered.inc()
+          return route.encode(entry, backlog)
+        },
         write: (frame) => this.#write(frame),
         wrote: (sent, urgent) => {
           if (this.strength === 'pong') this.#barrier.wrote(sent, urgent)
         },
-        release: (entry) => this.#received(entry)
+        isBehind: () => session.outlet.isBehind,
+        onDrained: (listener) => session.outlet.onDrained(listener),
+        release: (entries) => this.#received(entries)
       },
       settings.window
     )
@@ -78,6 +98,11 @@ export class Receipts {
     return this.#barrier.pingedAt
   }
 
+  /** How long the peer's end took to answer the last ping behind messages, in ms; undefined before the first. */
+  get roundTripMs(): number | undefined {
+    return this.#barrier.roundTripMs
+  }
+
   /** Lets go of what has had its grace. `now` is performance.now(). */
   tick(now: number): void {
     const young = this.#graced.findIndex(({ at }) => now - at < this.#settings.graceMs)
@@ -86,28 +111,44 @@ export class Receipts {
 
   /** The session is over; after a closing handshake (RFC 6455 §7.1.4) the page has had its chance. */
   end(isClean: boolean): void {
-    this.delivery.stop()
+    const { returned } = this.#mailbox
+    for (const { seq } of this.delivery.stop()) returned.note(seq)
     this.#barrier.stop()
     if (isClean) this.#letGo(this.#graced.length)
+    for (const { entry } of this.#graced) returned.note(entry.seq)
     this.#graced = []
   }
 
   #write(frame: string): void {
     const count = ++this.#written
-    if (this.strength !== 'none') this.#session.write(frame)
-    else this.#session.write(frame, (error) => error ?? this.delivery.receipt(count))
+    if (this.strength !== 'none') this.#session.outlet.write(frame)
+    else this.#session.outlet.write(frame, (error) => error ?? this.delivery.receipt(count))
   }
 
-  #received(entry: QueueEntry): void {
-    this.#settings.delivered(this.strength)
+  #received(entries: readonly SentEntry[]): void {
+    this.#count(entries)
     if (this.strength === 'pong' && this.#session.isBrowser) {
-      this.#graced.push({ entry, at: performance.now() })
-      if (this.#graced.length > MAX_GRACED) this.#letGo(1)
-    } else this.#mailbox.release(entry)
+      const at = performance.now()
+      for (const entry of entries) this.#graced.push({ entry, at })
+      this.#letGo(Math.max(0, this.#graced.length - MAX_GRACED))
+    } else for (const entry of entries) this.#release(entry)
+  }
+
+  #count(entries: readonly SentEntry[]): void {
+    const { delivered, deliverySeconds } = this.#settings.counts
+    delivered[this.strength].inc(entries.length)
+    const now = this.#mailbox.now()
+    for (const { slot, acceptedAt } of entries) {
+      if (!slot) deliverySeconds.observe(Math.max(0, now - acceptedAt) / 1_000)
+    }
   }
 
   #letGo(count: number): void {
-    for (const { entry } of this.#graced.splice(0, count)) this.#mailbox.release(entry)
+    for (const { entry } of this.#graced.splice(0, count)) this.#release(entry)
+  }
+
+  #release(entry: SentEntry): void {
+    this.#mailbox.release(entry, this.#gone)
   }
 
   /** Pongs mean nothing here: from now on what is written counts as received, and what was written already. */

@@ -73,11 +73,17 @@ export class Session {
   readonly protocol: SessionProtocol
   /** Did a page open it? A browser sends an Origin, and answers pings by itself. */
   readonly isBrowser: boolean
+  /** ms since 1970. */
+  readonly connectedAt = Date.now()
+  /** When the socket became a peer's; ms since 1970, undefined before. */
+  registeredAt: number | undefined
   /** Set once the socket speaks for a peer. */
   member: Member | undefined
   failedRegistrations = 0
+  /** The writing end. */
+  readonly outlet: Outlet
+  #closeReason: CloseReason | undefined
   readonly #socket: WebSocket
-  readonly #outlet: Outlet
   readonly #hooks: SessionHooks
   readonly #slots: Slot[] = []
   readonly #inbox: { data: Buffer; isBinary: boolean }[] = []
@@ -94,7 +100,7 @@ export class Session {
 
   constructor(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol, hooks: SessionHooks) {
     this.#socket = socket
-    this.#outlet = new Outlet(socket, origin.stream)
+    this.outlet = new Outlet(socket, origin.stream)
     this.#hooks = hooks
     this.address = origin.address
     this.isBrowser = origin.isBrowser
@@ -109,28 +115,25 @@ export class Session {
   }
 
   get isOpen(): boolean {
-    return this.#outlet.isOpen
+    return this.outlet.isOpen
+  }
+
+  /** Why we closed the socket; undefined while it is open, and when its end or nobody did. */
+  get closeReason(): CloseReason | undefined {
+    return this.#closeReason
   }
 
   /** The socket speaks for a peer from now on. */
   register(member: Member): void {
     clearTimeout(this.#deadline)
     this.member = member
+    this.registeredAt = Date.now()
     this.#hooks.registered(this)
   }
 
-  /** Writes a frame. `written` hears when its bytes were handed to the system, or why not. */
-  write(frame: string, written?: (error?: Error) => void): void {
-    this.#outlet.write(frame, written)
-  }
-
-  ping(payload: Buffer): void {
-    this.#outlet.ping(payload)
-  }
-
-  /** Writes a frame the peer can do without: not to a socket that is behind. */
-  notify(frame: string): void {
-    if (this.isOpen && !this.#outlet.isBehind) this.write(frame)
+  /** Writes frames the peer can do without (`encodeTextFrames`): not to a socket that is behind. */
+  notify(frames: Buffer): void {
+    if (this.isOpen && !this.outlet.isBehind) this.outlet.writeEncoded(frames)
   }
 
   /** Takes no further frame; those under way are still answered. */
@@ -140,6 +143,7 @@ export class Session {
   }
 
   close(reason: CloseReason): void {
+    if (this.isOpen) this.#closeReason = reason
     this.#socket.close(CLOSE[reason].code, CLOSE[reason].reason)
     if (this.#paused) this.#socket.resume() // the peer's own close frame has to be read
   }
@@ -162,7 +166,7 @@ export class Session {
         resolve(false)
       }, ms)
       this.#listeners.push(heard)
-      this.#outlet.ping()
+      this.outlet.ping()
     })
   }
 
@@ -171,7 +175,7 @@ export class Session {
     const silentMs = now - this.#heardAt
     const { receipts } = this.member ?? {}
     receipts?.tick(now)
-    const isPausedByUs = this.#paused && !this.#outlet.isBehind
+    const isPausedByUs = this.#paused && !this.outlet.isBehind
     if (!this.isOpen || isPausedByUs) return
     const askedAt = Math.max(this.#askedAt, receipts?.pingedAt ?? 0)
     const unanswered = askedAt > this.#heardAt ? now - askedAt : 0
@@ -179,7 +183,7 @@ export class Session {
     if (unanswered > limits.answerMs || stalledMs > limits.stallMs) this.#hooks.unresponsive(this)
     else if (silentMs > limits.heartbeatMs && askedAt <= this.#heardAt) {
       this.#askedAt = now
-      this.#outlet.ping()
+      this.outlet.ping()
     }
   }
 
@@ -249,9 +253,9 @@ export class Session {
   #say(effect: Effect): void {
     if (effect.kind !== 'answer' && effect.kind !== 'refuse') return
     if (effect.kind === 'refuse') this.#countRefused(effect.code)
-    if (effect.frame !== undefined && this.isOpen) this.write(effect.frame)
+    if (effect.frame !== undefined && this.isOpen) this.outlet.write(effect.frame)
     effect.after?.()
-    if (this.#outlet.isBehind) this.#pause()
+    if (this.outlet.isBehind) this.#pause()
   }
 
   #countRefused(code: string): void {
@@ -271,7 +275,7 @@ export class Session {
       this.#stopped ||
       this.#slots.length >= this.#hooks.limits.framesInFlight ||
       this.#refusedInSecond >= this.#hooks.limits.refusedFramesPerSecond ||
-      this.#outlet.isBehind
+      this.outlet.isBehind
     )
   }
 
@@ -280,7 +284,7 @@ export class Session {
     if (this.#paused) return
     this.#paused = true
     this.#socket.pause()
-    if (this.#outlet.isBehind) this.#outlet.onDrained(() => this.#proceed())
+    if (this.outlet.isBehind) this.outlet.onDrained(() => this.#proceed())
   }
 
   /** Handles what waited, then reads the socket again. */

@@ -17,21 +17,30 @@ const TICK_MS = 1_000
 export class Sessions {
   readonly #presence: Presence
   readonly #limits: SessionsLimits
-  readonly #onUnresponsive: () => void
+  readonly #onClosed: (session: Session, isClean: boolean) => void
   readonly #open = new Set<Session>()
   readonly #unregistered = new Map<string, number>()
   #ticking: NodeJS.Timeout | undefined
   #isStopping = false
   #emptied: (() => void) | undefined
 
-  constructor(presence: Presence, limits: SessionsLimits, onUnresponsive: () => void) {
+  constructor(
+    presence: Presence,
+    limits: SessionsLimits,
+    onClosed: (session: Session, isClean: boolean) => void = () => {}
+  ) {
     this.#presence = presence
     this.#limits = limits
-    this.#onUnresponsive = onUnresponsive
+    this.#onClosed = onClosed
   }
 
   get size(): number {
     return this.#open.size
+  }
+
+  /** Every open socket, registered or not. */
+  all(): Iterable<Session> {
+    return this.#open
   }
 
   /** Why a socket from this address is not let in (an HTTP status), or undefined. Asked before the upgrade. */
@@ -78,6 +87,7 @@ export class Sessions {
 
   #closed(session: Session, isClean: boolean): void {
     this.#open.delete(session)
+    this.#onClosed(session, isClean)
     if (session.member === undefined) this.#count(session.address, -1)
     else {
       session.member.receipts.end(isClean)
@@ -102,7 +112,6 @@ export class Sessions {
 
   /** What it was sent and did not receipt stays in its mailbox. */
   #giveUp(session: Session): void {
-    this.#onUnresponsive()
     session.close('unresponsive')
     session.terminate()
   }

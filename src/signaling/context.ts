@@ -1,4 +1,5 @@
 import type { Mailbox } from '../mailbox/mailbox.ts'
+import type { CountFrame } from '../metrics/frame-counter.ts'
 import type { ProofVerifier } from '../proof/verifier.ts'
 import type { SignalingErrorType } from '../protocol/errors.ts'
 import { encodeError } from '../protocol/signaling.ts'
@@ -8,6 +9,7 @@ import type { Member, Presence } from '../session/presence.ts'
 import type { ReceiptSettings } from '../session/receipts.ts'
 import type { Session } from '../session/session.ts'
 import type { Turns } from '../session/turns.ts'
+import type { Claims } from '../store/claims.ts'
 import type { Database } from '../store/database.ts'
 import type { IdentityCache } from '../store/identity-cache.ts'
 
@@ -19,11 +21,14 @@ export interface SignalingContext {
   readonly proofs: ProofVerifier
   readonly failedProofs: FailedProofs
   readonly identities: IdentityCache
+  readonly claims: Claims
   readonly turns: Turns
   readonly receipts: ReceiptSettings
-  readonly identityIdleDays: number
+  readonly countFrame: CountFrame
   readonly quotaPerSender: number
   readonly failedRegistrations: number
+  /** Milliseconds since 1970. */
+  readonly now: () => number
   readonly log: { info(facts: object, message: string): void; error(facts: object, message: string): void }
 }
 

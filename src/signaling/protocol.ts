@@ -36,8 +36,11 @@ export function createSignaling(context: SignalingContext): SessionProtocol {
   ])
   return {
     name: 'signaling',
-    handle: (text, session) => handle(routes, text, session),
-    refuse: (what) => UNREADABLE[what](),
+    handle: (text, session) => handle(context, routes, text, session),
+    refuse: (what) => {
+      if (what !== 'internal') context.countFrame(undefined)
+      return UNREADABLE[what]()
+    },
     announce: (change, { peer }) => (change === 'left' ? encodePeerDisconnected(peer) : undefined)
   }
 }
@@ -48,8 +51,9 @@ const UNREADABLE = {
   internal: () => refuse('INTERNAL_ERROR', 'Internal server error')
 }
 
-function handle(routes: ReadonlyMap<string, Route>, text: string, session: Session): Effect {
+function handle(context: SignalingContext, routes: ReadonlyMap<string, Route>, text: string, session: Session): Effect {
   const frame = asObject(parseJson(text)?.value)
+  context.countFrame(frame?.type)
   if (frame === undefined || isFalsy(frame.type) || isFalsy(frame.payload)) {
     return refuse('INVALID_MESSAGE', 'Invalid message format')
   }

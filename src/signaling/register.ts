@@ -13,7 +13,7 @@ import {
 import { answer, type Effect, silence } from '../session/effect.ts'
 import { Receipts } from '../session/receipts.ts'
 import type { Session } from '../session/session.ts'
-import { type Claim, claimIdentity, ownedByOther } from '../store/identity.ts'
+import type { Claim } from '../store/identity.ts'
 import { refuse, type SignalingContext } from './context.ts'
 import { isEncryptedObject } from './message.ts'
 
@@ -87,11 +87,13 @@ async function claimName(
   session: Session,
   features: readonly string[]
 ): Promise<Effect> {
-  const { database, identityIdleDays } = context
   try {
-    if (await database.within(ownedByOther(database.sql, claim, identityIdleDays))) return taken(claim.peer)
-    if (await isHeldByLiveSocket(context, claim.peer)) return taken(claim.peer)
-    const outcome = await database.within(claimIdentity(database.sql, claim, identityIdleDays))
+    if (context.presence.members(SIGNALING_NETWORK, claim.peer).length > 0) {
+      // Who does not own the name has no socket of its owner asked, let alone replaced.
+      if (await context.claims.isTaken(claim)) return taken(claim.peer)
+      if (await isHeldByLiveSocket(context, claim.peer)) return taken(claim.peer)
+    }
+    const outcome = await context.claims.take(claim)
     if (outcome === 'taken') return taken(claim.peer)
     if (outcome === 'rekeyed')
       context.log.info({ network: claim.network, keyId: claim.keyId }, 'encryption key changed')
@@ -99,7 +101,8 @@ async function claimName(
     context.log.error({ err: error }, 'registration not stored')
     return refuse('INTERNAL_ERROR', 'Failed to complete registration. Please try again.')
   }
-  context.identities.set(claim.network, claim.peer, claim)
+  const { encryptionKey, keyId } = claim // not the signing key: it is a window on a larger buffer, and nobody asks for it
+  context.identities.set(claim.network, claim.peer, { encryptionKey, keyId })
   return session.isOpen ? admit(context, claim, session, features) : silence
 }
 

@@ -1,4 +1,5 @@
 import { BYTEA } from './audit-log.ts'
+import { columnsOf } from './columns.ts'
 import type { AnySql, TransactionSql } from './database.ts'
 
 /** A record in its place. */
@@ -18,14 +19,12 @@ export interface StoredTile {
 }
 
 export async function insertAuditEntries(tx: TransactionSql, entries: readonly NewEntry[]): Promise<void> {
-  // The texts travel as one, a line each: as an array every quote of their JSON would be escaped.
+  const { text, number } = columnsOf(tx, entries)
   await tx`
     insert into audit_entry (log, idx, message_seq, entry)
-    select log, idx, message_seq, convert_to(line, 'UTF8')
-    from rows from (
-      unnest(${entries.map((e) => e.log)}::int[]), unnest(${entries.map((e) => e.index)}::bigint[]),
-      unnest(${entries.map((e) => e.messageSeq)}::bigint[]),
-      string_to_table(${entries.map((e) => e.text).join('\n')}::text, E'\n')) as e (log, idx, message_seq, line)`
+    select log, idx, nullif(message_seq, 0), convert_to(line, 'UTF8')
+    from rows from (${number((e) => e.log)}, ${number((e) => e.index)}, ${number((e) => e.messageSeq ?? 0)},
+      ${text((e) => e.text)}) as e (log, idx, message_seq, line)`
 }
 
 /** Writes whole tiles: new ones, and the longer state of those that grew. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { AdministrationAction } from '../audit/record.ts'
 import { ANCHORS, BYTEA } from './audit-log.ts'
 import type { AnySql, TransactionSql } from './database.ts'
 
@@ -35,6 +36,13 @@ export type AuditEvent =
       readonly sender?: string
       readonly entries: number
       readonly bytes: number
+    })
+  /** An administrator did something else, named by `digest`: to the peer `sender`, or to the network. */
+  | (Fact & {
+      readonly kind: 'administration'
+      readonly digest: AdministrationAction
+      readonly sender?: string
+      readonly entries?: number
     })
   /** A checkpoint of the log of `sender` (its network), size in `bytes`, root in `digest`, origin in `recipient`. */
   | (Fact & {
@@ -84,14 +92,7 @@ const NODES_OWN: ReadonlySet<AuditKind> = new Set(['checkpoint', 'restore'])
 
 /** Hands events to the sequencer, in the order given, in the transaction of `sql`: one row for each network. */
 export async function insertAuditEvents(sql: AnySql, events: readonly AuditEvent[]): Promise<void> {
-  if (events.length > 0) await auditStatement(sql, events)
-}
-
-/**
- * The statement behind `insertAuditEvents`, for `with audited as (…)` in front of another one, which saves a transaction
- * around the two. At least one event.
- */
-export function auditStatement(sql: AnySql, events: readonly AuditEvent[]) {
+  if (events.length === 0) return
   const networks = new Map<string, Packed[]>()
   for (const event of events) {
     const known = networks.get(event.network)
@@ -100,11 +101,26 @@ export function auditStatement(sql: AnySql, events: readonly AuditEvent[]) {
   }
   const rows = Array.from(networks, ([network, packed]) => ({ network, packed }))
   const salts = rows.map(({ packed }) => randomBytes(SALT_BYTES * packed.length))
-  return sql`
+  await sql`
     insert into audit_inbox (network, count, events, salts)
     select * from unnest(${rows.map(({ network }) => network)}::text[], ${rows.map(({ packed }) => packed.length)}::int[],
       ${rows.map(({ packed }) => JSON.stringify(packed))}::text[], ${sql.array(salts, BYTEA)}::bytea[])`
 }
+
+/**
+ * A CTE that records messages in the statement that stores them: what was a repeat is in no `stored`, and in no record.
+ * `stored`: a relation with one row a message and the columns network, seq, sender, recipient, digest, size_bytes,
+ * accepted_at, message_seq (null: not in history). `most`: how many rows it can have.
+ */
+export const recordStored = (sql: AnySql, stored: string, most: number) => sql`
+  insert into audit_inbox (network, count, events, salts)
+  select network, count(*),
+    '[' || string_agg(json_build_array('message', accepted_at, sender, recipient, digest, size_bytes, null, message_seq)::text,
+      ',' order by seq) || ']',
+    substring(${randomBytes(SALT_BYTES * most)}::bytea
+      from (sum(count(*)) over (order by network) - count(*))::int * 16 + 1 for count(*)::int * 16)
+  from ${sql(stored)}
+  group by network`
 
 /**
  * Takes the oldest events out, in the order of their acceptance, passing over some networks: about `limit`, at least

@@ -1,11 +1,11 @@
 import type { AnySql } from './database.ts'
 
-/** How far a message is on its way into the audit trail: recorded, under a signed checkpoint, anchored. */
-export type RollupStatus = 'pending' | 'batched' | 'confirmed'
+/** How far a message is on its way into the audit trail: waiting for its place, in the log, under a signed checkpoint, anchored. */
+export type RollupStatus = 'none' | 'pending' | 'batched' | 'confirmed'
 
 export interface Rollup {
   readonly status: RollupStatus
-  /** 64 hex digits; null while pending: the record has no place, and so no hash, yet. */
+  /** 64 hex digits; null until a checkpoint is signed over the record. */
   readonly txHash: string | null
 }
 
@@ -19,7 +19,8 @@ export const rollupJoin = (sql: AnySql) => sql`
 
 export const rollupColumns = (sql: AnySql) => sql`
   case when audit.idx < audited.anchored_size then 'confirmed'
-    when audit.idx < audited.published_size then 'batched' else 'pending' end as rollup,
+    when audit.idx < audited.published_size then 'batched'
+    when audit.idx is not null then 'pending' else 'none' end as rollup,
   case when audit.idx < audited.published_size then encode(sha256(audit.entry), 'hex') end as "txHash"`
 
 /** The rollup of messages by their seq. */

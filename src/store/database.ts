@@ -26,12 +26,21 @@ export interface Database {
   readonly sql: Sql
   /** Is it the PostgreSQL that we run ourselves? */
   readonly embedded: boolean
+  /** Longest anybody waits for a query, in ms. */
+  readonly deadlineMs: number
   /**
    * The result of a query or transaction, or `DatabaseUnavailable` after `ms` (default: the deadline of the settings).
    * Whatever becomes of an abandoned query later is ignored. Statements that want longer than the deadline raise
    * `statement_timeout` in their transaction; past three deadlines their connection may be taken for dead.
    */
   within<T>(query: PromiseLike<T>, ms?: number): Promise<T>
+  /**
+   * Asks within the deadline, or not at all: while Postgres has just left a question without an answer, it is
+   * `DatabaseUnavailable` at once. For what a peer asks one after the other: it must not wait a deadline for each.
+   */
+  ask<T>(question: () => PromiseLike<T>): Promise<T>
+  /** Open connections, and how many queries had no answer so far: what `DatabaseUnavailable` was said of. */
+  figures(): { connections: number; unanswered: number }
   /** Does a trivial query answer within `ms`? Never throws. */
   answers(ms: number): Promise<boolean>
   /** Lets queries in progress finish, then disconnects and stops the embedded PostgreSQL. At most about 20 seconds. */
@@ -42,6 +51,8 @@ const FIRST_ANSWER_LIMIT_MS = 20_000
 const CLOSE_LIMIT_MS = 5_000
 /** A connection that has been silent for so many deadlines will not answer any more. */
 const SILENT_DEADLINES = 3
+/** How long after a question without an answer no other is asked, in ms. */
+const HUSH_MS = 1_000
 /** Answers count as a recovery once there has been no failure for this long. */
 const CALM_MS = 1_000
 
@@ -82,12 +93,15 @@ async function firstAnswer(database: Database, log: Log): Promise<void> {
 class PooledDatabase implements Database {
   readonly sql: Sql
   readonly embedded: boolean
+  readonly deadlineMs: number
   readonly #pool: Pool
   readonly #server: EmbeddedPostgres | undefined
-  readonly #deadlineMs: number
   readonly #log: Log
   /** When Postgres last failed us, while we have not seen it recover. */
   #failedAt: number | undefined
+  /** When the last question was left without an answer; undefined once another was answered. */
+  #unansweredAt: number | undefined
+  #unanswered = 0
   #probe: Promise<unknown> | undefined
   #sweep: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
@@ -97,11 +111,11 @@ class PooledDatabase implements Database {
     this.embedded = server !== undefined
     this.#pool = pool
     this.#server = server
-    this.#deadlineMs = deadlineMs
+    this.deadlineMs = deadlineMs
     this.#log = log
   }
 
-  within<T>(query: PromiseLike<T>, ms: number = this.#deadlineMs): Promise<T> {
+  within<T>(query: PromiseLike<T>, ms: number = this.deadlineMs): Promise<T> {
     return new Promise((resolve, reject) => {
       const late = () => {
         this.#dropSilent()
@@ -122,6 +136,17 @@ class PooledDatabase implements Database {
     })
   }
 
+  ask<T>(question: () => PromiseLike<T>): Promise<T> {
+    if (this.#unansweredAt === undefined || performance.now() - this.#unansweredAt > HUSH_MS) {
+      return this.within(question())
+    }
+    return Promise.reject(new DatabaseUnavailable('Postgres did not answer a moment ago'))
+  }
+
+  figures() {
+    return { connections: this.#pool.connections(), unanswered: this.#unanswered }
+  }
+
   async answers(ms: number): Promise<boolean> {
     // One question at a time: a database that stands still must not collect them.
     this.#probe ??= this.within(this.sql`select 1`).finally(() => {
@@ -140,7 +165,7 @@ class PooledDatabase implements Database {
 
   /** Now, and once more when the connection whose query was just given up has had its time. */
   #dropSilent(): void {
-    const ms = SILENT_DEADLINES * this.#deadlineMs
+    const ms = SILENT_DEADLINES * this.deadlineMs
     this.#pool.dropSilent(ms)
     this.#sweep ??= setTimeout(() => {
       this.#sweep = undefined
@@ -151,10 +176,13 @@ class PooledDatabase implements Database {
   #unavailable(error: DatabaseUnavailable): DatabaseUnavailable {
     if (this.#failedAt === undefined && !this.#closing) this.#log.warn({ err: error }, 'Postgres is not available')
     this.#failedAt = performance.now()
+    this.#unansweredAt = this.#failedAt
+    this.#unanswered += 1
     return error
   }
 
   #available(): void {
+    this.#unansweredAt = undefined
     if (this.#failedAt === undefined || performance.now() - this.#failedAt < CALM_MS) return
     this.#failedAt = undefined
     this.#log.info({}, 'Postgres is available again')

@@ -20,7 +20,8 @@ import { goneWithin, isPostgresOn, processIdentity } from './process-identity.ts
 
 const USER = 'demos_relay'
 const DATABASE = 'demos_relay'
-const MAJOR = '18'
+/** Of the embedded Postgres. */
+export const MAJOR = '18'
 /** Above every system's largest process id (Linux: 2^22), so certainly nobody's. */
 const NOBODY_S_PID = '99999999'
 
@@ -90,7 +91,7 @@ export async function startEmbeddedPostgres(
     const cluster = await prepareCluster(home, { ...SETTINGS, ...options.settings }, log)
     await stopOrphan(cluster.directory, log)
     const { port, running } = await startOnSomePort(cluster, options.port)
-    const url = (database = DATABASE) => `postgres://${USER}:${cluster.password}@127.0.0.1:${port}/${database}`
+    const url = (database?: string) => embeddedUrl(cluster.password, port, database)
     const keeper = keepRunning(cluster, port, running, options.restart ?? true)
     try {
       await createDatabase(url('postgres'))
@@ -106,6 +107,10 @@ export async function startEmbeddedPostgres(
     throw error
   }
 }
+
+/** Connection string of an embedded Postgres, with its password: never log it. */
+export const embeddedUrl = (password: string, port: number, database = DATABASE) =>
+  `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`
 
 /** Finds or makes the cluster. It is made beside its place and moved there whole: an interrupted first start leaves no half. */
 async function prepareCluster(home: string, settings: Record<string, string>, log: Log): Promise<Cluster> {

@@ -27,7 +27,7 @@ export class IdentityCache {
   async get(network: string, peer: string): Promise<Identity | undefined> {
     const known = this.peek(network, peer)
     if (known !== undefined) return known.identity
-    const identity = await this.#database.within(findIdentity(this.#database.sql, network, peer))
+    const identity = await this.#database.ask(() => findIdentity(this.#database.sql, network, peer))
     this.set(network, peer, identity)
     return identity
   }

@@ -1,4 +1,6 @@
 import type { ProofAlgorithm } from '../proof/algorithms.ts'
+import { insertAuditEvents } from './audit-inbox.ts'
+import { columnsOf } from './columns.ts'
 import type { AnySql, Sql } from './database.ts'
 
 /** The keys pinned to a peer's name. */
@@ -25,7 +27,7 @@ export async function findIdentity(sql: Sql, network: string, peer: string): Pro
   return row
 }
 
-/** Does this peer belong to another signing key, and not to nobody? Cheap: taken names are refused before anything else. */
+/** Does this peer belong to another signing key, and not to nobody? */
 export async function ownedByOther(sql: Sql, claim: Claim, idleDays: number): Promise<boolean> {
   const [row] = await sql`
     select from identity
@@ -34,33 +36,75 @@ export async function ownedByOther(sql: Sql, claim: Claim, idleDays: number): Pr
 }
 
 /**
- * Pins the claimant's keys to the name, in one transaction: the first signing key owns it, until it has been idle for
- * `idleDays` with an empty mailbox (protocol.md section 11). The caller has checked the proof.
+ * What nearly every claim is: a return with the same keys, or a new name. `other`: the name is known under other keys, see
+ * `changeOwnerOrKey`. For claims of different names, all in one statement.
  */
-export async function claimIdentity(sql: Sql, claim: Claim, idleDays: number): Promise<ClaimOutcome> {
-  return sql.begin(async (tx) => {
-    const created = await tx`
+export async function confirmOrCreate(
+  sql: Sql,
+  claims: readonly Claim[]
+): Promise<('confirmed' | 'created' | 'other')[]> {
+  // One order for all servers, so that two of them do not wait for each other's names. Arrays: Postgres takes them for
+  // short, and looks each name up; of anything else it expects a thousand, and reads every identity.
+  const sorted = [...claims].sort(byName)
+  const settled = await sql<{ network: string; peer: string; confirmed: boolean }[]>`
+    with claim as (
+      select network, peer, algorithm, decode(signing_key, 'hex') as signing_key,
+        decode(encryption_key, 'hex') as encryption_key, key_id
+      from unnest(${sorted.map((c) => c.network)}::text[], ${sorted.map((c) => c.peer)}::text[],
+        ${sorted.map((c) => c.algorithm)}::text[], ${sorted.map((c) => hex(c.signingKey))}::text[],
+        ${sorted.map((c) => hex(c.encryptionKey))}::text[], ${sorted.map((c) => c.keyId)}::text[])
+        as c (network, peer, algorithm, signing_key, encryption_key, key_id)
+    ), confirmed as (
+      update identity set last_seen_at = now() from claim
+      where (identity.network, identity.peer) = (claim.network, claim.peer)
+        and (identity.algorithm, identity.signing_key, identity.key_id) = (claim.algorithm, claim.signing_key, claim.key_id)
+      returning identity.network, identity.peer
+    ), created as (
       insert into identity (network, peer, algorithm, signing_key, encryption_key, key_id)
-      values (${claim.network}, ${claim.peer}, ${claim.algorithm}, ${claim.signingKey}, ${claim.encryptionKey}, ${claim.keyId})
-      on conflict do nothing`
-    let outcome: ClaimOutcome = 'created'
-    if (created.count === 0) {
-      const [held] = await tx`
-        select ${isOther(tx, claim)} as other, ${isAbandoned(tx, idleDays)} as abandoned, key_id as "keyId"
-        from identity where network = ${claim.network} and peer = ${claim.peer} for update`
-      if (held?.other && !held.abandoned) return 'taken'
-      if (!held?.other) outcome = held?.keyId === claim.keyId ? 'confirmed' : 'rekeyed'
-      await tx`
-        update identity set last_seen_at = now(), algorithm = ${claim.algorithm}, signing_key = ${claim.signingKey},
-          encryption_key = ${claim.encryptionKey}, key_id = ${claim.keyId}
-        where network = ${claim.network} and peer = ${claim.peer}`
+      select * from claim where (network, peer) not in (select network, peer from confirmed)
+      on conflict do nothing
+      returning network, peer, key_id, encryption_key
+    ), keyed as (
+      insert into identity_key (network, peer, key_id, encryption_key) select * from created
+    )
+    select network, peer, true as confirmed from confirmed union all select network, peer, false from created`
+  const outcomes = new Map(settled.map(({ network, peer, confirmed }) => [nameOf(network, peer), confirmed]))
+  return claims.map(({ network, peer }) => {
+    const confirmed = outcomes.get(nameOf(network, peer))
+    return confirmed === undefined ? 'other' : confirmed ? 'confirmed' : 'created'
+  })
+}
+
+type Name = Pick<Claim, 'network' | 'peer'>
+const nameOf = (network: string, peer: string) => JSON.stringify([network, peer])
+const byName = (a: Name, b: Name) => (nameOf(a.network, a.peer) < nameOf(b.network, b.peer) ? -1 : 1)
+const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
+
+/**
+ * Claims a name that is known under other keys, in one transaction: its first signing key owns it, until it has been idle
+ * for `idleDays` with an empty mailbox (protocol.md section 11). Another encryption key for a name that was known before
+ * is an audit event.
+ */
+export async function changeOwnerOrKey(sql: Sql, claim: Claim, idleDays: number, now: number): Promise<ClaimOutcome> {
+  const { network, peer, algorithm, signingKey, encryptionKey, keyId } = claim
+  return sql.begin(async (tx) => {
+    const [held] = await tx`
+      select ${isOther(tx, claim)} as other, ${isAbandoned(tx, idleDays)} as abandoned, key_id as "keyId"
+      from identity where network = ${network} and peer = ${peer} for update`
+    if (held?.other && !held.abandoned) return 'taken'
+    if (held !== undefined && !held.other && held.keyId === keyId) return 'confirmed' // by a claim at the same instant
+    await tx`
+      insert into identity (network, peer, algorithm, signing_key, encryption_key, key_id)
+      values (${network}, ${peer}, ${algorithm}, ${signingKey}, ${encryptionKey}, ${keyId})
+      on conflict (network, peer) do update set last_seen_at = now(), algorithm = excluded.algorithm,
+        signing_key = excluded.signing_key, encryption_key = excluded.encryption_key, key_id = excluded.key_id`
+    if (held !== undefined) {
+      await insertAuditEvents(tx, [{ kind: 'key-change', network, sender: peer, digest: keyId, acceptedAt: now }])
     }
-    if (outcome !== 'confirmed') {
-      await tx`
-        insert into identity_key (network, peer, key_id, encryption_key)
-        values (${claim.network}, ${claim.peer}, ${claim.keyId}, ${claim.encryptionKey})`
-    }
-    return outcome
+    await tx`
+      insert into identity_key (network, peer, key_id, encryption_key)
+      values (${network}, ${peer}, ${keyId}, ${encryptionKey})`
+    return held === undefined || held.other ? 'created' : 'rekeyed'
   }) as Promise<ClaimOutcome>
 }
 
@@ -79,15 +123,43 @@ const isAbandoned = (sql: AnySql, idleDays: number) => sql`
   (last_seen_at < now() - make_interval(days => ${idleDays}) and not exists (
     select from queue_entry where network = identity.network and recipient = identity.peer))`
 
-/** Notes that a key registered in a network: a peer that is its key needs no more identity than that. */
-export async function noteKey(
-  sql: Sql,
-  owner: { network: string; peer: string; algorithm: ProofAlgorithm; signingKey: Uint8Array }
-): Promise<void> {
-  await sql`
-    insert into identity (network, peer, algorithm, signing_key)
-    values (${owner.network}, ${owner.peer}, ${owner.algorithm}, ${owner.signingKey})
-    on conflict (network, peer) do update set last_seen_at = now()`
+/** A key that enters a network: a peer that is its key needs no more identity than that. */
+export interface KeyEntry {
+  readonly network: string
+  readonly peer: string
+  readonly algorithm: ProofAlgorithm
+  readonly signingKey: Uint8Array
+  /** SHA-256 of the proof it comes with, and when that is too old to be shown again (ms since 1970). */
+  readonly proof: { readonly digest: Uint8Array; readonly expiresAt: number }
+}
+
+/**
+ * Notes keys that enter their networks, and that their proofs were shown, all in one statement. False, and nothing noted,
+ * for a proof that was shown before: also to another server, and among these.
+ */
+export async function enterKeys(sql: Sql, entries: readonly KeyEntry[]): Promise<boolean[]> {
+  const first = new Map(entries.toReversed().map((entry) => [hex(entry.proof.digest), entry]))
+  const { text, number } = columnsOf(sql, [...first.values()].sort(byName))
+  const used = await sql<{ digest: string }[]>`
+    with entry as (
+      select network, peer, algorithm, decode(signing_key, 'hex') as signing_key, decode(digest, 'hex') as digest, expires_at
+      from rows from (${text((e) => e.network)}, ${text((e) => e.peer)}, ${text((e) => e.algorithm)},
+        ${text((e) => hex(e.signingKey))}, ${text((e) => hex(e.proof.digest))}, ${number((e) => e.proof.expiresAt)})
+        as e (network, peer, algorithm, signing_key, digest, expires_at)
+    ), used as (
+      insert into used_proof (digest, expires_at) select digest, expires_at from entry on conflict do nothing
+      returning digest
+    ), noted as (
+      insert into identity (network, peer, algorithm, signing_key)
+      select distinct on (network, peer) network, peer, algorithm, signing_key from entry natural join used
+      on conflict (network, peer) do update set last_seen_at = now()
+    )
+    select encode(digest, 'hex') as digest from used`
+  const digests = new Set(used.map(({ digest }) => digest))
+  return entries.map((entry) => {
+    const digest = hex(entry.proof.digest)
+    return digests.has(digest) && first.get(digest) === entry
+  })
 }
 
 /** The signing keys pinned to these peers; a peer that never registered is missing. */
@@ -98,4 +170,50 @@ export async function signingKeysOf(
 ): Promise<{ peer: string; signingKey: Uint8Array }[]> {
   return sql<{ peer: string; signingKey: Uint8Array }[]>`
     select peer, signing_key as "signingKey" from identity where network = ${network} and peer = any(${peers}::text[])`
+}
+
+/** Everything kept about a name's owner. */
+export interface IdentityFacts {
+  readonly algorithm: ProofAlgorithm
+  readonly signingKey: Uint8Array
+  readonly keyId: string | null
+  readonly registeredAt: Date
+  readonly lastSeenAt: Date
+  /** Every encryption key it ever registered, oldest first: at most 1,000. */
+  readonly keys: readonly { readonly keyId: string; readonly registeredAt: Date }[]
+}
+
+export async function readIdentity(sql: Sql, network: string, peer: string): Promise<IdentityFacts | undefined> {
+  const [row] = await sql<Omit<IdentityFacts, 'keys'>[]>`
+    select algorithm, signing_key as "signingKey", key_id as "keyId", registered_at as "registeredAt",
+      last_seen_at as "lastSeenAt"
+    from identity where network = ${network} and peer = ${peer}`
+  if (row === undefined) return undefined
+  const keys = await sql<{ keyId: string; registeredAt: Date }[]>`
+    select key_id as "keyId", registered_at as "registeredAt" from identity_key
+    where network = ${network} and peer = ${peer} order by registered_at, key_id limit 1000`
+  return { ...row, keys }
+}
+
+/**
+ * Makes a name nobody's: whoever registers next owns it. Not while messages wait for it (`waiting`): they are for the
+ * owner. The release and its audit record are one transaction.
+ */
+export async function releaseIdentity(
+  sql: Sql,
+  network: string,
+  peer: string,
+  now: number
+): Promise<'released' | 'unknown' | 'waiting'> {
+  return sql.begin(async (tx) => {
+    const [held] = await tx<{ waiting: boolean }[]>`
+      select exists (select from queue_entry where network = ${network} and recipient = ${peer}) as waiting
+      from identity where network = ${network} and peer = ${peer} for update`
+    if (held === undefined) return 'unknown'
+    if (held.waiting) return 'waiting'
+    await tx`delete from identity_key where network = ${network} and peer = ${peer}`
+    await tx`delete from identity where network = ${network} and peer = ${peer}`
+    await insertAuditEvents(tx, [{ kind: 'identity-release', network, sender: peer, acceptedAt: now }])
+    return 'released'
+  }) as Promise<'released' | 'unknown' | 'waiting'>
 }

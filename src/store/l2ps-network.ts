@@ -13,6 +13,7 @@ interface Row {
   name: string | null
   description: string | null
   enabled: boolean
+  auditPublic: boolean
   members: string[] | null
 }
 
@@ -20,6 +21,7 @@ interface Row {
 export async function readNetworks(sql: Sql, known: number | undefined): Promise<NetworkRows | undefined> {
   const rows = await sql<Row[]>`
     select revision.number as revision, network.uid, network.name, network.description, network.enabled,
+      network.audit_public as "auditPublic",
       case when network.members_only then
         array(select peer from l2ps_member where l2ps_member.uid = network.uid) end as members
     from l2ps_revision as revision left join l2ps_network as network on true
@@ -38,6 +40,7 @@ function networkOf(row: Row, uid: string): Network {
     name: row.name ?? undefined,
     description: row.description ?? undefined,
     enabled: row.enabled,
+    auditPublic: row.auditPublic,
     members: row.members === null ? undefined : new Set(row.members),
     source: 'database'
   }

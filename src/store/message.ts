@@ -1,4 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { recordStored } from './audit-inbox.ts'
+import { type RollupStatus, rollupColumns, rollupJoin } from './audit-rollup.ts'
+import { columnsOf } from './columns.ts'
 import type { AnySql, Sql } from './database.ts'
 import type { NewEntry } from './queue-entry.ts'
 
@@ -24,13 +27,17 @@ export interface StoredMessage {
   readonly delivery: 'accepted' | 'expired' | 'purged'
   /** Is it still in its mailbox? */
   readonly waiting: boolean
-  readonly rollup: 'none' | 'pending' | 'batched' | 'confirmed'
+  readonly rollup: RollupStatus
+  /** SHA-256 of its record, 64 hex digits; null while the record is not under a signed checkpoint. */
+  readonly txHash: string | null
 }
 
 /** What is stored under a digest already. */
 export interface Earlier {
+  readonly seq: number
   readonly sealed: string
   readonly waiting: boolean
+  readonly delivery: StoredMessage['delivery']
 }
 
 /** Names what two peers of a network say to each other, whoever says it: the first 128 bits of a SHA-256, as a uuid. */
@@ -40,51 +47,47 @@ export function conversationId(network: string, a: string, b: string): string {
 }
 
 /**
- * Stores messages and their mailbox entries in one statement, in the order given. Returns the sequence numbers by index;
- * an index is missing when the message, or its place in the conversation, was there before.
+ * Stores messages, their mailbox entries and what the audit trail keeps of them in one statement, in the order given.
+ * Returns the sequence numbers by index. Where a message, or its place in the conversation, was there before: its index
+ * is missing, or, when `isNew` promises that there is none, the statement fails as a whole, which makes it cheaper.
  */
-export async function insertMessages(sql: AnySql, messages: readonly NewMessage[]): Promise<Map<number, number>> {
-  const entries = messages.map((message) => message.entry)
-  const ids = entries.map(() => randomUUID())
+export async function insertMessages(
+  sql: AnySql,
+  messages: readonly NewMessage[],
+  { isAudited, isNew }: { isAudited: boolean; isNew: boolean }
+): Promise<Map<number, number>> {
+  if (messages.length === 0) return new Map()
+  const { text, number } = columnsOf(sql, messages)
+  const stored = isNew ? sql`input` : sql`kept join input using (seq)`
   const rows = await sql<{ place: number; seq: number }[]>`
     with input as materialized (
-      select * from unnest(
-        ${ids}::uuid[], ${messages.map((m) => m.conversation)}::uuid[], ${messages.map((m) => m.sentAt)}::bigint[],
-        ${entries.map((e) => e.network)}::text[], ${entries.map((e) => e.sender)}::text[],
-        ${entries.map((e) => e.recipient)}::text[], ${entries.map((e) => e.digest)}::text[],
-        ${entries.map((e) => e.sealed)}::text[], ${entries.map((e) => e.bytes)}::int[],
-        ${sql.array(
-          entries.map((e) => e.slot),
-          BOOLEAN
-        )}::boolean[], ${entries.map((e) => e.acceptedAt)}::bigint[],
-        ${entries.map((e) => e.expiresAt)}::bigint[])
+      select nextval('entry_seq') as seq, * from rows from (
+        ${text(() => randomUUID())}, ${text((m) => m.conversation)}, ${number((m) => m.sentAt)},
+        ${text((m) => m.entry.network)}, ${text((m) => m.entry.sender)}, ${text((m) => m.entry.recipient)},
+        ${text((m) => m.entry.digest ?? '')}, ${text((m) => m.entry.sealed)}, ${number((m) => m.entry.bytes)},
+        ${number((m) => (m.entry.slot ? 1 : 0))}, ${number((m) => m.entry.acceptedAt)}, ${number((m) => m.entry.expiresAt)})
         with ordinality as i (id, conversation, sent_at, network, sender, recipient, message_hash, sealed, size_bytes,
           slot, accepted_at, expires_at, place)
     ), kept as (
-      insert into message (id, conversation, network, sender, recipient, message_hash, sealed, size_bytes, sent_at)
-      select id, conversation, network, sender, recipient, message_hash, sealed, size_bytes, sent_at
-      from input order by place
-      on conflict do nothing
-      returning seq, id
+      insert into message (seq, id, conversation, network, sender, recipient, message_hash, sealed, size_bytes, sent_at)
+      select seq, id::uuid, conversation::uuid, network, sender, recipient, message_hash, sealed, size_bytes, sent_at
+      from input ${isNew ? sql`` : sql`on conflict do nothing`}
+      returning seq
     ), queued as (
       insert into queue_entry (seq, network, sender, recipient, size_bytes, slot, accepted_at, expires_at)
-      select kept.seq, network, sender, recipient, size_bytes, slot, accepted_at, expires_at
-      from kept join input using (id)
-    )
-    select place, seq from kept join input using (id)`
+      select seq, network, sender, recipient, size_bytes, slot <> 0, accepted_at, expires_at from ${stored}
+    ), stored as (
+      select seq, network, sender, recipient, message_hash as digest, size_bytes, accepted_at, seq as message_seq
+      from ${stored}
+    )${isAudited ? sql`, recorded as (${recordStored(sql, 'stored', messages.length)})` : sql``}
+    select place, seq from ${stored}`
   return new Map(rows.map((row) => [row.place - 1, row.seq]))
 }
-
-/** pg_type.oid: the driver would take a list that begins with a boolean for one boolean. */
-const BOOLEAN = 16
 
 /** What is stored under the conversation, digest and sender of each of these, by index. */
 export async function findEarlier(sql: AnySql, messages: readonly NewMessage[]): Promise<Map<number, Earlier>> {
   const rows = await sql<(Earlier & { place: number })[]>`
-    select place, message.sealed, exists (
-        select from queue_entry as entry
-        where entry.network = message.network and entry.recipient = message.recipient and entry.seq = message.seq
-      ) as waiting
+    select place, message.seq, message.sealed, message.delivery, exists (select from queue_entry as entry where entry.seq = message.seq) as waiting
     from unnest(
       ${messages.map((m) => m.conversation)}::uuid[], ${messages.map((m) => m.entry.digest)}::text[],
       ${messages.map((m) => m.entry.sender)}::text[])
@@ -113,16 +116,14 @@ export async function readHistory(
   page: { before: number | undefined; limit: number; maxBytes: number }
 ): Promise<StoredMessage[]> {
   return sql<StoredMessage[]>`
-    select id, sender, recipient, message_hash as "messageHash", sealed, size_bytes as bytes, sent_at as "sentAt",
-      delivery, rollup, exists (
-        select from queue_entry as entry
-        where entry.network = sized.network and entry.recipient = sized.recipient and entry.seq = sized.seq
-      ) as waiting
+    select m.id, sender, recipient, message_hash as "messageHash", sealed, size_bytes as bytes, sent_at as "sentAt",
+      delivery, ${rollupColumns(sql)}, exists (select from queue_entry as entry where entry.seq = m.seq) as waiting
     from (
       select *, sum(size_bytes) over (order by sent_at desc) - size_bytes as after from (
         select * from message
         where conversation = ${conversation} and sent_at < ${page.before ?? Number.MAX_SAFE_INTEGER}
-        order by sent_at desc limit ${page.limit}) as head) as sized
+        order by sent_at desc limit ${page.limit}) as head) as m
+      ${rollupJoin(sql)}
     where after < ${page.maxBytes}
     order by sent_at desc`
 }
@@ -130,10 +131,9 @@ export async function readHistory(
 /** Deletes up to `limit` messages older than a time (ms) that wait for nobody; returns how many. */
 export async function deleteOldMessages(sql: Sql, before: number, limit: number): Promise<number> {
   const gone = await sql`
-    delete from message where seq in (
-      select seq from message where sent_at < ${before} and not exists (
-        select from queue_entry as entry
-        where entry.network = message.network and entry.recipient = message.recipient and entry.seq = message.seq)
-      limit ${limit} for update skip locked)`
+    delete from message where seq = any(array(
+      select seq from message where sent_at < ${before}
+        and not exists (select from queue_entry as entry where entry.seq = message.seq)
+      limit ${limit} for update skip locked))`
   return gone.count
 }

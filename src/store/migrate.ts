@@ -21,7 +21,7 @@ interface Migration {
 }
 
 /** Any number, the same in every version of this server. */
-const LOCK = 30_053_006
+export const MIGRATION_LOCK = 30_053_006
 
 /**
  * Brings the schema up to date with the files `NNNN_name.sql` of a directory, in the order of their numbers; returns
@@ -45,7 +45,7 @@ async function applyNext(tx: TransactionSql, migrations: readonly Migration[]): 
   // Building an index, or waiting for another server that does, takes as long as it takes.
   await tx`set local statement_timeout = 0`
   await tx`set local lock_timeout = 0`
-  await tx`select pg_advisory_xact_lock(${LOCK})`
+  await tx`select pg_advisory_xact_lock(${MIGRATION_LOCK})`
   const next = migrations[await countApplied(tx, migrations)]
   if (!next) return undefined
   try {
@@ -104,4 +104,9 @@ async function readMigration(directory: string, name: string): Promise<Migration
   if (number === undefined) throw new Error(`migration ${name} is not named like 0001_what_it_makes.sql`)
   const text = (await readFile(join(directory, name), 'utf8')).replaceAll('\r\n', '\n')
   return { version: Number(number), name, text, checksum: createHash('sha256').update(text).digest('hex') }
+}
+
+/** The number of the newest migration in a directory. */
+export async function newestMigration(directory: string): Promise<number> {
+  return (await readMigrations(directory)).at(-1)?.version ?? 0
 }

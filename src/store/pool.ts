@@ -27,6 +27,8 @@ export interface PoolOptions {
 
 export interface Pool {
   readonly sql: Sql
+  /** Open connections. */
+  connections(): number
   /** Gives up connections that have not answered a write for `ms`: cut off, or on a machine that stands still. */
   dropSilent(ms: number): void
   /** Lets queries in progress finish for at most `ms`. */
@@ -45,7 +47,12 @@ export function createPool(options: PoolOptions): Pool {
     apply: (_target, _self, args: Parameters<Sql>) => pool.current.sql(...args),
     get: (_target, key) => (key === 'reserve' ? pool.reserve : Reflect.get(pool.current.sql, key))
   })
-  return { sql, dropSilent: (ms) => pool.dropSilent(ms), end: (ms) => pool.end(ms) }
+  return {
+    sql,
+    connections: () => pool.connections,
+    dropSilent: (ms) => pool.dropSilent(ms),
+    end: (ms) => pool.end(ms)
+  }
 }
 
 class RenewingPool {
@@ -79,6 +86,10 @@ class RenewingPool {
       generation.retire(0)
       throw error
     }
+  }
+
+  get connections(): number {
+    return [...this.#generations].reduce((sum, generation) => sum + generation.connections, 0)
   }
 
   dropSilent(ms: number): void {
@@ -137,6 +148,10 @@ class Generation {
   constructor(options: GenerationOptions) {
     this.#options = options
     this.sql = createDriver(options, () => this.#openWire())
+  }
+
+  get connections(): number {
+    return this.#wires.size
   }
 
   /** No new connections; what runs may finish for `ms`, or until the last connection is gone. */
@@ -217,6 +232,9 @@ function createDriver(options: GenerationOptions, socket: () => Promise<Wire | D
     connection: {
       application_name: 'demos-relay',
       synchronous_commit: 'on',
+      plan_cache_mode: 'force_generic_plan',
+      // A plan made while a mailbox table was empty is kept when it is full: every row for every page (decision 5).
+      enable_seqscan: 'off',
       statement_timeout: statementMs,
       lock_timeout: statementMs,
       // A transaction we lost track of must not hold its locks for ever.

@@ -1,3 +1,5 @@
+import { recordStored } from './audit-inbox.ts'
+import { columnsOf } from './columns.ts'
 import type { AnySql, Sql } from './database.ts'
 import { releaseSlots, type SlotUse } from './quota.ts'
 
@@ -25,36 +27,53 @@ export interface QueueEntry {
 /** An entry that is being stored: `seq` is filled in when Postgres has said it. */
 export type NewEntry = QueueEntry & { seq: number; readonly expiresAt: number }
 
-/** A mailbox entry's address. */
-export interface EntryRef {
-  readonly network: string
-  readonly recipient: string
-  readonly seq: number
-  readonly slot: boolean
-}
+/** Whose mailbox. */
+export type MailboxName = Pick<QueueEntry, 'network' | 'recipient'>
 
-/** pg_type.oid: the driver would take a list that begins with a boolean for one boolean. */
-const BOOLEAN = 16
+/** Which entry, and whether it holds a slot. */
+export type EntryRef = Pick<QueueEntry, 'seq' | 'slot'>
 
-/** Stores entries that hold their body themselves, in the order given; returns them with their places. */
-export async function insertEntries(sql: AnySql, entries: readonly NewEntry[]): Promise<QueueEntry[]> {
+/**
+ * Stores entries that hold their body themselves, in the order given, and what the audit trail keeps of them; returns
+ * them with their places.
+ */
+export async function insertEntries(
+  sql: AnySql,
+  entries: readonly NewEntry[],
+  isAudited: boolean
+): Promise<QueueEntry[]> {
+  if (entries.length === 0) return []
+  const { text, number } = columnsOf(sql, entries)
   const rows = await sql<{ seq: number }[]>`
-    insert into queue_entry (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at)
-    select network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at
-    from unnest(
-      ${entries.map((e) => e.network)}::text[], ${entries.map((e) => e.sender)}::text[],
-      ${entries.map((e) => e.recipient)}::text[], ${entries.map((e) => e.keyId)}::text[],
-      ${entries.map((e) => e.sealed)}::text[], ${entries.map((e) => e.bytes)}::int[],
-      ${sql.array(
-        entries.map((e) => e.slot),
-        BOOLEAN
-      )}::boolean[], ${entries.map((e) => e.acceptedAt)}::bigint[],
-      ${entries.map((e) => e.expiresAt)}::bigint[])
-      with ordinality as e (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at, place)
-    order by place
-    returning seq`
+    with stored as (
+      insert into queue_entry (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at)
+      select network, sender, recipient, nullif(key_id, ''), sealed, size_bytes, slot <> 0, accepted_at, expires_at
+      from rows from (${text((e) => e.network)}, ${text((e) => e.sender)}, ${text((e) => e.recipient)},
+        ${text((e) => e.keyId ?? '')}, ${text((e) => e.sealed)}, ${number((e) => e.bytes)},
+        ${number((e) => (e.slot ? 1 : 0))}, ${number((e) => e.acceptedAt)}, ${number((e) => e.expiresAt)})
+        with ordinality as e (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at, place)
+      order by place
+      returning seq, network, sender, recipient, encode(sha256(convert_to(sealed, 'UTF8')), 'hex') as digest,
+        size_bytes, accepted_at, null::bigint as message_seq
+    )${isAudited ? sql`, recorded as (${recordStored(sql, 'stored', entries.length)})` : sql``}
+    select seq from stored order by seq`
   for (const [index, entry] of entries.entries()) entry.seq = rows[index]!.seq
   return [...entries]
+}
+
+/** Is there anything in these mailboxes, for whatever key? */
+export async function areFilled(sql: Sql, boxes: readonly MailboxName[]): Promise<boolean[]> {
+  const { text } = columnsOf(sql, boxes)
+  const filled = await sql<{ place: number }[]>`
+    select place
+    from rows from (${text((box) => box.network)}, ${text((box) => box.recipient)})
+      with ordinality as box (network, recipient, place)
+      cross join lateral (
+        select from queue_entry
+        where (queue_entry.network, queue_entry.recipient) = (box.network, box.recipient)
+        limit 1) as entry`
+  const places = new Set(filled.map(({ place }) => place))
+  return boxes.map((_box, index) => places.has(index + 1))
 }
 
 /**
@@ -74,7 +93,8 @@ export async function takePage(
       select *, sum(size_bytes) over (order by seq) - size_bytes as before from (
         select * from queue_entry
         where network = ${mailbox.network} and recipient = ${mailbox.recipient} and seq > ${page.afterSeq}
-          and (key_id is null or key_id = ${mailbox.keyId}) and expires_at > ${page.now}
+          and (key_id is null or key_id = ${mailbox.keyId})
+          and expires_at + 0 > ${page.now} -- a sum: the index of expiry, which has the whole table, is none to choose
         order by seq limit ${page.limit}) as head) as entry
       left join message on message.seq = entry.seq
     where before < ${page.maxBytes}
@@ -85,34 +105,26 @@ export async function takePage(
 export async function releaseEntries(sql: Sql, refs: readonly EntryRef[]): Promise<number> {
   const plain = refs.filter((ref) => !ref.slot)
   const slotted = refs.filter((ref) => ref.slot)
-  let released = 0
-  if (plain.length > 0) released += (await deleteEntries(sql, plain)).length
-  if (slotted.length > 0) {
-    await sql.begin(async (tx) => {
-      const gone = await deleteEntries(tx, slotted)
-      await releaseSlots(tx, gone)
-      released += gone.length
-    })
-  }
-  return released
+  const released = plain.length > 0 ? (await deleteEntries(sql, plain)).count : 0
+  if (slotted.length === 0) return released
+  const gone = await sql.begin(async (tx) => {
+    const uses = await deleteEntries(tx, slotted, sql`returning network, sender, recipient, size_bytes as bytes`)
+    await releaseSlots(tx, uses)
+    return uses.length
+  })
+  return released + gone
 }
 
-function deleteEntries(sql: AnySql, refs: readonly EntryRef[]): PromiseLike<SlotUse[]> {
-  return sql<SlotUse[]>`
-    delete from queue_entry as q
-    using unnest(${refs.map((r) => r.network)}::text[], ${refs.map((r) => r.recipient)}::text[],
-      ${refs.map((r) => r.seq)}::bigint[]) as r (network, recipient, seq)
-    where q.network = r.network and q.recipient = r.recipient and q.seq = r.seq
-    returning q.network, q.sender, q.recipient, q.size_bytes as bytes`
-}
+const deleteEntries = (sql: AnySql, refs: readonly EntryRef[], returning = sql``) =>
+  sql<SlotUse[]>`delete from queue_entry where seq = any(${refs.map(({ seq }) => seq)}::bigint[]) ${returning}`
 
 /** Deletes up to `limit` entries past their time and gives their slots back; returns how many. */
 export async function expireEntries(sql: Sql, now: number, limit: number): Promise<number> {
   return sql.begin(async (tx) => {
     const gone = await tx<(SlotUse & { seq: number; slot: boolean })[]>`
-      delete from queue_entry where (network, recipient, seq) in (
-        select network, recipient, seq from queue_entry where expires_at <= ${now}
-        order by expires_at limit ${limit} for update skip locked)
+      delete from queue_entry where seq = any(array(
+        select seq from queue_entry where expires_at <= ${now}
+        order by expires_at limit ${limit} for update skip locked))
       returning seq, network, sender, recipient, size_bytes as bytes, slot`
     await tx`update message set delivery = 'expired' where seq = any(${gone.map((entry) => entry.seq)}::bigint[])`
     const slotted = gone.filter((entry) => entry.slot)

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 /** Why an item was not written. `busy`: too much is waiting already. `unavailable`: the database did not take it in time. */
 export type GroupFailure = 'busy' | 'unavailable'
 
@@ -12,6 +14,15 @@ export interface GroupLimits {
   readonly waitingBytes: number
   /** Longest an item waits for its group to begin, in ms; undefined: as long as it takes. */
   readonly deadlineMs: number | undefined
+  /** Pause after a group, in ms, so that more items share the next one; none when enough wait to fill it. */
+  readonly pauseMs?: number
+}
+
+/** Hears of every group that was written, well or not. Durations in seconds. */
+export interface GroupObserver {
+  group(items: number, seconds: number): void
+  /** An item of it was handed over so long ago. */
+  item(seconds: number): void
 }
 
 interface Waiting<T, R> {
@@ -27,21 +38,33 @@ interface Waiting<T, R> {
 export class GroupCommit<T extends { readonly bytes: number }, R> {
   readonly #write: (group: readonly T[]) => Promise<readonly (R | GroupFailure)[]>
   readonly #limits: GroupLimits
+  readonly #observer: GroupObserver | undefined
   #waiting: Waiting<T, R>[] = []
   #waitingBytes = 0
+  #written = 0
   #busy = false
   #scheduled = false
   #overdue: NodeJS.Timeout | undefined
   #idle: (() => void)[] = []
 
-  constructor(write: (group: readonly T[]) => Promise<readonly (R | GroupFailure)[]>, limits: GroupLimits) {
+  constructor(
+    write: (group: readonly T[]) => Promise<readonly (R | GroupFailure)[]>,
+    limits: GroupLimits,
+    observer?: GroupObserver
+  ) {
     this.#write = write
     this.#limits = limits
+    this.#observer = observer
   }
 
   /** Items that wait for a group; those being written do not count. */
   get waiting(): number {
     return this.#waiting.length
+  }
+
+  /** Items that ever went into a group. */
+  get written(): number {
+    return this.#written
   }
 
   /** Hands an item over; `done` is called once, after its commit or when it was given up, never before this returns. */
@@ -72,8 +95,13 @@ export class GroupCommit<T extends { readonly bytes: number }, R> {
     this.#busy = true
     while (this.#waiting.length > 0) {
       const group = this.#takeGroup()
+      const began = performance.now()
+      this.#written += group.length
       const results = await this.#write(group.map((waiting) => waiting.item)).catch(() => undefined)
+      if (this.#observer !== undefined) observe(this.#observer, group, began)
       for (const [index, { done }] of group.entries()) done(results?.[index] ?? 'unavailable')
+      const { pauseMs, groupItems } = this.#limits
+      if (pauseMs !== undefined && this.#waiting.length < groupItems) await delay(pauseMs)
     }
     this.#busy = false
     for (const resolve of this.#idle.splice(0)) resolve()
@@ -108,4 +136,11 @@ export class GroupCommit<T extends { readonly bytes: number }, R> {
     if (this.#limits.deadlineMs === undefined) return
     this.#overdue ??= setTimeout(() => this.#giveUpOverdue(), this.#limits.deadlineMs / 4)
   }
+}
+
+/** One look at the clock for all of them. */
+function observe(observer: GroupObserver, group: readonly { readonly since: number }[], began: number): void {
+  const now = performance.now()
+  observer.group(group.length, (now - began) / 1_000)
+  for (const { since } of group) observer.item((now - since) / 1_000)
 }

@@ -1,0 +1,130 @@
+// Tables that stay the same elements while their figures change, so that focus and selection survive.
+import { element, nameElement, setText, visible } from './dom.js'
+
+/**
+ * @typedef {string | { text: string, tone?: 'good' | 'bad' | 'warn' | 'plain' }} Cell
+ */
+/**
+ * `name`: a text of strangers. `number`: on the right. `mark`: one of a few words. `words`: a sentence, which may wrap.
+ * @template T
+ * @typedef {{ title: string, kind?: 'name' | 'number' | 'mark' | 'words', of: (item: T) => Cell }} Column
+ */
+/**
+ * `label` is on the button; `about` goes on, for those who do not see the row.
+ * @template T
+ * @typedef {{ label: string | ((item: T) => string), about: (item: T) => string, isDangerous?: boolean,
+ *   isOffered?: (item: T) => boolean, run: (item: T) => void }} Action
+ */
+
+/**
+ * A table that is filled by `show`. `isSmall`: it fits on a phone as it is; others become a pile of rows there.
+ * @template T
+ * @param {HTMLElement} host its heading takes the focus of a row that goes
+ * @param {{ caption: string, empty?: string, isSmall?: boolean, columns: readonly Column<T>[], actions?: readonly Action<T>[],
+ *   keyOf: (item: T) => string }} options
+ */
+export function liveTable(host, { caption, empty = '', isSmall = false, columns, actions = [], keyOf }) {
+  const body = element('tbody')
+  const heads = columns.map(({ title, kind = '' }) => element('th', { scope: 'col', class: kind }, title))
+  if (actions.length > 0)
+    heads.push(element('th', { scope: 'col', class: 'actions' }, element('span', { class: 'unseen' }, 'Actions')))
+  const table = element(
+    'table',
+    {},
+    element('caption', { class: 'unseen' }, caption),
+    element('thead', {}, element('tr', {}, ...heads)),
+    body
+  )
+  const nothing = element('p', { class: 'empty' }, empty)
+  const scroller = element('div', { class: `table ${isSmall ? 'figures-table' : 'stacks'}` }, table)
+  host.replaceChildren(scroller, nothing)
+  scroller.hidden = true
+  nothing.hidden = true
+
+  /** @type {Map<string, ReturnType<typeof newRow<T>>>} */
+  const rows = new Map()
+  return {
+    /** @param {readonly T[]} items */
+    show(items) {
+      scroller.hidden = items.length === 0
+      nothing.hidden = items.length > 0
+      const keys = new Set(items.map(keyOf))
+      for (const [key, row] of rows) {
+        if (keys.has(key)) continue
+        if (row.line.contains(document.activeElement)) headingOf(host)?.focus()
+        row.line.remove()
+        rows.delete(key)
+      }
+      let place = body.firstElementChild
+      for (const item of items) {
+        const key = keyOf(item)
+        const row = rows.get(key) ?? newRow(item, columns, actions)
+        rows.set(key, row)
+        row.update(item)
+        if (row.line === place) place = place.nextElementSibling
+        else body.insertBefore(row.line, place)
+      }
+    }
+  }
+}
+
+/** @param {HTMLElement} host */
+export const headingOf = (host) => host.closest('section')?.querySelector('h2')
+
+/**
+ * @template T
+ * @param {T} first
+ * @param {readonly Column<T>[]} columns
+ * @param {readonly Action<T>[]} actions
+ */
+function newRow(first, columns, actions) {
+  let item = first
+  const cells = columns.map(({ title, kind = '', of }) => {
+    const cell = element('td', { class: kind, 'data-label': title })
+    return { cell, kind, of }
+  })
+  const buttons = actions.map((action) => {
+    const button = element('button', {
+      type: 'button',
+      class: action.isDangerous ? 'danger' : '',
+      click: () => action.run(item)
+    })
+    return { button, action }
+  })
+  const line = element('tr', {}, ...cells.map(({ cell }) => cell))
+  if (buttons.length > 0) line.append(element('td', { class: 'actions' }, ...buttons.map(({ button }) => button)))
+  return {
+    line,
+    /** @param {T} next */
+    update(next) {
+      item = next
+      for (const { cell, kind, of } of cells) fill(cell, kind, of(next))
+      for (const { button, action } of buttons) {
+        const label = typeof action.label === 'function' ? action.label(next) : action.label
+        setText(button, label)
+        button.setAttribute('aria-label', `${label} ${visible(action.about(next))}`)
+        button.hidden = action.isOffered?.(next) === false
+      }
+    }
+  }
+}
+
+/**
+ * @param {HTMLElement} cell
+ * @param {string} kind
+ * @param {Cell} content
+ */
+function fill(cell, kind, content) {
+  const { text, tone = 'plain' } = typeof content === 'string' ? { text: content } : content
+  if (kind === 'name') {
+    if (cell.textContent !== visible(text)) cell.replaceChildren(nameElement(text))
+  } else if (kind === 'mark') {
+    const tag = cell.firstElementChild ?? cell.appendChild(element('span'))
+    tag.className = `tag ${tone}`
+    setText(tag, text)
+  } else {
+    cell.classList.toggle('good', tone === 'good')
+    cell.classList.toggle('bad', tone === 'bad')
+    setText(cell, text)
+  }
+}

@@ -1,0 +1,72 @@
+// plugins/docs.ts — documents made from the code: OpenAPI of the routes, AsyncAPI of the frames, pages for people.
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifySchema } from 'fastify'
+import fp from 'fastify-plugin'
+import { asyncApiDocument } from '../src/docs/asyncapi.ts'
+import { asyncApiPage } from '../src/docs/asyncapi-page.ts'
+import { errorsPage } from '../src/docs/errors-page.ts'
+import { PAGE_POLICY } from '../src/docs/html.ts'
+import { VERSION } from '../src/version.ts'
+
+const TAGS = {
+  health: 'Is the process up, can it serve?',
+  metrics: 'What Prometheus reads.',
+  audit: 'The transparency logs in the C2SP formats (docs/audit.md).',
+  stats: 'Totals, for whoever has the admin token, like all that follow.',
+  queues: 'Messages that wait for their recipients.',
+  peers: 'Who is connected.',
+  identities: 'Who owns a name.',
+  networks: 'L2PS networks and their members.',
+  sockets: 'The WebSocket doors; their frames are in the AsyncAPI document.'
+} as const
+
+const DESCRIPTION = `The HTTP side of demos-relay. The WebSocket protocols: [for people](/docs/asyncapi),
+[as AsyncAPI](/docs/asyncapi.json). What errors mean: [for people](/docs/errors).`
+
+/** What the UI may load: what this server serves, nothing else. */
+const UI_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
+  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** Without the bar in which another document can be chosen: there is none, and the policy would not let it in. */
+const UI_THEME = { title: 'Demos Relay: REST', css: [{ filename: 'theme.css', content: '.topbar { display: none }' }] }
+
+/** Registered before the plugins whose routes it documents. */
+export default fp(
+  async (app) => {
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'Demos Relay',
+          version: VERSION,
+          description: DESCRIPTION,
+          license: { name: 'MIT', identifier: 'MIT' }
+        },
+        tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+        components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'ADMIN_TOKEN' } } }
+      },
+      transform: ({ schema, url }) => ({ schema: tagged(schema, url), url })
+    })
+    await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: UI_POLICY, theme: UI_THEME, logLevel: 'warn' })
+
+    const hidden = { schema: { hide: true }, logLevel: 'warn' } as const
+    app.get('/docs/openapi.json', hidden, async () => app.swagger())
+    const frames = asyncApiDocument()
+    app.get('/docs/asyncapi.json', hidden, async () => frames)
+    const pages = { asyncapi: asyncApiPage(), errors: errorsPage() }
+    for (const [name, page] of Object.entries(pages)) {
+      app.get(`/docs/${name}`, hidden, async (_request, reply) =>
+        reply.type('text/html; charset=utf-8').header('content-security-policy', PAGE_POLICY).send(page)
+      )
+    }
+  },
+  { name: 'docs', fastify: '5.x' }
+)
+
+/** A route that does not say where it belongs has the tag of the first part of its path. */
+function tagged(schema: FastifySchema | undefined, url: string): FastifySchema {
+  const part = url.split('/')[1] ?? ''
+  return { tags: [part in TAGS ? part : 'sockets'], ...schema }
+}

@@ -1,0 +1,40 @@
+// plugins/tls.ts — keeps the certificate of the doors that of its files.
+import fp from 'fastify-plugin'
+import type { Certificate, CertificateFiles } from '../src/tls/certificate.ts'
+import { CertificateWatch } from '../src/tls/certificate-watch.ts'
+import { setCertificate } from '../src/tls/door.ts'
+
+export interface TlsOptions {
+  readonly files: CertificateFiles
+  /** What the doors were made with. */
+  readonly certificate: Certificate
+  /** Tests pass a clock of their own. */
+  readonly now: () => number
+}
+
+/** Sockets that are open keep the certificate they were opened with; new ones get the new one. */
+export default fp<TlsOptions>(
+  async (app, { files, certificate, now }) => {
+    const { log, metrics } = app
+    let { expiresAt } = certificate
+    metrics.onRead(() => {
+      metrics.tlsCertificateExpiry.at().value = expiresAt / 1_000
+    })
+    const tell = (message: string) => {
+      const validUntil = new Date(expiresAt).toISOString()
+      if (expiresAt < now()) log.warn({ validUntil }, `${message}: it has expired`)
+      else log.info({ validUntil }, message)
+    }
+    tell('TLS certificate read')
+    const watch = new CertificateWatch(files, certificate, {
+      renewed: (renewed) => {
+        for (const door of [app.server, app.sockets.l2psDoor]) setCertificate(door, renewed)
+        expiresAt = renewed.expiresAt
+        tell('TLS certificate renewed')
+      },
+      broken: ({ message }) => log.warn({ reason: message }, 'TLS certificate not renewed: the old one is kept')
+    })
+    app.addHook('onClose', async () => watch.stop())
+  },
+  { name: 'tls', fastify: '5.x', dependencies: ['metrics', 'sockets'] }
+)

@@ -1,0 +1,36 @@
+import { isIP } from 'node:net'
+
+/** Whose X-Forwarded-For is believed, as Fastify's `trustProxy` takes it. */
+export type TrustedProxies = false | string[] | ((address: string, hop: number) => boolean)
+
+/** What TRUST_PROXY may be, fit to follow "must be". */
+export const TRUSTED_PROXIES =
+  'true, false, a number of proxies from 0 to 9, or addresses like 10.0.0.7, 10.1.0.0/16, loopback, linklocal, uniquelocal, separated by commas'
+
+const RANGES = new Set(['loopback', 'linklocal', 'uniquelocal'])
+const BITS = { 4: 32, 6: 128 } as const
+
+/**
+ * Reads TRUST_PROXY; undefined: nothing we understand. A number says how many proxies of ours a request passes, `true`
+ * that it is one: of X-Forwarded-For only that many entries count, from its end, so what a client wrote there does not.
+ */
+export function trustedProxies(text: string): TrustedProxies | undefined {
+  const hops = hopsIn(text.toLowerCase())
+  if (hops !== undefined) return hops > 0 && ((_address, hop) => hop < hops)
+  const proxies = text.split(',').map((proxy) => proxy.trim())
+  return proxies.every(isProxy) ? proxies : undefined
+}
+
+function hopsIn(text: string): number | undefined {
+  if (text === 'true') return 1
+  if (text === 'false') return 0
+  return /^\d$/.test(text) ? Number(text) : undefined
+}
+
+function isProxy(text: string): boolean {
+  if (RANGES.has(text)) return true
+  const [address, bits, ...rest] = text.split('/')
+  const family = isIP(address!) as 0 | 4 | 6
+  if (family === 0 || rest.length > 0) return false
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= BITS[family])
+}

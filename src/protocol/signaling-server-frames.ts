@@ -1,0 +1,44 @@
+import { type TLiteral, Type } from '@sinclair/typebox'
+import { SIGNALING_ERRORS, type SignalingErrorType } from './errors.ts'
+import { Milliseconds, Sealed, Seq, serverFrame } from './server-frame.ts'
+
+const Id = (description: string) => Type.String({ description })
+const ErrorType = Type.Union(
+  Object.keys(SIGNALING_ERRORS).map((name) => Type.Literal(name)) as [TLiteral<SignalingErrorType>]
+)
+
+/** What the server sends in the signaling protocol. */
+export const SIGNALING_SERVER_FRAMES = [
+  serverFrame('register', 'The socket speaks for this client id from now on; the first frame after a registration.', {
+    success: Type.Literal(true),
+    clientId: Id('As registered')
+  }),
+  serverFrame('discover', 'Everybody who is connected, the caller too, in the order of registration.', {
+    peers: Type.Array(Id('A client id'))
+  }),
+  serverFrame('message', 'A sealed message for this peer.', {
+    message: Sealed('The sealed body, unchanged'),
+    fromId: Id('The sender'),
+    timestamp: Type.Optional(Milliseconds('When it was accepted; only when it had waited')),
+    seq: Seq
+  }),
+  serverFrame('message_queued', 'The recipient is away: the message is stored and will be delivered.', {
+    targetId: Id('The recipient'),
+    status: Type.Literal('offline'),
+    message: Type.String()
+  }),
+  serverFrame('public_key_response', 'The encryption key of a peer, here or away.', {
+    peerId: Id('Whose key'),
+    publicKey: Type.Array(Type.Integer({ minimum: 0, maximum: 255 }), { description: 'Byte values' })
+  }),
+  serverFrame('peer_disconnected', 'A peer left.', { peerId: Id('Who') }),
+  serverFrame('server_question', 'Asked back by debug_question.', {
+    questionId: Type.String(),
+    question: Type.Object({ text: Type.String() })
+  }),
+  serverFrame('error', 'A request was not carried out.', {
+    errorType: ErrorType,
+    details: Type.String({ minLength: 1, description: 'What to tell a person' }),
+    timestamp: Type.String({ description: 'ISO 8601' })
+  })
+] as const
