@@ -21,6 +21,7 @@ test('the banner says where everything is and what to do next', () => {
     'demos-relay 1.2.3',
     'ws://127.0.0.1:3005',
     'ws://127.0.0.1:3006',
+    'http://127.0.0.1:3005/console/',
     'http://127.0.0.1:3005/health/ready',
     'http://127.0.0.1:3005/metrics',
     'embedded PostgreSQL',

@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { parseArguments } from '../src/cli.ts'
+import { readCall, readRequest } from '../src/cli/arguments.ts'
+import { commandNamed } from '../src/cli/commands.ts'
 import { SETTINGS } from '../src/config/settings.ts'
 import { packageFile } from '../src/package-root.ts'
 import { VERSION } from '../src/version.ts'
-
-interface Ended {
-  code: number | null
-  stdout: string
-  stderr: string
-}
+import { type Ended, runCli } from './helpers/cli.ts'
+import { temporaryDirectory } from './helpers/database.ts'
+import { startTestServer } from './helpers/server.ts'
 
 interface Call {
   env?: Record<string, string>
@@ -22,20 +18,9 @@ interface Call {
 
 /** Runs the real program in an empty directory, with no settings but the given ones. */
 async function run(t: TestContext, args: string[], { env = {}, dotEnv }: Call = {}): Promise<Ended> {
-  const cwd = mkdtempSync(join(tmpdir(), 'demos-relay-main-'))
-  t.after(() => rmSync(cwd, { recursive: true }))
+  const cwd = await temporaryDirectory(t)
   if (dotEnv !== undefined) writeFileSync(join(cwd, '.env'), dotEnv)
-  const loader = import.meta.resolve('tsx')
-  const child = spawn(process.execPath, ['--import', loader, packageFile('src/main.ts'), ...args], {
-    cwd,
-    env: { PATH: process.env.PATH, ...env }
-  })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (text) => (stdout += text))
-  child.stderr.on('data', (text) => (stderr += text))
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
-  return { code, stdout, stderr }
+  return runCli(t, args, { env, cwd })
 }
 
 test('--help tells the commands, the exit codes and every setting, in 80 columns', async (t) => {
@@ -72,6 +57,25 @@ test('--check-config of wrong settings ends with 78 and a line for each mistake,
   assert.doesNotMatch(stderr, /correct-horse/)
 })
 
+test('--check-config looks at the certificate as a start does', async (t) => {
+  const env = { TLS_CERT_FILE: packageFile('package.json'), TLS_KEY_FILE: packageFile('package.json') }
+  const { code, stderr } = await run(t, ['--check-config'], { env })
+  assert.equal(code, 78)
+  assert.match(stderr, /^ {2}TLS_CERT_FILE holds no certificate in PEM\.$/m)
+})
+
+test('check-health ends with 0 when the server with these settings lives, else with 1 and the reason', async (t) => {
+  const { addresses } = await startTestServer(t)
+  const { port } = new URL(addresses.http)
+  const asked = await run(t, ['check-health'], { env: { RPC_SIGNALING_PORT: port } })
+  assert.deepEqual(asked, { code: 0, stdout: '', stderr: '' })
+  const wrongDoor = await run(t, ['check-health'], { env: { RPC_SIGNALING_PORT: '0' } })
+  assert.match(wrongDoor.stderr, /set RPC_SIGNALING_PORT/)
+  const nobody = await run(t, ['check-health'], { env: { RPC_SIGNALING_PORT: '1' } })
+  assert.equal(nobody.code, 1)
+  assert.match(nobody.stderr, /^demos-relay check-health: No server at port 1: /)
+})
+
 test('serving with wrong settings ends with 78 before anything starts', async (t) => {
   const { code, stdout, stderr } = await run(t, [], { env: { HEARTBEAT_SECONDS: '0' } })
   assert.deepEqual([code, stdout], [78, ''])
@@ -86,9 +90,27 @@ test('.env adds to the environment, and the environment wins', async (t) => {
 })
 
 test('without arguments the server is started; asking for help or a check starts nothing', () => {
-  assert.deepEqual(parseArguments([]), { command: 'serve' })
-  assert.deepEqual(parseArguments(['serve']), { command: 'serve' })
-  assert.deepEqual(parseArguments(['serve', '--check-config']), { command: 'check-config' })
-  assert.deepEqual(parseArguments(['serve', '--help']), { command: 'help' })
-  assert.deepEqual(parseArguments(['serve', '--port']), { unknown: '--port' })
+  const asked = (...args: string[]) => {
+    const request = readRequest(args)
+    return request.ask === 'run' ? [request.command.name, ...request.rest] : [request.ask]
+  }
+  assert.deepEqual(asked(), ['serve'])
+  assert.deepEqual(asked('serve'), ['serve'])
+  assert.deepEqual(asked('serve', '--check-config'), ['check-config'])
+  assert.deepEqual(asked('--check-config', '--help'), ['help'])
+  assert.deepEqual(asked('serve', '--help'), ['help'])
+  assert.deepEqual(asked('--version'), ['version'])
+  assert.throws(() => readCall(commandNamed('serve')!, ['--port']), /unknown argument "--port"/)
+})
+
+test('audit is told apart from the rest: its own help, its own exit codes, wrong settings first', async (t) => {
+  const help = await run(t, ['audit', '--help'])
+  assert.deepEqual([help.code, help.stderr], [0, ''])
+  assert.match(help.stdout, /^Usage: demos-relay audit verify/)
+  for (const line of help.stdout.split('\n')) assert.ok(line.length <= 80, line)
+  assert.equal((await run(t, ['audit', 'veryfy'])).code, 2)
+  assert.equal((await run(t, ['audit', 'verify'], { env: { LOG_LEVEL: 'loud' } })).code, 78)
+  const unreachable = await run(t, ['audit', 'verify', '--from-url', 'http://127.0.0.1:1'])
+  assert.equal(unreachable.code, 1)
+  assert.match(unreachable.stdout, /^audit verify: FAILED, /m)
 })

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { packageFile } from '../src/package-root.ts'
+import { MIGRATION_LOCK } from '../src/store/migrate.ts'
 import { atEnd } from './helpers/at-end.ts'
-import { startPostgres, temporaryDirectory } from './helpers/database.ts'
+import { createTestDatabase, startPostgres, temporaryDirectory } from './helpers/database.ts'
 import { openPeer } from './helpers/peer.ts'
+import { lineWith } from './helpers/processes.ts'
 import { startTestServer } from './helpers/server.ts'
 
 test('a plain GET of the door says how to connect', async (t) => {
@@ -41,11 +44,29 @@ test('a taken port moves the door to the next free one, and readiness names it',
 })
 
 test('a browser of an origin that is not listed cannot connect, a client without origin can', async (t) => {
-  const server = await startTestServer(t, { ALLOWED_ORIGINS: 'https://app.example, https://other.example' })
-  const url = server.addresses.signaling
-  await assert.rejects(openPeer(t, url, { origin: 'https://evil.example' }), /403/)
-  await openPeer(t, url, { origin: 'https://other.example' })
-  await server.peer()
+  const server = await startTestServer(t, { ALLOWED_ORIGINS: ' https://App.example , http://localhost:8080'.trim() })
+  for (const door of [server.addresses.signaling, server.addresses.l2ps!]) {
+    for (const origin of [
+      ...['https://evil.example', 'https://app.example.evil.example', 'https://sub.app.example', 'null'],
+      ...['http://app.example', 'https://app.example:8443', 'http://localhost', 'http://localhost:80800']
+    ]) {
+      await assert.rejects(openPeer(t, door, { headers: { origin } }), /403/, origin)
+    }
+    for (const origin of ['https://app.example', 'http://localhost:8080'])
+      await openPeer(t, door, { headers: { origin } })
+    await openPeer(t, door)
+  }
+})
+
+test('a start waits for the migration of another server, longer than a plugin of Fastify may by default', async (t) => {
+  const { url, sql } = await createTestDatabase(t)
+  const other = await sql.reserve()
+  await other`select pg_advisory_lock(${MIGRATION_LOCK})`
+  const starting = startTestServer(t, { DATABASE_URL: url, DATABASE_DEADLINE_MS: 60_000 })
+  await setTimeout(11_000)
+  await other`select pg_advisory_unlock(${MIGRATION_LOCK})`
+  other.release()
+  await (await starting).join('alice')
 })
 
 test('past the connection limit a socket is refused with 503', async (t) => {
@@ -129,15 +150,23 @@ test('the program starts, says so in one JSON line, and on SIGTERM is gone with 
   await assert.rejects(fetch(facts.health as string))
 })
 
-async function lineWith(child: ChildProcess, words: string): Promise<Record<string, unknown>> {
-  let text = ''
-  for await (const chunk of child.stdout!.setEncoding('utf8')) {
-    text += chunk
-    const line = text.split('\n').find((each) => each.includes(words))
-    if (line !== undefined && text.includes(`${line}\n`)) {
-      child.stdout!.resume()
-      return JSON.parse(line)
-    }
-  }
-  throw new Error(`ended without "${words}":\n${text}`)
-}
+test('a server outlives whoever read its log', async (t) => {
+  const { url } = await createTestDatabase(t)
+  const child = spawn(process.execPath, ['--import', 'tsx', packageFile('src/main.ts')], {
+    env: {
+      ...process.env,
+      ...{ DATA_DIR: await temporaryDirectory(t), DATABASE_URL: url, LOG_LEVEL: 'debug' },
+      ...{ RPC_SIGNALING_PORT: '0', L2PS_MESSAGING_PORT: '0' }
+    },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  atEnd(t, () => child.kill('SIGKILL'))
+  const facts = await lineWith(child, 'server ready')
+  child.stdout!.destroy()
+  for (let line = 0; line < 50; line++) assert.equal((await fetch(facts.health as string)).status, 200) // each is a line
+  const peer = await openPeer(t, facts.signaling as string)
+  await peer.register('alice')
+  child.kill('SIGTERM')
+  assert.equal((await peer.closed).code, 1001)
+  assert.deepEqual(await once(child, 'exit'), [0, null])
+})

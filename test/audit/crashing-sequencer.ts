@@ -37,8 +37,10 @@ function fragile(database: Database): Database {
             })
   }) as Sql
   return {
-    ...{ sql, embedded: false },
+    ...{ sql, embedded: false, deadlineMs: database.deadlineMs },
     within: (query, ms) => around(() => database.within(query, ms)),
+    ask: (question) => database.ask(question),
+    figures: () => database.figures(),
     answers: (ms) => database.answers(ms),
     close: () => database.close()
   }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
+import canonicalize from 'canonicalize'
 import fc from 'fast-check'
+import { recordText } from '../../src/audit/batch.ts'
 import { nodeIdentity, originOf, readOrigin } from '../../src/audit/node-key.ts'
 import {
   InvalidNote,
@@ -14,6 +16,7 @@ import {
 } from '../../src/audit/note.ts'
 import { decodeBundle, encodeBundle } from '../../src/audit/published.ts'
 import { type AuditRecord, canonicalJson, escapeId, parseRecord } from '../../src/audit/record.ts'
+import type { AuditKind } from '../../src/store/audit-inbox.ts'
 
 // The example of the Go package golang.org/x/mod/sumdb/note.
 const VKEY = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW'
@@ -137,4 +140,23 @@ test('a record is read back from its canonical bytes alone', () => {
     ''
   ]
   for (const each of wrong) assert.equal(parseRecord(Buffer.from(each)), undefined, each)
+})
+
+test('what is written to a log is byte for byte what RFC 8785 makes of it', () => {
+  const text = fc.string({ unit: 'binary', maxLength: 40 })
+  const count = fc.nat(Number.MAX_SAFE_INTEGER)
+  const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary)
+  const event = fc.record({
+    kind: fc.constantFrom<AuditKind>(
+      ...(['message', 'key-change', 'identity-release', 'purge', 'administration', 'restore', 'checkpoint'] as const)
+    ),
+    ...{ network: text, acceptedAt: count, messageSeq: maybe(count), salt: fc.constant('0f'.repeat(16)) },
+    ...{ sender: maybe(text), recipient: maybe(text), digest: maybe(text), bytes: maybe(count), entries: maybe(count) }
+  })
+  fc.assert(
+    fc.property(event, count, (row, nonce) => {
+      const written = recordText(row, nonce)
+      assert.equal(written, canonicalize(JSON.parse(written)))
+    })
+  )
 })

@@ -22,9 +22,25 @@ export async function missingForGo(): Promise<string | undefined> {
   )
 }
 
+/** Of a test that needs the program: without it the test is skipped, but not in CI. */
+export async function needsGo(): Promise<{ skip?: string }> {
+  const missing = await missingForGo()
+  return missing === undefined || process.env.CI === 'true' ? {} : { skip: missing }
+}
+
+export interface LogToVerify {
+  readonly network?: string
+  /** Signed before; the log must continue each of them. */
+  readonly older: readonly string[]
+  /** What the log must hold; default: what its bundles hold. */
+  readonly records?: readonly Uint8Array[]
+  /** Opens the bundles. */
+  readonly token?: string
+}
+
 export interface GoVerifier {
-  /** Verifies the log a server shows, against its records and an older checkpoint; resolves with its closing line. */
-  verify(url: string, records: readonly Uint8Array[], olderCheckpoint: string): Promise<string>
+  /** Verifies a log that a server shows; resolves with its closing line. */
+  verify(url: string, log: LogToVerify): Promise<string>
 }
 
 export async function buildGoVerifier(t: TestContext): Promise<GoVerifier> {
@@ -35,12 +51,14 @@ export async function buildGoVerifier(t: TestContext): Promise<GoVerifier> {
   await run('go', ['build', '-o', program, packageFile('test/audit/go/main.go')], {
     env: { ...process.env, ...environment }
   })
-  const files = { records: join(directory, 'records'), older: join(directory, 'older') }
   return {
-    verify: async (url, records, olderCheckpoint) => {
-      await writeFile(files.records, records.map((record) => `${Buffer.from(record)}\n`).join(''))
-      await writeFile(files.older, olderCheckpoint)
-      return (await run(program, [url, 'signaling', files.records, files.older])).stdout.trim()
+    verify: async (url, { network = 'signaling', older, records, token = '' }) => {
+      const notes = await temporaryDirectory(t)
+      await Promise.all(older.map((note, place) => writeFile(join(notes, String(place)), note)))
+      const given = records === undefined ? [] : [join(directory, 'records')]
+      for (const file of given) await writeFile(file, records!.map((record) => `${Buffer.from(record)}\n`).join(''))
+      const env = { ...process.env, ADMIN_TOKEN: token }
+      return (await run(program, [url, network, notes, ...given], { env })).stdout.trim()
     }
   }
 }

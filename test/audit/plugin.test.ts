@@ -113,6 +113,15 @@ test('what is not there, or cannot be, is 404 with a JSON body', async (t) => {
       'signaling/tile/',
       'signaling/other',
       `${'n'.repeat(129)}/checkpoint`,
+      '%00/checkpoint',
+      'signaling/checkpoint/',
+      'signaling/tile/0/000/',
+      'signaling/tile/0/000.p/0',
+      'signaling/tile/0/000.p/256',
+      'signaling/tile/0/x000/000',
+      'signaling/tile/-1/000',
+      'signaling/tile/64/000',
+      'signaling/tile/entries/..%2f..%2fcheckpoint',
       'signaling',
       ''
     ]

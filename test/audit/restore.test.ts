@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { type AuditCommandIo, runAuditCommand } from '../../src/audit/command.ts'
 import { nodeVerifier } from '../../src/audit/node-key.ts'
 import { openNote, parseCheckpoint } from '../../src/audit/note.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import { findLog } from '../../src/store/audit-log.ts'
 import type { Sql } from '../../src/store/database.ts'
-import { createTestDatabase } from '../helpers/database.ts'
+import { createTestDatabase, temporaryDirectory } from '../helpers/database.ts'
+import { startTestServer } from '../helpers/server.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { messages, openTestTrail, startAuditServer, type TestTrail } from './helpers.ts'
 
@@ -29,7 +31,7 @@ async function restore(sql: Sql): Promise<void> {
   })
 }
 
-const command = (trail: TestTrail, lines: string[] = []) => {
+const command = (trail: Pick<TestTrail, 'url' | 'dataDir'>, lines: string[] = []) => {
   const io: AuditCommandIo = {
     settings: {
       ...{ databaseUrl: trail.url, dataDir: trail.dataDir, nodeKeyFile: undefined, origin: 'relay.example/logs' },
@@ -157,7 +159,53 @@ test('readiness says that an operator is waited for, the rest of the server goes
       break
     }
     assert(Date.now() < deadline)
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await setTimeout(50)
   }
   assert.match((await server.app.inject('/metrics')).body, /demos_relay_audit_halted_logs 1/)
+})
+
+test('a server whose database was restored under it passes messages on, records none, and goes on when told to', async (t) => {
+  const dataDir = await temporaryDirectory(t)
+  const server = await startTestServer(t, {
+    AUDIT_INTERVAL_MS: 50,
+    AUDIT_ORIGIN: 'relay.example/logs',
+    DATA_DIR: dataDir
+  })
+  const { sql } = server.app.database
+  const alice = await server.join('alice')
+  const say = async (count: number) => {
+    for (let number = 0; number < count; number++) {
+      alice.send({ type: 'message', payload: { targetId: 'away', message: { number } }, timestamp: 1 })
+      await alice.next('message_queued')
+    }
+  }
+  const untilLog = async (origin: string, size: number) => {
+    const [network] = origin.split('@')
+    for (const deadline = Date.now() + 20_000; Date.now() < deadline; await setTimeout(20)) {
+      const note = (await server.app.inject(`/audit/${network}/checkpoint`)).body
+      if (note.startsWith(`relay.example/logs/${origin}\n${size}\n`)) return
+    }
+    throw new Error(`the log never was ${origin} with ${size} records`)
+  }
+  const untilReady = async (statusCode: number) => {
+    for (const deadline = Date.now() + 20_000; Date.now() < deadline; await setTimeout(20)) {
+      if ((await server.app.inject('/health/ready')).statusCode === statusCode) return
+    }
+    throw new Error(`readiness never was ${statusCode}`)
+  }
+  await say(3)
+  await untilLog('signaling', 3)
+  await untilLog('anchors', 1)
+  await backUp(sql)
+  await say(2)
+  await untilLog('signaling', 5)
+  await restore(sql)
+  await say(1)
+  await untilReady(503)
+  await say(1)
+  await untilLog('signaling', 3) // as restored: nothing was added, nothing signed
+
+  assert.equal(await command({ dataDir, url: server.databaseUrl })('accept-restore', '--network', 'signaling'), 0)
+  await untilLog('signaling@2', 6) // 3, the restore itself, and the two that waited
+  await untilReady(200)
 })

@@ -10,6 +10,7 @@ import { readEntries } from '../../src/store/audit-entry.ts'
 import { insertAuditEvents, takeAuditEvents } from '../../src/store/audit-inbox.ts'
 import { findLog, holdSequencer } from '../../src/store/audit-log.ts'
 import { rollupOf } from '../../src/store/audit-rollup.ts'
+import { insertEntries } from '../../src/store/queue-entry.ts'
 import { message, messages, openTestTrail, type TestTrail } from './helpers.ts'
 
 async function recordsOf(trail: TestTrail, network = 'signaling') {
@@ -56,6 +57,23 @@ test('every network has a log of its own', async (t) => {
   }
   const { log } = await recordsOf(trail, 'über/net +1')
   assert.equal(parseCheckpoint(log.publishedNote!).origin, 'relay.example/logs/%C3%BCber%2Fnet%20%2B1')
+})
+
+test('messages of several networks that are stored at once have each a salt of their own', async (t) => {
+  const trail = await openTestTrail(t)
+  const entries = Array.from({ length: 9 }, (_, place) => ({
+    ...{ seq: 0, network: `net-${place % 3}`, sender: 'alice', recipient: 'bob', digest: null, sealed: `"${place}"` },
+    ...{ bytes: 3, keyId: null, slot: false, acceptedAt: place, expiresAt: 1_000 }
+  }))
+  await insertEntries(trail.sql, entries, true)
+  await trail.settle()
+  const salts = new Set<string>()
+  for (const network of ['net-0', 'net-1', 'net-2']) {
+    const { records } = await recordsOf(trail, network)
+    assert.equal(records.length, 3)
+    for (const record of records) salts.add((record as { salt: string }).salt)
+  }
+  assert.equal(salts.size, 9)
 })
 
 test('key changes, released names and purges are records of their own shape', async (t) => {
@@ -121,15 +139,15 @@ test('no peer writes into the log of checkpoints', async (t) => {
   )
 })
 
-test('a message is pending, then batched, then confirmed', async (t) => {
+test('a message waits for its place, is then batched, then confirmed', async (t) => {
   const trail = await openTestTrail(t)
   await insertAuditEvents(trail.sql, [message(1, { messageSeq: 41 }), message(2)])
-  const pending = { status: 'pending', txHash: null }
+  const waiting = { status: 'none', txHash: null }
   assert.deepEqual(
     await rollupOf(trail.sql, [41, 42]),
     new Map([
-      [41, pending],
-      [42, pending]
+      [41, waiting],
+      [42, waiting]
     ])
   )
   await trail.settle()

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type AuditCommandIo, runAuditCommand } from '../../src/audit/command.ts'
 import { nodeVerifier } from '../../src/audit/node-key.ts'
+import { parseCheckpoint, verifierLine } from '../../src/audit/note.ts'
 import { postgresSource } from '../../src/audit/sources.ts'
 import { type LogSource, type PlacedEntry, verifyLog } from '../../src/audit/verify.ts'
+import type { AuditEvent } from '../../src/store/audit-inbox.ts'
 import { findLog } from '../../src/store/audit-log.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { ADMIN, messages, openTestTrail, startAuditServer, type TestTrail } from './helpers.ts'
@@ -157,12 +159,14 @@ test('the command verifies every log of a database, and each kind of damage ther
   const log = (await findLog(trail.sql, 'signaling'))!.id
   const damages: [damage: () => Promise<unknown>, finding: RegExp][] = [
     [
-      () => trail.sql`update audit_entry set entry = set_byte(entry, 9, 65) where log = ${log} and idx = 8`,
+      () =>
+        trail.sql`update audit_entry set entry = set_byte(entry, 9, 1 # get_byte(entry, 9)) where log = ${log} and idx = 8`,
       /record 8 was changed/
     ],
     [() => trail.sql`delete from audit_entry where log = ${log} and idx = 400`, /record 400 is missing/],
     [
-      () => trail.sql`update audit_tile set hashes = set_byte(hashes, 0, 0) where log = ${log} and level = 1`,
+      () =>
+        trail.sql`update audit_tile set hashes = set_byte(hashes, 0, 1 # get_byte(hashes, 0)) where log = ${log} and level = 1`,
       /tile 1\/0 does not stand/
     ],
     [
@@ -178,7 +182,7 @@ test('the command verifies every log of a database, and each kind of damage ther
       lines.some((line) => finding.test(line)),
       `${finding} in ${lines.join('\n')}`
     )
-    assert.equal(lines.at(-1), 'audit verify: FAILED in 1 of 1 logs: signaling')
+    assert.equal(lines.at(-1), 'audit verify: FAILED in 1 of 1 log: signaling')
   }
   assert.equal(await commandOf(trail).run('verify', '--network', 'demo-net'), 0)
 })
@@ -190,13 +194,72 @@ test('the public URLs alone are enough; without the token only the hashes are ve
   assert.equal(await open.run('verify', '--from-url', server.url, '--network', 'signaling'), 0)
   assert.deepEqual(open.lines.slice(1), [
     'signaling: 700 records verified',
-    'audit verify: fine, 1 logs with 700 records'
+    'audit verify: fine, 1 log with 700 records'
   ])
   const closed = commandOf(trail)
   assert.equal(await closed.run('verify', '--from-url', server.url, '--network', 'signaling'), 0)
   assert.equal(closed.lines[1], 'signaling: 700 hashes verified, the records are not public')
   assert.equal(await closed.run('verify', '--from-url', server.url, '--network', 'nobody'), 1)
-  assert.equal(closed.lines.at(-1), 'audit verify: FAILED in 1 of 1 logs: nobody')
+  assert.equal(closed.lines.at(-1), 'audit verify: FAILED in 1 of 1 log: nobody')
+})
+
+test('a name that no log has is not fine', async (t) => {
+  const { trail } = await filled(t)
+  const { lines, run } = commandOf(trail)
+  assert.equal(await run('verify', '--network', 'signalling'), 1)
+  assert.deepEqual(lines, [
+    'signalling: there is no log of this name',
+    'audit verify: FAILED in 1 of 1 log: signalling'
+  ])
+})
+
+test('a log signed anew over other records contradicts what was anchored, in the database and from its URLs', async (t) => {
+  const honest = await openTestTrail(t, { batchEvents: 1_000 })
+  const anchored: AuditEvent[] = []
+  for (const count of [1, 99, 200, 300]) {
+    await honest.record(messages(count, { network: 'demo-net' }))
+    const { origin, size, root } = parseCheckpoint((await findLog(honest.sql, 'demo-net'))!.publishedNote!)
+    const digest = Buffer.from(root).toString('hex')
+    const checkpoint = { kind: 'checkpoint', network: 'anchors', sender: 'demo-net', acceptedAt: 1 } as const
+    anchored.push({ ...checkpoint, recipient: origin, digest, bytes: size })
+  }
+  await honest.record(anchored)
+  const forged = await openTestTrail(t, { batchEvents: 1_000 })
+  await forged.record([...messages(599, { network: 'demo-net', recipient: 'somebody else' }), ...anchored])
+
+  const verify = async (trail: TestTrail) => {
+    await trail.sql`update audit_log set anchor_queued_at = ${Number.MAX_SAFE_INTEGER}` // no more anchors by themselves
+    const { url } = await startAuditServer(t, { url: trail.url, dataDir: trail.dataDir })
+    const ways = [[], ['--from-url', url, '--vkey', verifierLine(nodeVerifier(trail.node))]]
+    const [fromDatabase, fromUrl] = await Promise.all(
+      ways.map(async (way) => {
+        const { lines, run } = commandOf(trail, ADMIN.slice('Bearer '.length))
+        await run('verify', ...way)
+        return lines
+      })
+    )
+    assert.deepEqual(fromUrl, fromDatabase)
+    return fromDatabase
+  }
+  assert.deepEqual(await verify(honest), [
+    'anchors: 4 records verified',
+    'demo-net: 600 records verified',
+    'audit verify: fine, 2 logs with 604 records'
+  ])
+  assert.deepEqual(await verify(forged), [
+    'anchors: 4 records verified',
+    'demo-net: it does not begin with the 1 records of anchors/0',
+    'demo-net: it does not begin with the 100 records of anchors/1',
+    'demo-net: it does not begin with the 300 records of anchors/2',
+    'demo-net: it has 599 records, but anchors/3 says 600',
+    'audit verify: FAILED in 1 of 2 logs: demo-net'
+  ])
+})
+
+test('a server that is not there is named', async (t) => {
+  const { lines, run } = commandOf({ url: 'postgres://nowhere', dataDir: (await openTestTrail(t)).dataDir })
+  assert.equal(await run('verify', '--from-url', 'http://127.0.0.1:1'), 1)
+  assert.deepEqual(lines, ['audit verify: FAILED, http://127.0.0.1:1/audit/vkey does not answer'])
 })
 
 test('a call that is not understood explains itself', async (t) => {

@@ -5,12 +5,11 @@ import { parseEnv } from 'node:util'
 import { configHelp, configTable, envExample, readmeWithTable, TABLE_END, TABLE_START } from '../../src/config/print.ts'
 import { readConfig } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
+import { generatedFiles } from '../../src/docs/generated.ts'
 import { packageFile } from '../../src/package-root.ts'
 
-test('the README and .env.example say what the schema says (if not: npm run docs)', () => {
-  const readme = readFileSync(packageFile('README.md'), 'utf8')
-  assert.equal(readme, readmeWithTable(readme))
-  assert.equal(readFileSync(packageFile('.env.example'), 'utf8'), envExample())
+test('every generated file says what the code says (if not: npm run docs)', () => {
+  for (const { path, text } of generatedFiles()) assert.equal(readFileSync(packageFile(path), 'utf8'), text, path)
 })
 
 test('the table, the example and the help name every setting with its meaning', () => {

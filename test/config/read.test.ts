@@ -28,18 +28,23 @@ test('an empty environment gives every default, and the result fits the schema',
 })
 
 test('text becomes the type the schema asks for', () => {
-  const { config } = readConfig({ SIGNALING_SERVER_PORT: '0', TRUST_PROXY: 'True', LOG_LEVEL: 'debug', HOST: '::1' })
+  const { config } = readConfig({
+    SIGNALING_SERVER_PORT: '0',
+    L2PS_MESSAGING_ENABLED: 'False',
+    LOG_LEVEL: 'debug',
+    HOST: '::1'
+  })
   assert.equal(config?.SIGNALING_SERVER_PORT, 0)
-  assert.equal(config?.TRUST_PROXY, true)
+  assert.equal(config?.L2PS_MESSAGING_ENABLED, false)
   assert.equal(config?.LOG_LEVEL, 'debug')
   assert.equal(config?.HOST, '::1')
 })
 
 test('booleans are true, false, 1 or 0 in any case and nothing else', () => {
-  for (const text of ['true', 'TRUE', '1']) assert.equal(readConfig({ TRUST_PROXY: text }).config?.TRUST_PROXY, true)
-  for (const text of ['false', 'False', '0']) assert.equal(readConfig({ TRUST_PROXY: text }).config?.TRUST_PROXY, false)
-  for (const text of ['yes', 'on', '2', ' true', 'tru'])
-    assert.equal(readConfig({ TRUST_PROXY: text }).mistakes?.length, 1)
+  const read = (text: string) => readConfig({ L2PS_MESSAGING_ENABLED: text })
+  for (const text of ['true', 'TRUE', '1']) assert.equal(read(text).config?.L2PS_MESSAGING_ENABLED, true)
+  for (const text of ['false', 'False', '0']) assert.equal(read(text).config?.L2PS_MESSAGING_ENABLED, false)
+  for (const text of ['yes', 'on', '2', ' true', 'tru']) assert.equal(read(text).mistakes?.length, 1)
 })
 
 test('numbers are plain decimal integers', () => {
@@ -92,6 +97,21 @@ test('a secret may come from the file that its _FILE variable names, without the
   assert.equal(config?.DATABASE_URL, url)
 })
 
+test('every secret may come from a file', (t) => {
+  const values: Record<string, string> = {
+    DATABASE_URL: 'postgres://relay@db/relay',
+    DEMOS_RPC_URL: 'https://rpc.example',
+    DEMOS_RPC_KEY: '7f'.repeat(32),
+    ADMIN_TOKEN: 'correct-horse-battery'
+  }
+  const secrets = SETTINGS.filter(({ secret }) => secret).map(({ name }) => name)
+  assert.deepEqual(secrets.toSorted(), Object.keys(values).toSorted())
+  const env = Object.fromEntries(secrets.map((name) => [`${name}_FILE`, secretFile(t, `${values[name]}\n`)]))
+  const { config, warnings } = readConfig(env)
+  assert.deepEqual(warnings, [])
+  for (const name of secrets) assert.equal(config?.[name], values[name])
+})
+
 test('a secret given both ways is a mistake', (t) => {
   const path = secretFile(t, 'postgres://file/relay')
   const { mistakes } = readConfig({ DATABASE_URL_FILE: path, DATABASE_URL: 'postgres://variable/relay' })
@@ -128,11 +148,23 @@ test('RPC_SIGNALING_PORT beats SIGNALING_SERVER_PORT, even as 0', () => {
 
 test('whatever the environment holds, the answer is a fitting configuration or a list of mistakes', () => {
   const names = fc.constantFrom(...SETTINGS.map(({ name }) => name as string))
-  const texts = fc.oneof(fc.string(), fc.integer().map(String), fc.constantFrom('true', '0', 'info', 'postgres://db/x'))
+  const texts = fc.oneof(
+    fc.string(),
+    fc.constantFrom('https://a.example', '10.0.0.0/8'),
+    fc.integer().map(String),
+    fc.constantFrom('true', '0', 'info', 'postgres://db/x')
+  )
   fc.assert(
     fc.property(fc.dictionary(names, texts), (env) => {
       const { config, mistakes } = readConfig(env)
       assert.ok(config === undefined ? mistakes.length > 0 : Value.Check(ConfigSchema, config))
     })
   )
+})
+
+test('a certificate without its key is a mistake, and a key without its certificate', () => {
+  const mistakes = ['TLS_CERT_FILE and TLS_KEY_FILE must be set together.']
+  assert.deepEqual(readConfig({ TLS_CERT_FILE: '/run/tls/cert.pem' }).mistakes, mistakes)
+  assert.deepEqual(readConfig({ TLS_KEY_FILE: '/run/tls/key.pem' }).mistakes, mistakes)
+  assert.ok(readConfig({ TLS_CERT_FILE: '/run/tls/cert.pem', TLS_KEY_FILE: '/run/tls/key.pem' }).config)
 })

@@ -1,11 +1,13 @@
 import type { TestContext } from 'node:test'
 
 type Step = () => unknown
+/** What things are taken down with: a test, or whatever else says when it is over. */
+export type Scope = Pick<TestContext, 'after'>
 
-const stepsOf = new WeakMap<TestContext, Step[]>()
+const stepsOf = new WeakMap<Scope, Step[]>()
 
-/** Runs `step` when the test has ended. The last one asked for goes first, as what was built last is taken down first. */
-export function atEnd(t: TestContext, step: Step): void {
+/** Runs `step` when the test (or other scope) has ended. The last one asked for goes first, as what was built last is taken down first. */
+export function atEnd(t: Scope, step: Step): void {
   const known = stepsOf.get(t)
   if (known) return void known.push(step)
   const steps = [step]

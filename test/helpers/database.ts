@@ -2,14 +2,13 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import postgres from 'postgres'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts'
 import type { Log } from '../../src/store/log.ts'
 import { createPool, type Sql } from '../../src/store/pool.ts'
 import { goneWithin } from '../../src/store/process-identity.ts'
-import { atEnd } from './at-end.ts'
-import { processTree } from './processes.ts'
+import { atEnd, type Scope } from './at-end.ts'
+import { processTree, signalTree } from './processes.ts'
 import { ADMIN_URL, silentLog, TEMPLATE, TEST_HOME } from './test-cluster.ts'
 
 export interface TestDatabase {
@@ -20,16 +19,16 @@ export interface TestDatabase {
 }
 
 /** A database of its own with the current schema. Dropped after the test, whoever is still connected. */
-export function createTestDatabase(t: TestContext): Promise<TestDatabase> {
+export function createTestDatabase(t: Scope): Promise<TestDatabase> {
   return newDatabase(t, TEMPLATE)
 }
 
 /** A database of its own with nothing in it. */
-export function emptyTestDatabase(t: TestContext): Promise<TestDatabase> {
+export function emptyTestDatabase(t: Scope): Promise<TestDatabase> {
   return newDatabase(t, 'template1')
 }
 
-async function newDatabase(t: TestContext, template: string): Promise<TestDatabase> {
+async function newDatabase(t: Scope, template: string): Promise<TestDatabase> {
   const name = `test_${randomBytes(8).toString('hex')}`
   await asAdmin(async (admin) => {
     // One copy at a time: each is a burst of file writes, and template1 may not be copied twice at once.
@@ -62,7 +61,7 @@ function adminUrl(): string {
 }
 
 /** A directory of its own, removed after the test. */
-export async function temporaryDirectory(t: TestContext): Promise<string> {
+export async function temporaryDirectory(t: Scope): Promise<string> {
   const directory = await mkdtemp(join(process.env[TEST_HOME] ?? tmpdir(), 'demos-relay-'))
   await chmod(directory, 0o711) // run by root, Postgres is another user who has to pass here
   atEnd(t, () => rm(directory, { recursive: true, force: true, maxRetries: 5 }))
@@ -84,10 +83,10 @@ export interface PrivatePostgres {
 }
 
 export async function startPostgres(
-  t: TestContext,
-  options: { settings?: Record<string, string>; log?: Log } = {}
+  t: Scope,
+  options: { settings?: Record<string, string>; log?: Log; home?: string } = {}
 ): Promise<PrivatePostgres> {
-  const home = await temporaryDirectory(t)
+  const home = options.home ?? (await temporaryDirectory(t))
   const settings = { shared_buffers: '16MB', max_connections: '50', ...options.settings }
   const open = (port?: number): Promise<EmbeddedPostgres> =>
     startEmbeddedPostgres(home, options.log ?? silentLog, {
@@ -99,7 +98,7 @@ export async function startPostgres(
   const port = server.port
   const signal = (name: NodeJS.Signals) => {
     const pid = server.pid()
-    if (pid !== undefined) for (const each of processTree(pid)) process.kill(each, name)
+    if (pid !== undefined) signalTree(pid, name)
   }
   atEnd(t, () => {
     signal('SIGCONT')

@@ -5,6 +5,7 @@ import { toHex } from '../../src/client/base64.ts'
 import { historyProof, type L2psSigner, registerProof } from '../../src/client/l2ps-proof.ts'
 import { excerpt, type Line, type OpenLine, openLine, type ReceivedFrame, raise } from './inbox.ts'
 import { quickSigner } from './peer.ts'
+import { checkServerFrames } from './server-frames.ts'
 
 /** A frame to send. `send` adds what is not there; a field that is there and undefined stays away. */
 export interface L2psFrame {
@@ -38,7 +39,9 @@ export async function openL2psPeer(
   url: string,
   options: ClientOptions = {}
 ): Promise<L2psPeer> {
-  return peerOn(await openLine(t, url, options))
+  const line = await openLine(t, url, options)
+  checkServerFrames(line, 'l2ps')
+  return peerOn(line)
 }
 
 /** The signer's key as peers are called: lower-case hex. */

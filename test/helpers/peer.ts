@@ -3,6 +3,7 @@ import type { TestContext } from 'node:test'
 import type { ClientOptions } from 'ws'
 import { createSigner, type Identity, type Signer } from '../../src/client/identity.ts'
 import { excerpt, type Line, type OpenLine, openLine, type ReceivedFrame, raise } from './inbox.ts'
+import { checkServerFrames } from './server-frames.ts'
 
 export type { ReceivedFrame } from './inbox.ts'
 
@@ -20,7 +21,9 @@ export interface Peer extends Line {
 
 /** Connects; the socket is cut after the test. `options` go to `ws`: headers, origin, `autoPong: false`, and so on. */
 export async function openPeer(t: Pick<TestContext, 'after'>, url: string, options: ClientOptions = {}): Promise<Peer> {
-  return peerOn(await openLine(t, url, options))
+  const line = await openLine(t, url, options)
+  checkServerFrames(line, 'signaling')
+  return peerOn(line)
 }
 
 /** A `register` frame with a genuine proof; `changes` replace fields of its payload. */

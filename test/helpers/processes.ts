@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { type ChildProcess, execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 
 /** The process and its children. */
@@ -6,6 +6,17 @@ export function processTree(pid: number): number[] {
   const children =
     process.platform === 'linux' ? read(`/proc/${pid}/task/${pid}/children`) : ask('pgrep', ['-P', String(pid)])
   return [pid, ...(children.match(/\d+/g) ?? []).map(Number)]
+}
+
+/** Sends a signal to the process and its children, those that end meanwhile left out. */
+export function signalTree(pid: number, signal: NodeJS.Signals): void {
+  for (const each of processTree(pid)) {
+    try {
+      process.kill(each, signal)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
 }
 
 /** Postgres servers whose data directory lies under `home`, wherever they come from. */
@@ -41,4 +52,19 @@ function ask(program: string, args: string[]): string {
   } catch {
     return '' // nothing found
   }
+}
+
+/** The first JSON line with these words that the process writes to its standard output. */
+export async function lineWith(child: ChildProcess, words: string): Promise<Record<string, unknown>> {
+  let text = ''
+  // Not closed when the line is found: the process has more to say, and must not find nobody there.
+  for await (const chunk of child.stdout!.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
+    text += chunk
+    const line = text.split('\n').find((each) => each.includes(words))
+    if (line !== undefined && text.includes(`${line}\n`)) {
+      child.stdout!.resume()
+      return JSON.parse(line)
+    }
+  }
+  throw new Error(`ended without "${words}":\n${text}`)
 }

@@ -52,7 +52,7 @@ test('a network is read as nodes keep it, its further fields tolerated', async (
     networks: [
       {
         ...{ uid: 'testnet_l2ps_001', name: 'optional text', description: 'optional' },
-        ...{ enabled: true, members: undefined, source: 'file' }
+        ...{ enabled: true, auditPublic: false, members: undefined, source: 'file' }
       }
     ],
     faults: []

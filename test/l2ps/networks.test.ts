@@ -10,10 +10,18 @@ test('networks come from files and from the database', async (t) => {
       await sql`insert into l2ps_network (uid, name, description, enabled) values ('rowed', 'In a row', 'words', false)`
     }
   })
-  const open = { description: undefined, enabled: true, members: undefined }
+  const open = { description: undefined, enabled: true, auditPublic: false, members: undefined }
   assert.deepEqual(networks.find('filed'), { ...open, uid: 'filed', name: 'On file', source: 'file' })
   assert.deepEqual(networks.find('rowed'), {
-    ...{ uid: 'rowed', name: 'In a row', description: 'words', enabled: false, members: undefined, source: 'database' }
+    ...{
+      uid: 'rowed',
+      name: 'In a row',
+      description: 'words',
+      enabled: false,
+      auditPublic: false,
+      members: undefined,
+      source: 'database'
+    }
   })
   assert.equal(networks.list().length, 2)
   assert.deepEqual(networks.faults(), [])

@@ -16,6 +16,7 @@ function mailbox(window = { messages: 4, bytes: 1_000 }, isAdmitted: (entry: Que
   const [written, released]: [number[], number[]] = [[], []]
   const pages: (() => void)[] = []
   const fails = { next: false }
+  const socket = { isBehind: false, listeners: [] as (() => void)[] }
   const delivery = new Delivery(
     {
       ...{ network: 'n', recipient: 'r', keyId: null },
@@ -30,7 +31,9 @@ function mailbox(window = { messages: 4, bytes: 1_000 }, isAdmitted: (entry: Que
       encode: ({ seq }) => String(seq),
       write: (frame) => void written.push(Number(frame)),
       wrote: () => {},
-      release: ({ seq }) => void released.push(seq)
+      isBehind: () => socket.isBehind,
+      onDrained: (listener) => void socket.listeners.push(listener),
+      release: (entries) => void released.push(...entries.map(({ seq }) => seq))
     },
     window
   )
@@ -42,7 +45,7 @@ function mailbox(window = { messages: 4, bytes: 1_000 }, isAdmitted: (entry: Que
     stored.push(each)
     delivery.offer(each)
   }
-  return { delivery, stored, written, released, pages, fails, givePage, commit }
+  return { delivery, stored, written, released, pages, fails, socket, givePage, commit }
 }
 
 test('the stored entries come first, then what was committed meanwhile, then live ones; each once and in order', async () => {
@@ -90,6 +93,20 @@ test('a window is full by bytes too', async () => {
   for (let seq = 1; seq <= 5; seq++) box.commit(entry(seq))
   assert.deepEqual(box.written, [1, 2, 3])
   assert.deepEqual(box.delivery.unreceipted, { messages: 3, bytes: 30 })
+})
+
+test('while the socket is full nothing is written, and what came meanwhile is read when it has drained', async () => {
+  const box = mailbox()
+  box.delivery.start()
+  await box.givePage()
+  box.socket.isBehind = true
+  box.commit(entry(1))
+  box.commit(entry(2))
+  assert.deepEqual(box.written, [])
+  box.socket.isBehind = false
+  for (const listener of box.socket.listeners) listener()
+  await box.givePage()
+  assert.deepEqual(box.written, [1, 2])
 })
 
 test('after its end it believes no receipt and sends nothing', async () => {
@@ -164,4 +181,95 @@ test('what is not admitted stays in the mailbox, and does not stop the others', 
       [1, 3]
     ]
   )
+})
+
+test('an entry committed late, at a place that was passed, is sent when it is recalled; nothing else is sent again', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  box.delivery.start()
+  await box.givePage()
+  box.commit(entry(2))
+  box.commit(entry(3))
+  box.delivery.receipt(1)
+  box.stored.unshift(entry(1)) // its group was given up, and committed after all
+  box.delivery.recall(1)
+  box.delivery.recall(1)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 3, 1])
+  box.delivery.recall(1)
+  assert.equal(box.pages.length, 0, 'it is on its way: nothing to look for')
+  box.delivery.receipt(3)
+  assert.deepEqual(box.released, [2, 3, 1])
+})
+
+test('an entry recalled while a page is read, or while the window is full, is found by the next page', async () => {
+  const box = mailbox({ messages: 2, bytes: 1_000 })
+  box.stored.push(entry(2), entry(3), entry(4))
+  box.delivery.start()
+  await box.givePage() // 2 and 3: the window is full
+  box.stored.unshift(entry(1))
+  box.delivery.recall(1)
+  box.delivery.receipt(2)
+  box.delivery.recall(1)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 3, 1, 4])
+})
+
+test('an entry that left its mailbox while a page was read is not sent again out of that page', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  box.delivery.start()
+  await box.givePage()
+  box.commit(entry(2))
+  box.delivery.receipt(1)
+  box.stored.unshift(entry(1))
+  box.delivery.recall(1)
+  box.pages.shift()!() // read while 2 was still there
+  box.delivery.gone(2)
+  await setImmediate()
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 1])
+})
+
+test('freed entries are sent although their places were passed, in order, and nothing else is sent again', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  const plain = (seq: number) => entry(seq, { digest: null })
+  box.stored.push(plain(2), plain(5))
+  box.delivery.start()
+  await box.givePage()
+  box.stored.unshift(plain(1))
+  box.stored.splice(2, 0, plain(3), plain(4))
+  box.delivery.free([1, 3]) // while an empty page is on its way; 4 is withheld for another reason
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 5, 1, 3])
+  box.delivery.free([4])
+  box.commit(plain(6))
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 5, 1, 3, 4, 6])
+})
+
+test('an entry freed while a page is read that holds it already is sent once; with a full window, in its turn', async () => {
+  const box = mailbox({ messages: 2, bytes: 10_000 })
+  const plain = (seq: number) => entry(seq, { digest: null })
+  box.stored.push(plain(1), plain(2), plain(3))
+  box.delivery.start()
+  box.delivery.free([1, 2])
+  await box.givePage()
+  assert.deepEqual(box.written, [1, 2])
+  box.delivery.receipt(2)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [1, 2, 3])
+})
+
+test('who acknowledges an entry says nothing about freed ones sent behind it', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  box.stored.push(entry(3, { digest: null }))
+  box.delivery.start()
+  while (box.pages.length > 0) await box.givePage()
+  box.stored.unshift(entry(1, { digest: null }), entry(2, { digest: null }))
+  box.delivery.free([1, 2])
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [3, 1, 2])
+  box.delivery.acknowledgeTo(3)
+  assert.deepEqual(box.released, [3])
+  box.delivery.acknowledgeTo(2)
+  assert.deepEqual(box.released, [3, 1, 2])
 })

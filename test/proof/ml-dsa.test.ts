@@ -2,13 +2,28 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, test } from 'node:test'
 import { ml_dsa65 } from '@noble/post-quantum/ml-dsa.js'
-import { createProofVerifier, type Proof } from '../../src/proof/verifier.ts'
+import { hasNativeMlDsa } from '../../src/proof/ml-dsa.ts'
+import { createProofVerifier, type Proof, type Verdict } from '../../src/proof/verifier.ts'
 import { flip, registrationProof, wrongLengths } from './vectors.ts'
 
-const verifier = createProofVerifier({ workers: 2, queueLength: 1_024 })
-after(() => verifier.close())
+/** By the workers, and by the runtime itself where it can (Node 24.6 and newer): they must agree. */
+const verifiers = [true, ...(hasNativeMlDsa ? [false] : [])].map((mlDsaInWorker) =>
+  createProofVerifier({ workers: 2, queueLength: 1_024, mlDsaInWorker })
+)
+after(() => Promise.all(verifiers.map((verifier) => verifier.close())))
 
-const verdicts = (proofs: Proof[]) => Promise.all(proofs.map((proof) => verifier.verify(proof)))
+async function verdicts(proofs: Proof[]): Promise<Verdict[]> {
+  const [first, ...others] = await Promise.all(
+    verifiers.map((verifier) => Promise.all(proofs.map((proof) => verifier.verify(proof))))
+  )
+  for (const other of others) assert.deepEqual(other, first)
+  return first!
+}
+
+test('what the runtime can do is what its version says', () => {
+  const [major, minor] = process.versions.node.split('.').map(Number) as [number, number]
+  assert.equal(hasNativeMlDsa, major > 24 || (major === 24 && minor >= 6))
+})
 
 /** Seeds of the accumulated vectors: consecutive reads from SHAKE128 of nothing. */
 const seeds = createHash('shake128', { outputLength: 100 * 32 }).digest()

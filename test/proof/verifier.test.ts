@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
+import health from '../../plugins/health.ts'
+import metrics from '../../plugins/metrics.ts'
 import proofVerification from '../../plugins/proof-verification.ts'
 import { createProofVerifier, type Proof, type ProofVerifier, type Verdict } from '../../src/proof/verifier.ts'
 import { registrationProof } from './vectors.ts'
@@ -13,7 +15,7 @@ const falcon = registrationProof('falcon-ascii')
 type Options = Parameters<typeof createProofVerifier>[0]
 
 function verifierFor(t: TestContext, options: Partial<Options> = {}): ProofVerifier {
-  const verifier = createProofVerifier({ workers: 1, queueLength: 512, ...options })
+  const verifier = createProofVerifier({ workers: 1, queueLength: 512, mlDsaInWorker: true, ...options })
   t.after(() => verifier.close())
   return verifier
 }
@@ -53,6 +55,21 @@ test('all three algorithms are checked side by side, each answer to its own proo
     expected.push(isWrong ? 'invalid' : 'valid')
   }
   assert.deepEqual(await Promise.all(proofs.map((proof) => verifier.verify(proof))), expected)
+})
+
+test('proofs are checked in the order they came', async (t) => {
+  const verifier = verifierFor(t, { workers: 1 })
+  const order: number[] = []
+  await Promise.all(
+    Array.from({ length: 20 }, async (_, n) => {
+      await verifier.verify(mlDsa)
+      order.push(n)
+    })
+  )
+  assert.deepEqual(
+    order,
+    Array.from({ length: 20 }, (_, n) => n)
+  )
 })
 
 test('an algorithm nobody knows is invalid', async (t) => {
@@ -164,6 +181,8 @@ test('workers that cannot even start make proofs busy, not the server fall', asy
 
 test('the plugin offers a verifier to the server, and closes it with the server', async () => {
   const app = Fastify()
+  await app.register(health)
+  await app.register(metrics)
   await app.register(proofVerification, { workers: 0, queueLength: 8 })
   assert.equal(await app.proofs.verify(mlDsa), 'valid')
   await app.close()

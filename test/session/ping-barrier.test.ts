@@ -26,7 +26,7 @@ test('a pong covers everything written before its ping, and nothing after it', a
   assert.equal(pings.length, 1)
   under.pong(pings[0]!)
   assert.deepEqual(passed, [3])
-  await setTimeout(30)
+  await setTimeout(100)
   assert.equal(pings.length, 2)
   under.pong(pings[1]!)
   assert.deepEqual(passed, [3, 5])
@@ -63,7 +63,7 @@ test('the same pong twice gives a proxy away, once', async () => {
 test('many writes share a ping', async () => {
   const { under, pings } = barrier()
   for (let count = 1; count <= 1_000; count++) under.wrote(count, false)
-  await setTimeout(30)
+  await setTimeout(100)
   assert.equal(pings.length, 1)
   assert.equal(pings[0]!.readBigUInt64BE(), 1_000n)
   under.stop()

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import { startPostgres } from '../helpers/database.ts'
 import { openPeer, type Peer, quickIdentity, registerFrame, roundTrip } from '../helpers/peer.ts'
 import { startFrameProxy, startTcpProxy } from '../helpers/proxy.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
@@ -51,6 +53,46 @@ test('a message leaves its mailbox when the pong of a ping behind it came, not b
   assert.equal(await metric(server, 'demos_relay_messages_delivered_total{protocol="signaling",receipt="pong"}'), '10')
 })
 
+test('a receipt that comes while Postgres is away is written when Postgres is back', async (t) => {
+  const postgres = await startPostgres(t)
+  const server = await startTestServer(t, { DATABASE_URL: postgres.url('demos_relay'), DATABASE_DEADLINE_MS: 1_000 })
+  const alice = await server.join('alice')
+  const bob = await openPeer(t, server.addresses.signaling, { autoPong: false })
+  await joinBy(bob, 'bob', await quickIdentity())
+  const ping = once(bob.ws, 'ping')
+  alice.send(send('bob', 'received while Postgres was away'))
+  await bob.next('message')
+  const [payload] = await ping
+  await postgres.kill()
+  bob.ws.pong(payload)
+  await setTimeout(1_500) // longer than a release takes to fail
+  await postgres.start()
+  await server.emptied()
+})
+
+test('what was received is not sent again to a recipient that comes back before its release is written', async (t) => {
+  const server = await startTestServer(t)
+  const { sql } = server.app.database
+  const owner = await quickIdentity()
+  const alice = await server.join('alice')
+  const bob = await openPeer(t, server.addresses.signaling, { autoPong: false })
+  await joinBy(bob, 'bob', owner)
+  const ping = once(bob.ws, 'ping')
+  alice.send(send('bob', 'once'))
+  await bob.next('message')
+  const [payload] = await ping
+  await sql.begin(async (tx) => {
+    await tx`select from queue_entry for update` // the release waits for this transaction
+    bob.ws.pong(payload)
+    await bob.close()
+    const again = await server.join('bob', owner)
+    await again.nothingMore()
+    alice.send(send('bob', 'the next'))
+    assert.equal((await again.next('message')).payload.message, 'the next')
+  })
+  await server.emptied()
+})
+
 test('what a dead client never read is delivered at its next registration, in order and once', async (t) => {
   const server = await startTestServer(t)
   const proxy = await startTcpProxy(t, server.addresses.signaling)
@@ -80,7 +122,10 @@ test('a peer from which nothing comes is closed, what it was sent stays', async 
   await bob.closed
   assert.equal((await alice.next('peer_disconnected')).payload.peerId, 'bob')
   assert.equal(await waiting(server), 1)
-  assert.equal(await metric(server, 'demos_relay_sessions_unresponsive_total'), '1')
+  assert.equal(
+    await metric(server, 'demos_relay_sockets_closed_total{protocol="signaling",reason="unresponsive"}'),
+    '1'
+  )
 })
 
 test('a quiet peer that answers pings stays, one that does not is found by the heartbeat', async (t) => {

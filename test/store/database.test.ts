@@ -118,6 +118,26 @@ test('a Postgres that is frozen is noticed at the deadline, and used again when 
   assert.ok(bad.every((error) => error instanceof DatabaseUnavailable))
 })
 
+test('who asks one thing after the other waits one deadline while Postgres is frozen, and is answered when it thaws', async (t) => {
+  failOnStrayErrors(t)
+  const postgres = await startPostgres(t)
+  const database = await open(t, postgres.url(), { deadlineMs: 300 })
+  let asked = 0
+  const ask = () =>
+    database.ask(() => {
+      asked += 1
+      return database.sql`select 1`
+    })
+  await ask()
+  postgres.freeze()
+  for (let n = 0; n < 10; n++) await assert.rejects(ask(), DatabaseUnavailable)
+  assert.equal(asked, 2)
+  postgres.thaw()
+  await recovery(database, 5_000)
+  await ask()
+  assert.equal(asked, 3)
+})
+
 test('a Postgres that is killed and started again is used again at once, under load', async (t) => {
   failOnStrayErrors(t)
   const postgres = await startPostgres(t)

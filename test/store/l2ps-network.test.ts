@@ -111,7 +111,7 @@ test('the first start makes a network where there is none, once, however many se
   const { sql } = await createTestDatabase(t)
   const made = await Promise.all(Array.from({ length: 10 }, () => makeFirstNetwork(sql, FIRST, true)))
   assert.equal(made.filter(Boolean).length, 1)
-  const network = { ...FIRST, enabled: true, members: undefined, source: 'database' }
+  const network = { ...FIRST, enabled: true, auditPublic: false, members: undefined, source: 'database' }
   assert.deepEqual(await networks(sql), [network])
   await sql`delete from l2ps_network`
   assert.equal(await makeFirstNetwork(sql, FIRST, true), false)

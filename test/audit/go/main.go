@@ -1,19 +1,23 @@
 // Verifies a log of demos-relay with Go's own transparency log code, which shares nothing with ours.
 //
-//	main <url> <network> <records: a file, one a line> <older checkpoint: a file>
+//	main <url> <network> <older checkpoints: files in a directory> [<records: a file, one a line>]
 //
 // It checks the signature of the checkpoint, every hash of every tile against its root, that each record is under the
-// root at its place, that the tree continues the older checkpoint, and the proof the server gives for each record.
+// root at its place, that the tree continues every older checkpoint, and proofs the server gives for records. Without a
+// file it reads the records from the entry bundles, which ADMIN_TOKEN opens.
 package main
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -22,23 +26,31 @@ import (
 )
 
 func main() {
-	url, network := os.Args[1], os.Args[2]
-	log := url + "/audit/" + network
-	verifier, err := note.NewVerifier(strings.TrimSpace(get(url + "/audit/vkey")))
+	server, network := os.Args[1], os.Args[2]
+	log := server + "/audit/" + url.PathEscape(network)
+	verifier, err := note.NewVerifier(strings.TrimSpace(get(server + "/audit/vkey")))
 	check(err, "key")
 	own, err := note.NewVerifier(strings.TrimSpace(get(log + "/vkey")))
 	check(err, "the log's own key")
 	checkpoint := get(log + "/checkpoint")
 	tree := open(checkpoint, verifier)
 	open(checkpoint, own)
-	old := open(read(os.Args[4]), verifier)
-
 	hashes := tlog.TileHashReader(tree, tiles{log})
-	continued, err := tlog.ProveTree(tree.N, old.N, hashes)
-	check(err, "consistency proof")
-	check(tlog.CheckTree(continued, tree.N, tree.Hash, old.N, old.Hash), "consistency")
+	olders, err := filepath.Glob(filepath.Join(os.Args[3], "*"))
+	check(err, "older checkpoints")
+	for _, older := range olders {
+		old := open(read(older), verifier)
+		continued, err := tlog.ProveTree(tree.N, old.N, hashes)
+		check(err, "consistency proof")
+		check(tlog.CheckTree(continued, tree.N, tree.Hash, old.N, old.Hash), "consistency")
+	}
 
-	records := strings.Split(strings.TrimSuffix(read(os.Args[3]), "\n"), "\n")
+	var records []string
+	if len(os.Args) > 4 {
+		records = strings.Split(strings.TrimSuffix(read(os.Args[4]), "\n"), "\n")
+	} else {
+		records = bundles(log, tree.N)
+	}
 	if int64(len(records)) != tree.N {
 		fail("there are %d records, the tree has %d", len(records), tree.N)
 	}
@@ -56,7 +68,24 @@ func main() {
 			checkProof(log, verifier, int64(index), record)
 		}
 	}
-	fmt.Printf("go: %d records and every tile under the root signed by %s, which continues its tree of %d\n", tree.N, own.Name(), old.N)
+	fmt.Printf("go: %d records and every tile under the root signed by %s, which continues %d older ones\n", tree.N, own.Name(), len(olders))
+}
+
+// bundles reads the records of a log: each bundle has up to 256, each behind its length in two bytes, big-endian.
+func bundles(log string, size int64) (records []string) {
+	for index := int64(0); index*256 < size; index++ {
+		tile := tlog.Tile{H: 8, L: -1, N: index, W: 256}
+		if size-index*256 < 256 {
+			tile.W = int(size - index*256)
+		}
+		bundle := get(log + "/" + strings.Replace(tile.Path(), "tile/8/data/", "tile/entries/", 1))
+		for at := 0; at < len(bundle); {
+			end := at + 2 + int(binary.BigEndian.Uint16([]byte(bundle[at:at+2])))
+			records = append(records, bundle[at+2:end])
+			at = end
+		}
+	}
+	return records
 }
 
 // checkProof takes a tlog-proof apart and follows it from the record to the root of the checkpoint in it.
@@ -104,7 +133,12 @@ func hash(text string) (hash tlog.Hash) {
 }
 
 func get(url string) string {
-	response, err := http.Get(url)
+	request, err := http.NewRequest("GET", url, nil)
+	check(err, url)
+	if token := os.Getenv("ADMIN_TOKEN"); token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := http.DefaultClient.Do(request)
 	check(err, url)
 	defer response.Body.Close()
 	body := new(bytes.Buffer)

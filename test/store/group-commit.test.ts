@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { GroupCommit, type GroupFailure } from '../../src/mailbox/group-commit.ts'
+import { GroupCommit, type GroupFailure } from '../../src/store/group-commit.ts'
 
 const LIMITS = { groupItems: 100, groupBytes: 1_000, waitingItems: 1_000, waitingBytes: 100_000, deadlineMs: 400 }
 

@@ -1,0 +1,44 @@
+// The benchmark works: its smallest run ends well, and both of its reports can be read. No figure is judged.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { packageFile } from '../../src/package-root.ts'
+
+const run = promisify(execFile)
+const SECONDS = 120
+
+/** Runs the benchmark; resolves with what it printed, and its exit code. */
+async function bench(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const command = ['--import', import.meta.resolve('tsx'), packageFile('bench/main.ts'), ...args]
+  const options = { cwd: packageFile('.'), timeout: SECONDS * 1_000, maxBuffer: 16_000_000 }
+  return run(process.execPath, command, options).then(
+    (output) => ({ code: 0, ...output }),
+    (error) => ({ code: error.code ?? -1, stdout: error.stdout, stderr: error.stderr })
+  )
+}
+
+test('a quick relay run ends well, prints a row for each pair and protocol, and one line of JSON', async () => {
+  const { code, stdout, stderr } = await bench('--quick', '--only', 'relay', '--pairs', '1', '--body', '64')
+  assert.equal(code, 0, `${stdout}\n${stderr}`)
+  const lines = stdout.trimEnd().split('\n')
+  const report = JSON.parse(lines.pop()!)
+  assert.equal(report.ok, true)
+  assert.deepEqual(report.failures, [])
+  const protocols: string[] = report.rows.map((row: { protocol: string }) => row.protocol)
+  assert.deepEqual([...new Set(protocols)], ['signaling', 'l2ps'])
+  for (const { scenario, verification } of report.rows) {
+    assert.equal(scenario, 'relay')
+    assert.ok(verification === undefined || verification.received > 0)
+  }
+  assert.match(lines[0]!, /^scenario .*this server .*ratio/)
+  assert.equal(lines.filter((line) => /^relay (signaling|l2ps) /.test(line)).length, report.rows.length)
+})
+
+test('a benchmark that is not there, and an option that is none, are refused with the help', async () => {
+  for (const args of [['--only', 'nothing'], ['--pairs', 'many'], ['--fast']]) {
+    const { code, stderr } = await bench(...args)
+    assert.equal(code, 2)
+    assert.match(stderr, /npm run bench -- \[options\]/)
+  }
+})

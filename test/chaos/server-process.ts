@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { packageFile } from '../../src/package-root.ts'
+import { atEnd, type Scope } from '../helpers/at-end.ts'
+
+/** The server under test, in a process of its own. */
+export interface ServerProcess {
+  /** Where it listens (ws://host:port); undefined while it does not run. */
+  readonly url: string | undefined
+  /** What went wrong in it that no fault explains: its log's fatal lines, and ends nobody asked for. */
+  readonly problems: readonly string[]
+  /** The last lines of its log. */
+  readonly tail: readonly string[]
+  /** What it logged last with this message. */
+  logged(message: string): Readonly<Record<string, unknown>> | undefined
+  start(): Promise<void>
+  /** kill -9 */
+  kill(): Promise<void>
+  /** SIGTERM; returns the exit code. */
+  stop(): Promise<number | null>
+  /** Steps its clock; only where `steppedClock` was asked for. */
+  setClock(offsetMs: number): void
+  /** Does its health check say that all is well? */
+  isReady(): Promise<boolean>
+}
+
+const START_MS = 30_000
+const STOP_MS = 20_000
+const TAIL_LINES = 40
+/** Words that no log line of a healthy server has, whatever its database does. */
+const ALARMING = /unhandledRejection|uncaughtException|unexpected error|"level":"fatal"/
+
+export interface ServerProcessOptions {
+  readonly env: Readonly<Record<string, string>>
+  readonly cwd: string
+  readonly steppedClock: boolean
+  readonly nodeOptions?: readonly string[]
+}
+
+export function serverProcess(scope: Scope, options: ServerProcessOptions): ServerProcess {
+  const problems: string[] = []
+  const tail: string[] = []
+  const last = new Map<string, Readonly<Record<string, unknown>>>()
+  let child: ChildProcess | undefined
+  let url: string | undefined
+  let isEndExpected = true
+
+  const hear = (line: string) => {
+    tail.push(line)
+    if (tail.length > TAIL_LINES) tail.shift()
+    if (ALARMING.test(line)) problems.push(line.slice(0, 2_000))
+    const facts = factsIn(line)
+    if (facts !== undefined) last.set(String(facts.msg), facts)
+  }
+  const end = async (signal: NodeJS.Signals, ms: number): Promise<number | null> => {
+    if (child === undefined) return null
+    isEndExpected = true
+    const ending = child
+    const ended = once(ending, 'exit')
+    ending.kill(signal)
+    const timer = setTimeout(() => {
+      problems.push(`the server did not end within ${ms} ms of ${signal}`)
+      ending.kill('SIGKILL')
+    }, ms)
+    const [code] = await ended
+    clearTimeout(timer)
+    return code
+  }
+  const start = async () => {
+    isEndExpected = false
+    last.delete('server ready')
+    const started = launch(options)
+    child = started
+    for (const stream of [started.stdout!, started.stderr!]) createInterface({ input: stream }).on('line', hear)
+    started.once('exit', (code, signal) => {
+      child = undefined
+      url = undefined
+      if (!isEndExpected) problems.push(`the server ended by itself (${signal ?? code})`)
+    })
+    const deadline = performance.now() + START_MS
+    while (!last.has('server ready')) {
+      if (child !== started) throw new Error(`the server ended while it started:\n${tail.join('\n')}`)
+      if (performance.now() > deadline) throw new Error(`the server was not ready in time:\n${tail.join('\n')}`)
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    url = String(last.get('server ready')!.signaling)
+  }
+  atEnd(scope, () => end('SIGKILL', STOP_MS))
+  return {
+    problems,
+    tail,
+    get url() {
+      return url
+    },
+    logged: (message) => last.get(message),
+    start,
+    kill: async () => void (await end('SIGKILL', STOP_MS)),
+    stop: () => end('SIGTERM', STOP_MS),
+    setClock: (offsetMs) => void child?.send({ offsetMs }),
+    isReady: async () => {
+      if (url === undefined) return false
+      const answer = await fetch(`${url.replace(/^ws/, 'http')}/health/ready`).catch(() => undefined)
+      await answer?.body?.cancel()
+      return answer?.ok === true
+    }
+  }
+}
+
+function launch({ env, cwd, steppedClock, nodeOptions = [] }: ServerProcessOptions): ChildProcess {
+  const entry = steppedClock ? [packageFile('test/chaos/clock-server.ts')] : [packageFile('src/main.ts'), 'serve']
+  const { PATH, HOME, TMPDIR } = process.env
+  return spawn(process.execPath, [...nodeOptions, '--import', import.meta.resolve('tsx'), ...entry], {
+    cwd,
+    env: { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...env },
+    stdio: steppedClock ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe']
+  })
+}
+
+/** A log line; the last one of a killed process may be half. */
+function factsIn(line: string): Record<string, unknown> | undefined {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}

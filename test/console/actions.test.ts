@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import type { Page } from 'playwright-core'
+import { keyOf } from '../helpers/l2ps-peer.ts'
+import { quickSigner } from '../helpers/peer.ts'
+import type { TestServer } from '../helpers/server.ts'
+import { BROWSER, closeBrowser, openBoard, shoot, startConsoleServer } from './browser.ts'
+import { makeBusy, queue } from './busy.ts'
+
+after(closeBrowser)
+
+const rowOf = (page: Page, section: string, name: string) =>
+  page.getByRole('region', { name: section }).getByRole('row', { name: new RegExp(`^${name}( |$)`) })
+const yes = (page: Page, label: string) =>
+  page.getByRole('dialog').getByRole('button', { name: label, exact: true }).click()
+const said = (page: Page, text: string) => page.locator('#said', { hasText: text }).waitFor()
+
+test('a purge says first what it would delete, and deletes just that', BROWSER, async (t) => {
+  const server = await startConsoleServer(t)
+  const { bob } = await makeBusy(server)
+  await queue(bob, 'carol', 2)
+  const page = await openBoard(t, server)
+  await rowOf(page, 'Queues', 'carol').getByRole('button', { name: 'Purge' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Delete waiting messages' })
+  await dialog.getByText('This would delete 5 messages, 50 B.').waitFor()
+  await dialog.getByLabel('Accepted').selectOption('Older than a day')
+  await dialog.getByText('This would delete 0 messages').waitFor()
+  assert.ok(await dialog.getByRole('button', { name: 'Delete 0 messages' }).isDisabled())
+  await dialog.getByLabel('Accepted').selectOption('Any age')
+  await dialog.getByLabel('Only from this sender').fill('bob')
+  await dialog.getByText('This would delete 2 messages, 20 B.').waitFor()
+  await shoot(page, 'purge')
+  const [before] = await server.app.database
+    .sql`select count(*)::int as left from queue_entry where recipient = 'carol'`
+  assert.equal(before?.left, 5, 'looking deletes nothing')
+  await yes(page, 'Delete 2 messages')
+  await said(page, '2 messages deleted, 20 B.')
+  await shoot(page, 'purged')
+  await rowOf(page, 'Queues', 'carol').getByRole('cell', { name: '3', exact: true }).waitFor()
+  const carol = await server.join('carol')
+  for (let n = 0; n < 3; n++) assert.equal((await carol.next('message')).payload.fromId, 'alice')
+  await carol.nothingMore()
+})
+
+test('what waits can be looked at, never its body, and queued again', BROWSER, async (t) => {
+  const server = await startConsoleServer(t)
+  await makeBusy(server)
+  const { sql } = server.app.database
+  const expiry = async () =>
+    (await sql`select min(expires_at)::float8 as at from queue_entry where recipient = 'carol'`)[0]?.at
+  const page = await openBoard(t, server)
+  await rowOf(page, 'Queues', 'carol').getByRole('button', { name: 'Show' }).click()
+  const entries = page.getByRole('dialog', { name: 'Waiting messages' }).getByRole('row', { name: /^alice 10 B/ })
+  await entries.nth(2).waitFor()
+  assert.equal(await entries.count(), 3)
+  assert.doesNotMatch(await page.content(), /sealed \d/)
+  await shoot(page, 'entries')
+  await yes(page, 'Close')
+  const before = await expiry()
+  await rowOf(page, 'Queues', 'carol').getByRole('button', { name: 'Requeue' }).click()
+  await shoot(page, 'requeue')
+  await yes(page, 'Queue again')
+  await said(page, '3 messages queued again.')
+  assert.ok((await expiry()) > before, 'they have a fresh time to live')
+})
+
+test("a peer's sessions are closed", BROWSER, async (t) => {
+  const server = await startConsoleServer(t)
+  const { alice, ann } = await makeBusy(server)
+  const page = await openBoard(t, server)
+  for (const [name, peer] of [
+    ['alice', alice],
+    [ann.key, ann]
+  ] as const) {
+    await rowOf(page, 'Peers', name).getByRole('button', { name: 'Close' }).click()
+    if (peer === alice) await shoot(page, 'close')
+    await yes(page, 'Close')
+    await said(page, '1 session closed.')
+    assert.equal((await peer.closed).code, 4004)
+    await rowOf(page, 'Peers', name).waitFor({ state: 'detached' })
+  }
+})
+
+test('a network is created, changed, disabled, enabled and deleted', BROWSER, async (t) => {
+  const server = await startConsoleServer(t)
+  const page = await openBoard(t, server)
+  await page.getByText('There is no L2PS network yet.').waitFor()
+  const create = async (uid: string) => {
+    await page.getByRole('button', { name: 'New network' }).click()
+    await page.getByLabel('Uid').fill(uid)
+    await page.getByLabel('Name', { exact: true }).fill('The team')
+    await yes(page, 'Create')
+  }
+  await create('team')
+  await said(page, 'Network team created.')
+  const ann = await server.enter('team')
+  await create('team')
+  await page.getByRole('dialog').getByText('There is a network of that uid already').waitFor()
+  await shoot(page, 'network-exists')
+  await yes(page, 'Cancel')
+  await create('not a uid')
+  assert.ok(await page.getByRole('dialog').isVisible(), 'the browser refuses the form')
+  await page.keyboard.press('Escape')
+
+  const team = rowOf(page, 'Networks', 'team')
+  await team.getByRole('button', { name: 'Change' }).click()
+  assert.equal(await page.getByLabel('Name', { exact: true }).inputValue(), 'The team')
+  await page.getByLabel('Everybody may read its audit records').check()
+  await shoot(page, 'change')
+  await yes(page, 'Change')
+  await team.getByText('public').waitFor()
+
+  await team.getByRole('button', { name: 'Disable' }).click()
+  await yes(page, 'Disable')
+  await said(page, 'Network team disabled.')
+  await team.getByText('disabled').waitFor()
+  await ann.closed
+  await team.getByRole('button', { name: 'Enable' }).click()
+  await yes(page, 'Enable')
+  await said(page, 'Network team enabled.')
+  await team.getByText('enabled').waitFor()
+
+  const again = await server.enter('team')
+  again.send({
+    type: 'send',
+    payload: { to: 'c'.repeat(64), encrypted: { ciphertext: 'AAAA', nonce: 'AAAAAAAAAAAAAAAA' }, messageHash: 'h' }
+  })
+  await again.next('message_queued')
+  await team.getByRole('cell', { name: '1', exact: true }).waitFor()
+  await team.getByRole('button', { name: 'Delete' }).click()
+  await yes(page, 'Delete')
+  await page.getByRole('dialog').getByText('Messages are waiting').waitFor()
+  await page.getByLabel('Delete the 1 message waiting in it, for ever').check()
+  await shoot(page, 'delete-network')
+  await yes(page, 'Delete')
+  await said(page, 'Network team deleted.')
+  await page.getByText('There is no L2PS network yet.').waitFor()
+  await again.closed
+})
+
+test('members are listed, added and removed', BROWSER, async (t) => {
+  const server = await startConsoleServer(t)
+  await server.addNetworks('team')
+  const signer = await quickSigner()
+  const page = await openBoard(t, server)
+  await rowOf(page, 'Networks', 'team').getByRole('button', { name: 'Members' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByText('No member is listed.').waitFor()
+  await dialog.getByLabel('New member').fill('nonsense')
+  await yes(page, 'Add')
+  await dialog.getByText('not a key of 64, 1794 or 3904 hex digits').waitFor()
+  await dialog.getByLabel('New member').fill(keyOf(signer))
+  await yes(page, 'Add')
+  await dialog.getByRole('row', { name: keyOf(signer) }).waitFor()
+  await shoot(page, 'members')
+  const member = await server.enter('team', signer)
+  await assert.rejects(server.enter('team'))
+  await dialog.getByRole('button', { name: `Remove ${keyOf(signer)}` }).click()
+  await page.getByRole('dialog', { name: 'Remove a member of team' }).waitFor()
+  await yes(page, 'Remove')
+  await said(page, 'Member removed.')
+  await member.closed
+  await page.getByRole('dialog', { name: 'Members of team' }).getByText('No member is listed.').waitFor()
+})
+
+test('a name is looked up and released, with what waits for its owner only when told so', BROWSER, async (t) => {
+  const server = await startConsoleServer(t)
+  const { alice } = await makeBusy(server)
+  const carol = await server.join('carol')
+  for (let n = 0; n < 3; n++) await carol.next('message')
+  await carol.close()
+  await queue(alice, 'carol', 2)
+  const page = await openBoard(t, server)
+  const identity = page.getByRole('region', { name: 'Identity' })
+  await identity.getByLabel('Peer').fill('nobody')
+  await identity.getByRole('button', { name: 'Look up' }).click()
+  await identity.getByText('nobody ever registered this name here').waitFor()
+  await identity.getByLabel('Peer').fill('carol')
+  await page.keyboard.press('Enter')
+  await identity.getByText(Buffer.from(carol.identity.signingPublicKey).toString('base64')).waitFor()
+  await shoot(page, 'identity')
+  await identity.getByRole('button', { name: 'Release' }).click()
+  await yes(page, 'Release')
+  await page.getByRole('dialog').getByText('Messages are waiting').waitFor()
+  await page.getByLabel(/Delete the \d messages waiting for its owner/).check()
+  await shoot(page, 'release')
+  await yes(page, 'Release')
+  await said(page, 'The name is released.')
+  await server.join('carol') // with another key
+  await recorded(server, 'identityRelease')
+})
+
+/** Waits until the audit log of signaling has a record of this type. */
+async function recorded({ app }: TestServer, type: string): Promise<void> {
+  const deadline = Date.now() + 10_000
+  for (;;) {
+    const rows = await app.database.sql<{ entry: Uint8Array }[]>`
+      select entry from audit_entry join audit_log on log = id where network = 'signaling'`
+    if (rows.some(({ entry }) => JSON.parse(Buffer.from(entry).toString()).type === type)) return
+    assert.ok(Date.now() < deadline, `no record of type ${type}`)
+    await setTimeout(10)
+  }
+}

@@ -1,0 +1,99 @@
+// The console in a real browser: Debian's Chromium, headless, against the real server.
+import assert from 'node:assert/strict'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { atEnd } from '../helpers/at-end.ts'
+import { findProgram, needs } from '../helpers/programs.ts'
+import { type Settings, startTestServer, type TestServer } from '../helpers/server.ts'
+
+export const BROWSER = needs('chromium')
+export const TOKEN = 'a-token-for-tests-only'
+/** Where pictures of every state go, for people to look at; unset: none are taken. */
+const SHOTS = process.env.CONSOLE_SHOTS
+
+/** A name for this machine by which a browser does not know it. */
+export const ELSEWHERE = 'relay.test'
+const ARGS =
+  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'
+
+let browser: Promise<Browser> | undefined
+
+/** One browser for a test file; it ends with the process. */
+export function launchBrowser(): Promise<Browser> {
+  const executablePath = findProgram('chromium')
+  if (executablePath === undefined) throw new Error('chromium is not installed')
+  browser ??= chromium.launch({
+    executablePath,
+    args: [...ARGS.split(' '), `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`]
+  })
+  return browser
+}
+
+export async function closeBrowser(): Promise<void> {
+  await (await browser)?.close()
+  browser = undefined
+}
+
+/** The real server, administered with `TOKEN`. */
+export const startConsoleServer = (t: TestContext, settings: Settings = {}): Promise<TestServer> =>
+  startTestServer(t, { ADMIN_TOKEN: TOKEN, ...settings })
+
+/**
+ * A tab; what it shows must complain of nothing until the test ends: no exception, no refused script or style. (Chromium
+ * also logs answers that are errors; those are asked for.)
+ */
+export async function newTab(t: TestContext, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await (await launchBrowser()).newContext({ viewport: { width: 1280, height: 900 }, ...options })
+  atEnd(t, () => context.close())
+  const page = await context.newPage()
+  page.setDefaultTimeout(15_000)
+  const complaints: string[] = []
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('console', (message) => {
+    const isAnswer = message.text().startsWith('Failed to load resource')
+    if ((message.type() === 'error' || message.type() === 'warning') && !isAnswer) complaints.push(message.text())
+  })
+  atEnd(t, () => assert.deepEqual(complaints, []))
+  return page
+}
+
+type Addressed = Pick<TestServer, 'addresses'>
+
+/** The page as it opens. */
+export async function openPage(t: TestContext, { addresses }: Addressed, options?: BrowserContextOptions) {
+  const page = await newTab(t, options)
+  await page.goto(`${addresses.http}/console/`)
+  return page
+}
+
+/** The page with the token given, its figures there. */
+export async function openBoard(t: TestContext, server: Addressed, options?: BrowserContextOptions): Promise<Page> {
+  const page = await openPage(t, server, options)
+  await enter(page)
+  return page
+}
+
+export async function enter(page: Page): Promise<void> {
+  await page.getByLabel('Admin token').fill(TOKEN)
+  await page.keyboard.press('Enter')
+  await page.getByText('Live').waitFor()
+}
+
+/** The page on a clock that the test can put forward (`page.clock`). */
+export async function openClockedBoard(t: TestContext, { addresses }: Addressed): Promise<Page> {
+  const page = await newTab(t)
+  await page.clock.install()
+  await page.goto(`${addresses.http}/console/`)
+  await enter(page)
+  return page
+}
+
+/** A picture of the whole page, or of its dialog over it, for people, where `CONSOLE_SHOTS` says. */
+export async function shoot(page: Page, name: string): Promise<void> {
+  if (SHOTS === undefined) return
+  await mkdir(SHOTS, { recursive: true })
+  const fullPage = await page.getByRole('dialog').isHidden()
+  await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage })
+}

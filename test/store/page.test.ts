@@ -1,0 +1,67 @@
+// Reading a mailbox costs what it holds, whatever Postgres believes the table to hold.
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { createPool, type Sql } from '../../src/store/pool.ts'
+import { areFilled, insertEntries, takePage } from '../../src/store/queue-entry.ts'
+import { createTestDatabase } from '../helpers/database.ts'
+import { silentLog } from '../helpers/test-cluster.ts'
+
+const MAILBOXES = 50
+const EACH = 100
+const NOW = 1_000_000
+
+/** Rows of mailboxes looked up by an index so far, on the one connection there is. */
+async function rowsRead(sql: Sql): Promise<number> {
+  await sql`select pg_stat_force_next_flush()` // Postgres would count them some seconds later
+  const [row] = await sql<{ rows: number }[]>`
+    select sum(idx_tup_read)::bigint as rows from pg_stat_user_indexes where relname = 'queue_entry'`
+  return row!.rows
+}
+
+async function fill(sql: Sql): Promise<void> {
+  const entries = Array.from({ length: MAILBOXES * EACH }, (_, place) => ({
+    ...{ seq: 0, network: 'n', sender: 's', recipient: `r${place % MAILBOXES}`, digest: null, sealed: '"s"', bytes: 3 },
+    ...{ keyId: null, slot: false, acceptedAt: NOW, expiresAt: NOW + 1_000 }
+  }))
+  await insertEntries(sql, entries, false)
+}
+
+const page = (sql: Sql) =>
+  takePage(
+    sql,
+    { network: 'n', recipient: 'r7', keyId: null },
+    { afterSeq: 0, limit: 2 * EACH, maxBytes: 1_000_000, now: NOW }
+  )
+
+/** A database whose mailboxes are full, while Postgres believes that there are none. */
+async function forgottenMailboxes(t: TestContext): Promise<Sql> {
+  const { url } = await createTestDatabase(t)
+  const pool = createPool({ url, size: 1, statementMs: 30_000, log: silentLog })
+  t.after(() => pool.end(1_000))
+  const { sql } = pool
+  await fill(sql)
+  await sql`delete from queue_entry`
+  await sql`vacuum (analyze) queue_entry` // as autovacuum does when a backlog has been received
+  await areFilled(sql, [{ network: 'n', recipient: 'r1' }]) // planned now, and not again
+  await page(sql)
+  await fill(sql)
+  return sql
+}
+
+test('a page is read from its own mailbox alone, also when Postgres believes there is none', async (t) => {
+  const sql = await forgottenMailboxes(t)
+  const before = await rowsRead(sql)
+  assert.equal((await page(sql)).length, EACH)
+  const rows = (await rowsRead(sql)) - before
+  assert.ok(rows >= EACH && rows <= 2 * EACH, `${rows} rows were read for a page of ${EACH}`)
+})
+
+test('whether mailboxes are filled is seen at one entry of each', async (t) => {
+  const sql = await forgottenMailboxes(t)
+  const boxes = ['r1', 'nobody', 'r2', 'r1', 'two\nlines', 'r49'].map((recipient) => ({ network: 'n', recipient }))
+  const before = await rowsRead(sql)
+  assert.deepEqual(await areFilled(sql, boxes), [true, false, true, true, false, true])
+  assert.deepEqual(await areFilled(sql, [{ network: 'another', recipient: 'r1' }]), [false])
+  const rows = (await rowsRead(sql)) - before
+  assert.ok(rows >= 4 && rows <= 12, `${rows} rows were read for four filled mailboxes`)
+})
