@@ -1,5 +1,6 @@
 # The server as a container: compiled in one stage, run in another that has neither compiler nor sources.
-FROM node:24-bookworm-slim AS build
+# test/deploy/dockerfile.test.ts runs these steps and this very CMD without a container engine.
+FROM node:26-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
@@ -8,16 +9,20 @@ COPY src src
 COPY plugins plugins
 RUN npm run build && npm prune --omit=dev
 
-FROM node:24-bookworm-slim
+FROM node:26-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY migrations migrations
+COPY console console
+# Fresh volumes take their owner from here: the data, and in docker-compose.yml the secrets of each service.
 RUN install --directory --owner=node --group=node --mode=0700 /data
+RUN install --directory --owner=node --group=node --mode=0755 /secrets/relay /secrets/database /secrets/grafana
 USER node
 VOLUME /data
-EXPOSE 3005
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["node", "-e", "const { RPC_SIGNALING_PORT, SIGNALING_SERVER_PORT } = process.env; fetch(`http://127.0.0.1:${RPC_SIGNALING_PORT || SIGNALING_SERVER_PORT || 3005}/health/live`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+EXPOSE 3005 3006
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "dist/src/main.js", "check-health"]
+# Ends on SIGTERM by itself; `docker run --init` (as in docker-compose.yml) also reaps what the embedded database leaves.
 CMD ["node", "dist/src/main.js", "serve"]
