@@ -16,6 +16,9 @@ const BODY_BYTES = 1_000
 /** What may be on its way at any time, twice over: a window here, a page there. All bodies are 100 MB. */
 const MAX_HEAP_BYTES = 16 * 2 ** 20
 
+/** With what is read to count the queue, now and then. All that wait, for each page, would be 39 million. */
+const MAX_ROWS = 10 * DEPTH
+
 setFlagsFromString('--expose_gc')
 const collectGarbage = runInNewContext('gc') as () => void
 
@@ -65,5 +68,5 @@ test('100,000 messages for one peer arrive in order, read page by page, in a sma
   const [peak, rows] = [Math.max(...heap), await rowsRead(sql)]
   t.diagnostic(`the heap grew by ${Math.round(peak / 1_000)} kB at most, ${rows} rows were read for ${DEPTH} messages`)
   assert.ok(peak < MAX_HEAP_BYTES, `the heap grew by ${peak} bytes`)
-  assert.ok(rows < 3 * DEPTH, `${rows} rows were read`)
+  assert.ok(rows < MAX_ROWS, `${rows} rows were read`)
 })

@@ -4,8 +4,9 @@
  *
  * A checkpoint is anchored when a block includes a transaction of it. Paying twice is prevented by memory: what was
  * signed is stored before it is sent, and afterwards the very same bytes are sent until the chain has them. Another
- * transaction takes its place only when the first can not be included any more (it failed, or its nonce went to
- * another and two blocks later it is still unknown) or with the same nonce, of which a chain includes one at most.
+ * transaction takes its place only when the first can not be included any more (it failed, or the chain refuses it since
+ * its nonce went to another and two blocks later it is still unknown) or with the same nonce, of which a chain that
+ * enforces nonces includes one at most.
  */
 import type { KeyObject } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'

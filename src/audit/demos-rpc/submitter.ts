@@ -64,6 +64,14 @@ export function createSubmitter(parts: SubmitterParts): Submitter {
     }
   }
 
+  /** One that has failed is never sent again: the node could take it a second time, beside the one in its place. */
+  const settleDoubt = async (): Promise<void> => {
+    if (!doubtful) return
+    const { state } = await client.transactionStatus(doubtful.hash)
+    if (state === 'unknown') await orRefusal(deliver(doubtful))
+    else doubtful = undefined
+  }
+
   /** Once remembered the node may have it, whatever becomes of us; a refusal then only means: look at its state. */
   const send = async (head: AnchoredHead, transaction: SignedTransaction, confirmation: Confirmation) => {
     await store.remember(checkpointKey(head), toSubmission(transaction))
@@ -73,7 +81,7 @@ export function createSubmitter(parts: SubmitterParts): Submitter {
   }
 
   const first = async (head: AnchoredHead): Promise<SignedTransaction> => {
-    if (doubtful) await orRefusal(deliver(doubtful))
+    await settleDoubt()
     const terms = await readTerms()
     const ledgerNonce = await client.addressNonce(wallet.address)
     const nonce = Math.max(ledgerNonce, await store.highestNonce(wallet.address)) + 1 // the ledger's lags
@@ -95,6 +103,13 @@ export function createSubmitter(parts: SubmitterParts): Submitter {
     return send(head, instead, confirmation)
   }
 
+  /**
+   * Whether another transaction was included with this one's nonce. The ledger's count alone does not tell: a chain
+   * before the nonceEnforcement fork counts, and includes this one all the same. One that enforces gives it as the reason.
+   */
+  const isTaken = async ({ content }: SignedTransaction, refusal: DemosRpcError): Promise<boolean> =>
+    /\bnonce\b/i.test(refusal.message) && (await client.addressNonce(wallet.address)) >= content.nonce
+
   return {
     first,
 
@@ -105,8 +120,11 @@ export function createSubmitter(parts: SubmitterParts): Submitter {
         if (!refusal) return latest
         // Perhaps because it is in already: a node that counts nonces does not say so.
         if (await isKnown(client, tried)) return latest
-        const ledgerNonce = await client.addressNonce(wallet.address)
-        if (ledgerNonce < latest.content.nonce) return resign(head, latest, refusal)
+        if (!(await isTaken(latest, refusal))) {
+          const instead = await orRefusal(resign(head, latest, refusal))
+          if (!(instead instanceof DemosRpcError)) return instead
+          if (!(await isTaken(latest, instead))) throw instead
+        }
       }
       await parts.nextBlocks(SETTLED_BLOCKS)
       if (await isKnown(client, tried)) return latest

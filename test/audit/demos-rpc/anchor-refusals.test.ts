@@ -131,6 +131,34 @@ describe('demos-rpc anchor: refusals and replacements', () => {
     assertOnce(scene, 1)
   })
 
+  test('a nonce that went to somebody else means nothing on a chain that does not enforce nonces', async (t) => {
+    const scene = await stage(t)
+    Object.assign(scene.node.ledger, { mineEvery: 0, enforcesNonces: false })
+    await rejection(scene.start({ patience: { settleMs: 0 } }).anchor(checkpoint()))
+    const [waiting] = scene.node.ledger.mempool
+    Object.assign(scene.node.ledger, { mempool: [], foreign: 1, mineEvery: 1 })
+    const invalid = { result: 200, response: { data: { valid: false, message: 'not today' } } }
+    onCall(scene, 'confirmTx', { kind: 'reply', reply: invalid })
+    assert.match((await rejection(scene.start().anchor(checkpoint()))).message, /not today/)
+    scene.node.ledger.mempool = [waiting!] // another validator had kept it
+    const { reference } = await scene.start().anchor(checkpoint())
+    assert.equal(reference, waiting!.hash)
+    assertOnce(scene, 1)
+  })
+
+  test('new terms, and the nonce went to somebody else: replaced with the next one', async (t) => {
+    const scene = await stage(t)
+    scene.node.ledger.mineEvery = 0
+    await rejection(scene.start({ patience: { settleMs: 0 } }).anchor(checkpoint()))
+    Object.assign(scene.node.ledger, { mempool: [], foreign: 1, osDenomination: true, mineEvery: 1 })
+    await scene.start().anchor(checkpoint())
+    assert.deepEqual(
+      scene.store.rows.map(({ submission }) => submission.nonce),
+      [1, 2]
+    )
+    assertOnce(scene, 1)
+  })
+
   test('a node whose index lags behind its ledger does not make us pay again', async (t) => {
     const scene = await stage(t)
     scene.node.ledger.mineEvery = 0

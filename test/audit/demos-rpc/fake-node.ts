@@ -106,8 +106,8 @@ export class Ledger {
   stateOf(hash: string): { state: string; blockNumber?: number } {
     const found = this.included.find(({ transaction }) => transaction.hash === hash)
     if (found) return { state: 'included', blockNumber: found.block }
-    if (this.failed.has(hash)) return { state: 'failed' }
-    return { state: this.mempool.some((each) => each.hash === hash) ? 'pending' : 'unknown' }
+    if (this.mempool.some((each) => each.hash === hash)) return { state: 'pending' } // perhaps once more
+    return { state: this.failed.has(hash) ? 'failed' : 'unknown' }
   }
 
   /** How often each checkpoint is on the chain, by `targetId messageHash`. */
