@@ -1,5 +1,5 @@
 import { BYTEA } from './audit-log.ts'
-import { columnsOf } from './columns.ts'
+import { numberColumn, textColumns } from './columns.ts'
 import type { AnySql, TransactionSql } from './database.ts'
 
 /** A record in its place. */
@@ -19,12 +19,15 @@ export interface StoredTile {
 }
 
 export async function insertAuditEntries(tx: TransactionSql, entries: readonly NewEntry[]): Promise<void> {
-  const { text, number } = columnsOf(tx, entries)
+  const { separator, lines } = textColumns(entries, { lines: (e) => e.text })
   await tx`
     insert into audit_entry (log, idx, message_seq, entry)
     select log, idx, nullif(message_seq, 0), convert_to(line, 'UTF8')
-    from rows from (${number((e) => e.log)}, ${number((e) => e.index)}, ${number((e) => e.messageSeq ?? 0)},
-      ${text((e) => e.text)}) as e (log, idx, message_seq, line)`
+    from rows from (
+      unnest(${numberColumn(entries, (e) => e.log)}::text::bigint[]),
+      unnest(${numberColumn(entries, (e) => e.index)}::text::bigint[]),
+      unnest(${numberColumn(entries, (e) => e.messageSeq ?? 0)}::text::bigint[]),
+      string_to_table(${lines}, ${separator})) as e (log, idx, message_seq, line)`
 }
 
 /** Writes whole tiles: new ones, and the longer state of those that grew. */

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import type { PendingQuery, Row } from 'postgres'
 import type { AdministrationAction } from '../audit/record.ts'
-import { ANCHORS, BYTEA } from './audit-log.ts'
+import { ANCHORS } from './audit-log.ts'
+import { numberColumn, textColumns } from './columns.ts'
 import type { AnySql, TransactionSql } from './database.ts'
 
 interface Fact {
@@ -18,8 +20,6 @@ export interface MessageEvent extends Fact {
   readonly digest: string
   /** Length of the body. */
   readonly bytes: number
-  /** message.seq, where history shows what became of the message. */
-  readonly messageSeq?: number
 }
 
 /** What is worth a record. Each is written in the transaction of what it speaks of. */
@@ -67,8 +67,9 @@ export interface InboxEvent {
   readonly digest: string | null
   readonly bytes: number | null
   readonly entries: number | null
+  /** message.seq, where history shows what became of the message; null where there is no history. */
   readonly messageSeq: number | null
-  /** 16 random bytes in hex. */
+  /** 16 random bytes in hex, made as the event is taken out. */
   readonly salt: string
 }
 
@@ -76,12 +77,11 @@ export interface InboxEvent {
 type Packed = [
   kind: AuditKind,
   acceptedAt: number,
-  sender: string | null,
-  recipient: string | null,
-  digest: string | null,
-  bytes: number | null,
-  entries: number | null,
-  messageSeq: number | null
+  sender?: string | null,
+  recipient?: string | null,
+  digest?: string | null,
+  bytes?: number | null,
+  entries?: number | null
 ]
 
 const SALT_BYTES = 16
@@ -92,35 +92,38 @@ const NODES_OWN: ReadonlySet<AuditKind> = new Set(['checkpoint', 'restore'])
 
 /** Hands events to the sequencer, in the order given, in the transaction of `sql`: one row for each network. */
 export async function insertAuditEvents(sql: AnySql, events: readonly AuditEvent[]): Promise<void> {
-  if (events.length === 0) return
-  const networks = new Map<string, Packed[]>()
+  if (events.length > 0) await insertEvents(sql, events)
+}
+
+/** The statement of insertAuditEvents(), to be run, or to be part of another one. At least one event. */
+export function insertEvents(sql: AnySql, events: readonly AuditEvent[]) {
+  const networks = new Map<string, string[]>()
   for (const event of events) {
     const known = networks.get(event.network)
-    if (known === undefined) networks.set(event.network, [pack(event)])
-    else known.push(pack(event))
+    if (known === undefined) networks.set(event.network, [packEvent(event)])
+    else known.push(packEvent(event))
   }
-  const rows = Array.from(networks, ([network, packed]) => ({ network, packed }))
-  const salts = rows.map(({ packed }) => randomBytes(SALT_BYTES * packed.length))
-  await sql`
-    insert into audit_inbox (network, count, events, salts)
-    select * from unnest(${rows.map(({ network }) => network)}::text[], ${rows.map(({ packed }) => packed.length)}::int[],
-      ${rows.map(({ packed }) => JSON.stringify(packed))}::text[], ${sql.array(salts, BYTEA)}::bytea[])`
+  const rows = [...networks]
+  const { separator, network, packed } = textColumns(rows, {
+    network: ([network]) => network,
+    packed: ([, events]) => `[${events.join(',')}]`
+  })
+  return sql`
+    insert into audit_inbox (network, count, events)
+    select network, count, events
+    from rows from (string_to_table(${network}, ${separator}),
+      unnest(${numberColumn(rows, ([, events]) => events.length)}::text::bigint[]),
+      string_to_table(${packed}, ${separator})) as e (network, count, events)`
 }
 
 /**
- * A CTE that records messages in the statement that stores them: what was a repeat is in no `stored`, and in no record.
- * `stored`: a relation with one row a message and the columns network, seq, sender, recipient, digest, size_bytes,
- * accepted_at, message_seq (null: not in history). `most`: how many rows it can have.
+ * A CTE that hands messages to the sequencer in the statement that stores them in `message`, where it finds the rest.
+ * What was a repeat is in no `stored`, and in no record. `stored`: from what to read seq, network and accepted_at.
  */
-export const recordStored = (sql: AnySql, stored: string, most: number) => sql`
-  insert into audit_inbox (network, count, events, salts)
-  select network, count(*),
-    '[' || string_agg(json_build_array('message', accepted_at, sender, recipient, digest, size_bytes, null, message_seq)::text,
-      ',' order by seq) || ']',
-    substring(${randomBytes(SALT_BYTES * most)}::bytea
-      from (sum(count(*)) over (order by network) - count(*))::int * 16 + 1 for count(*)::int * 16)
-  from ${sql(stored)}
-  group by network`
+export const recordStored = (sql: AnySql, stored: PendingQuery<Row[]>) => sql`
+  insert into audit_inbox (network, count, message_seqs, accepted_at)
+  select network, count(*), array_agg(seq order by seq), array_agg(accepted_at order by seq)
+  from ${stored} group by network`
 
 /**
  * Takes the oldest events out, in the order of their acceptance, passing over some networks: about `limit`, at least
@@ -131,7 +134,7 @@ export async function takeAuditEvents(
   limit: number,
   except: readonly string[]
 ): Promise<InboxEvent[]> {
-  const rows = await tx<{ network: string; events: string; salts: string }[]>`
+  const rows = await tx<(PackedRow | MessagesRow)[]>`
     with taken as (
       delete from audit_inbox where seq = any(array(
         select seq from (
@@ -139,39 +142,80 @@ export async function takeAuditEvents(
             select seq, count from audit_inbox where network <> all(${except as string[]}::text[])
             order by seq limit ${limit}) as head) as sized
         where before < ${limit}))
-      returning seq, network, events, salts
+      returning seq, network, events, message_seqs, accepted_at
     )
-    select network, events, encode(salts, 'hex') as salts from taken order by seq`
-  return rows.flatMap(({ network, events, salts }) => unpack(network, events, salts))
+    select network, events, message_seqs as seqs, accepted_at as "acceptedAt" from taken order by seq`
+  const messages = await readMessages(
+    tx,
+    rows.flatMap((row) => (row.events === null ? row.seqs : []))
+  )
+  return salted(
+    rows.flatMap((row) => (row.events === null ? messageEvents(row, messages) : unpack(row.network, row.events)))
+  )
+}
+
+interface PackedRow {
+  readonly network: string
+  readonly events: string
+}
+interface MessagesRow {
+  readonly network: string
+  readonly events: null
+  readonly seqs: readonly number[]
+  readonly acceptedAt: readonly number[]
+}
+type StoredFacts = Pick<InboxEvent, 'sender' | 'recipient' | 'digest' | 'bytes'>
+
+/** They are all there: history keeps a message until it is recorded, see deleteOldMessages(). */
+async function readMessages(tx: TransactionSql, seqs: readonly number[]): Promise<Map<number, StoredFacts>> {
+  if (seqs.length === 0) return new Map()
+  const rows = await tx<(StoredFacts & { seq: number })[]>`
+    select seq, sender, recipient, message_hash as digest, size_bytes as bytes
+    from message where seq = any(${`{${seqs.join(',')}}`}::text::bigint[])`
+  return new Map(rows.map(({ seq, ...facts }) => [seq, facts]))
+}
+
+function messageEvents(
+  { network, seqs, acceptedAt }: MessagesRow,
+  messages: ReadonlyMap<number, StoredFacts>
+): UnsaltedEvent[] {
+  return seqs.map((messageSeq, place) => {
+    const facts = messages.get(messageSeq)
+    if (facts === undefined) throw new Error(`message ${messageSeq} was deleted before its record was made`)
+    return { network, kind: 'message', acceptedAt: acceptedAt[place]!, ...facts, entries: null, messageSeq }
+  })
 }
 
 /** The checkpoints that wait to be recorded in the log of checkpoints. */
 export function readWaiting(network: string, events: string): InboxEvent[] {
-  return unpack(network, events, '')
+  return salted(unpack(network, events))
 }
 
-function pack(event: AuditEvent): Packed {
-  const { kind, acceptedAt, sender, recipient, digest, bytes, entries, messageSeq } = event as Partial<InboxEvent> &
-    AuditEvent
-  const isTooLong = [sender, recipient, digest].some((text) => typeof text === 'string' && text.length > MAX_TEXT)
-  if (isTooLong) throw new RangeError('an id in an audit event is too long')
+const isLong = (text: string | null | undefined): boolean => (text?.length ?? 0) > MAX_TEXT
+
+function packEvent(event: AuditEvent): string {
+  const { kind, acceptedAt, sender, recipient, digest, bytes, entries } = event as Partial<InboxEvent> & AuditEvent
+  if (isLong(sender) || isLong(recipient) || isLong(digest)) throw new RangeError('an id in an audit event is too long')
   if (event.network === ANCHORS && !NODES_OWN.has(kind)) throw new RangeError(`no network may be called ${ANCHORS}`)
-  return [
-    kind,
-    acceptedAt,
-    sender ?? null,
-    recipient ?? null,
-    digest ?? null,
-    bytes ?? null,
-    entries ?? null,
-    messageSeq ?? null
-  ]
+  const packed: Packed = [kind, acceptedAt, sender ?? null, recipient ?? null, digest ?? null, bytes ?? null]
+  if (entries !== undefined) packed.push(entries)
+  return JSON.stringify(packed)
 }
 
-function unpack(network: string, events: string, salts: string): InboxEvent[] {
+function unpack(network: string, events: string): UnsaltedEvent[] {
   const packed = JSON.parse(events) as Packed[]
-  return packed.map(([kind, acceptedAt, sender, recipient, digest, bytes, entries, messageSeq], place) => {
-    const salt = salts.slice(place * 2 * SALT_BYTES, (place + 1) * 2 * SALT_BYTES)
-    return { network, kind, acceptedAt, sender, recipient, digest, bytes, entries, messageSeq, salt }
-  })
+  return packed.map(
+    ([kind, acceptedAt, sender = null, recipient = null, digest = null, bytes = null, entries = null]) => ({
+      ...{ network, kind, acceptedAt, sender, recipient, digest, bytes, entries },
+      messageSeq: null
+    })
+  )
+}
+
+type UnsaltedEvent = Omit<InboxEvent, 'salt'>
+
+function salted(events: readonly UnsaltedEvent[]): InboxEvent[] {
+  const salts = randomBytes(SALT_BYTES * events.length).toString('hex')
+  const digits = 2 * SALT_BYTES
+  return events.map((event, place) => ({ ...event, salt: salts.slice(place * digits, (place + 1) * digits) }))
 }

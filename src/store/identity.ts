@@ -1,6 +1,6 @@
 import type { ProofAlgorithm } from '../proof/algorithms.ts'
 import { insertAuditEvents } from './audit-inbox.ts'
-import { columnsOf } from './columns.ts'
+import { numberColumn, textColumns } from './columns.ts'
 import type { AnySql, Sql } from './database.ts'
 
 /** The keys pinned to a peer's name. */
@@ -139,12 +139,22 @@ export interface KeyEntry {
  */
 export async function enterKeys(sql: Sql, entries: readonly KeyEntry[]): Promise<boolean[]> {
   const first = new Map(entries.toReversed().map((entry) => [hex(entry.proof.digest), entry]))
-  const { text, number } = columnsOf(sql, [...first.values()].sort(byName))
+  const sorted = [...first.values()].sort(byName)
+  const { separator, ...text } = textColumns(sorted, {
+    network: (e) => e.network,
+    peer: (e) => e.peer,
+    algorithm: (e) => e.algorithm,
+    signingKey: (e) => hex(e.signingKey),
+    digest: (e) => hex(e.proof.digest)
+  })
   const used = await sql<{ digest: string }[]>`
     with entry as (
       select network, peer, algorithm, decode(signing_key, 'hex') as signing_key, decode(digest, 'hex') as digest, expires_at
-      from rows from (${text((e) => e.network)}, ${text((e) => e.peer)}, ${text((e) => e.algorithm)},
-        ${text((e) => hex(e.signingKey))}, ${text((e) => hex(e.proof.digest))}, ${number((e) => e.proof.expiresAt)})
+      from rows from (
+        string_to_table(${text.network}, ${separator}), string_to_table(${text.peer}, ${separator}),
+        string_to_table(${text.algorithm}, ${separator}), string_to_table(${text.signingKey}, ${separator}),
+        string_to_table(${text.digest}, ${separator}),
+        unnest(${numberColumn(sorted, (e) => e.proof.expiresAt)}::text::bigint[]))
         as e (network, peer, algorithm, signing_key, digest, expires_at)
     ), used as (
       insert into used_proof (digest, expires_at) select digest, expires_at from entry on conflict do nothing

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { recordStored } from './audit-inbox.ts'
 import { type RollupStatus, rollupColumns, rollupJoin } from './audit-rollup.ts'
-import { columnsOf } from './columns.ts'
+import { numberColumn, textColumns } from './columns.ts'
 import type { AnySql, Sql } from './database.ts'
 import type { NewEntry } from './queue-entry.ts'
 
@@ -57,16 +57,29 @@ export async function insertMessages(
   { isAudited, isNew }: { isAudited: boolean; isNew: boolean }
 ): Promise<Map<number, number>> {
   if (messages.length === 0) return new Map()
-  const { text, number } = columnsOf(sql, messages)
+  const { separator, ...text } = textColumns(messages, {
+    id: () => randomUUID(),
+    conversation: (m) => m.conversation,
+    network: (m) => m.entry.network,
+    sender: (m) => m.entry.sender,
+    recipient: (m) => m.entry.recipient,
+    digest: (m) => m.entry.digest ?? '',
+    sealed: (m) => m.entry.sealed
+  })
   const stored = isNew ? sql`input` : sql`kept join input using (seq)`
   const rows = await sql<{ place: number; seq: number }[]>`
     with input as materialized (
       select nextval('entry_seq') as seq, * from rows from (
-        ${text(() => randomUUID())}, ${text((m) => m.conversation)}, ${number((m) => m.sentAt)},
-        ${text((m) => m.entry.network)}, ${text((m) => m.entry.sender)}, ${text((m) => m.entry.recipient)},
-        ${text((m) => m.entry.digest ?? '')}, ${text((m) => m.entry.sealed)}, ${number((m) => m.entry.bytes)},
-        ${number((m) => (m.entry.slot ? 1 : 0))}, ${number((m) => m.entry.acceptedAt)}, ${number((m) => m.entry.expiresAt)})
-        with ordinality as i (id, conversation, sent_at, network, sender, recipient, message_hash, sealed, size_bytes,
+        string_to_table(${text.id}, ${separator}), string_to_table(${text.conversation}, ${separator}),
+        string_to_table(${text.network}, ${separator}), string_to_table(${text.sender}, ${separator}),
+        string_to_table(${text.recipient}, ${separator}), string_to_table(${text.digest}, ${separator}),
+        string_to_table(${text.sealed}, ${separator}),
+        unnest(${numberColumn(messages, (m) => m.sentAt)}::text::bigint[]),
+        unnest(${numberColumn(messages, (m) => m.entry.bytes)}::text::bigint[]),
+        unnest(${numberColumn(messages, (m) => (m.entry.slot ? 1 : 0))}::text::bigint[]),
+        unnest(${numberColumn(messages, (m) => m.entry.acceptedAt)}::text::bigint[]),
+        unnest(${numberColumn(messages, (m) => m.entry.expiresAt)}::text::bigint[]))
+        with ordinality as i (id, conversation, network, sender, recipient, message_hash, sealed, sent_at, size_bytes,
           slot, accepted_at, expires_at, place)
     ), kept as (
       insert into message (seq, id, conversation, network, sender, recipient, message_hash, sealed, size_bytes, sent_at)
@@ -76,10 +89,7 @@ export async function insertMessages(
     ), queued as (
       insert into queue_entry (seq, network, sender, recipient, size_bytes, slot, accepted_at, expires_at)
       select seq, network, sender, recipient, size_bytes, slot <> 0, accepted_at, expires_at from ${stored}
-    ), stored as (
-      select seq, network, sender, recipient, message_hash as digest, size_bytes, accepted_at, seq as message_seq
-      from ${stored}
-    )${isAudited ? sql`, recorded as (${recordStored(sql, 'stored', messages.length)})` : sql``}
+    )${isAudited ? sql`, recorded as (${recordStored(sql, stored)})` : sql``}
     select place, seq from ${stored}`
   return new Map(rows.map((row) => [row.place - 1, row.seq]))
 }
@@ -128,11 +138,12 @@ export async function readHistory(
     order by sent_at desc`
 }
 
-/** Deletes up to `limit` messages older than a time (ms) that wait for nobody; returns how many. */
+/** Deletes up to `limit` messages older than a time (ms) that wait for nobody, nor for their record; returns how many. */
 export async function deleteOldMessages(sql: Sql, before: number, limit: number): Promise<number> {
   const gone = await sql`
     delete from message where seq = any(array(
       select seq from message where sent_at < ${before}
+        and sent_at < coalesce((select min(accepted_at[1]) from audit_inbox where events is null), ${before})
         and not exists (select from queue_entry as entry where entry.seq = message.seq)
       limit ${limit} for update skip locked))`
   return gone.count

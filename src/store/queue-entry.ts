@@ -1,5 +1,6 @@
-import { recordStored } from './audit-inbox.ts'
-import { columnsOf } from './columns.ts'
+import { hash } from 'node:crypto'
+import { insertEvents, type MessageEvent } from './audit-inbox.ts'
+import { numberColumn, textColumns } from './columns.ts'
 import type { AnySql, Sql } from './database.ts'
 import { releaseSlots, type SlotUse } from './quota.ts'
 
@@ -43,30 +44,54 @@ export async function insertEntries(
   isAudited: boolean
 ): Promise<QueueEntry[]> {
   if (entries.length === 0) return []
-  const { text, number } = columnsOf(sql, entries)
+  const { separator, ...text } = textColumns(entries, {
+    network: (e) => e.network,
+    sender: (e) => e.sender,
+    recipient: (e) => e.recipient,
+    keyId: (e) => e.keyId ?? '',
+    sealed: (e) => e.sealed
+  })
+  const recorded = isAudited ? sql`, recorded as (${insertEvents(sql, entries.map(eventOf))})` : sql``
   const rows = await sql<{ seq: number }[]>`
     with stored as (
       insert into queue_entry (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at)
       select network, sender, recipient, nullif(key_id, ''), sealed, size_bytes, slot <> 0, accepted_at, expires_at
-      from rows from (${text((e) => e.network)}, ${text((e) => e.sender)}, ${text((e) => e.recipient)},
-        ${text((e) => e.keyId ?? '')}, ${text((e) => e.sealed)}, ${number((e) => e.bytes)},
-        ${number((e) => (e.slot ? 1 : 0))}, ${number((e) => e.acceptedAt)}, ${number((e) => e.expiresAt)})
-        with ordinality as e (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at, place)
-      order by place
-      returning seq, network, sender, recipient, encode(sha256(convert_to(sealed, 'UTF8')), 'hex') as digest,
-        size_bytes, accepted_at, null::bigint as message_seq
-    )${isAudited ? sql`, recorded as (${recordStored(sql, 'stored', entries.length)})` : sql``}
+      from rows from (
+        string_to_table(${text.network}, ${separator}), string_to_table(${text.sender}, ${separator}),
+        string_to_table(${text.recipient}, ${separator}), string_to_table(${text.keyId}, ${separator}),
+        string_to_table(${text.sealed}, ${separator}),
+        unnest(${numberColumn(entries, (e) => e.bytes)}::text::bigint[]),
+        unnest(${numberColumn(entries, (e) => (e.slot ? 1 : 0))}::text::bigint[]),
+        unnest(${numberColumn(entries, (e) => e.acceptedAt)}::text::bigint[]),
+        unnest(${numberColumn(entries, (e) => e.expiresAt)}::text::bigint[]))
+        as e (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at)
+      returning seq
+    )${recorded}
     select seq from stored order by seq`
   for (const [index, entry] of entries.entries()) entry.seq = rows[index]!.seq
   return [...entries]
 }
 
+/** Made here: hashing and writing JSON cost Postgres several times as much. */
+const eventOf = ({ network, sender, recipient, sealed, bytes, acceptedAt }: NewEntry): MessageEvent => ({
+  kind: 'message',
+  network,
+  acceptedAt,
+  sender,
+  recipient,
+  digest: hash('sha256', sealed),
+  bytes
+})
+
 /** Is there anything in these mailboxes, for whatever key? */
 export async function areFilled(sql: Sql, boxes: readonly MailboxName[]): Promise<boolean[]> {
-  const { text } = columnsOf(sql, boxes)
+  const { separator, network, recipient } = textColumns(boxes, {
+    network: (box) => box.network,
+    recipient: (box) => box.recipient
+  })
   const filled = await sql<{ place: number }[]>`
     select place
-    from rows from (${text((box) => box.network)}, ${text((box) => box.recipient)})
+    from rows from (string_to_table(${network}, ${separator}), string_to_table(${recipient}, ${separator}))
       with ordinality as box (network, recipient, place)
       cross join lateral (
         select from queue_entry

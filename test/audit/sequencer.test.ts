@@ -10,6 +10,7 @@ import { readEntries } from '../../src/store/audit-entry.ts'
 import { insertAuditEvents, takeAuditEvents } from '../../src/store/audit-inbox.ts'
 import { findLog, holdSequencer } from '../../src/store/audit-log.ts'
 import { rollupOf } from '../../src/store/audit-rollup.ts'
+import { conversationId, deleteOldMessages, insertMessages } from '../../src/store/message.ts'
 import { insertEntries } from '../../src/store/queue-entry.ts'
 import { message, messages, openTestTrail, type TestTrail } from './helpers.ts'
 
@@ -141,22 +142,54 @@ test('no peer writes into the log of checkpoints', async (t) => {
 
 test('a message waits for its place, is then batched, then confirmed', async (t) => {
   const trail = await openTestTrail(t)
-  await insertAuditEvents(trail.sql, [message(1, { messageSeq: 41 }), message(2)])
+  const [first = 0, second = 0] = await keepMessages(trail, 2)
   const waiting = { status: 'none', txHash: null }
   assert.deepEqual(
-    await rollupOf(trail.sql, [41, 42]),
+    await rollupOf(trail.sql, [first, second]),
     new Map([
-      [41, waiting],
-      [42, waiting]
+      [first, waiting],
+      [second, waiting]
     ])
   )
   await trail.settle()
   const { entries } = await recordsOf(trail)
   const [row] = await trail.sql<{ hash: string }[]>`select encode(sha256(${entries[0]!}::bytea), 'hex') as hash`
-  assert.deepEqual((await rollupOf(trail.sql, [41])).get(41), { status: 'batched', txHash: row!.hash })
+  assert.deepEqual((await rollupOf(trail.sql, [first])).get(first), { status: 'batched', txHash: row!.hash })
   await Promise.all([trail.outbox.round(), untilAnchored(trail)])
-  assert.deepEqual((await rollupOf(trail.sql, [41])).get(41), { status: 'confirmed', txHash: row!.hash })
+  assert.deepEqual((await rollupOf(trail.sql, [first])).get(first), { status: 'confirmed', txHash: row!.hash })
 })
+
+test('history keeps a message until its record is made', async (t) => {
+  const trail = await openTestTrail(t)
+  await keepMessages(trail, 3)
+  const now = Date.now() + 1_000
+  await trail.sql`delete from queue_entry`
+  assert.equal(await deleteOldMessages(trail.sql, now, 100), 0)
+  await trail.settle()
+  assert.equal((await recordsOf(trail)).records.length, 3)
+  assert.equal(await deleteOldMessages(trail.sql, now, 100), 3)
+})
+
+test('a message that is in no history any more stops the log, which says so', async (t) => {
+  const trail = await openTestTrail(t)
+  const [seq] = await keepMessages(trail, 1)
+  await trail.sql`delete from message`
+  await assert.rejects(trail.sequencer.round(), new RegExp(`message ${seq} was deleted before its record was made`))
+})
+
+/** Messages between two peers that go into history. Returns their numbers. */
+async function keepMessages({ sql }: TestTrail, count: number): Promise<number[]> {
+  const now = Date.now()
+  const kept = Array.from({ length: count }, (_, place) => ({
+    entry: {
+      ...{ seq: 0, network: 'signaling', sender: 'alice', recipient: 'bob', digest: `digest-${place}`, bytes: 3 },
+      ...{ sealed: `"${place}"`, keyId: null, slot: false, acceptedAt: now + place, expiresAt: now + 10_000 }
+    },
+    conversation: conversationId('signaling', 'alice', 'bob'),
+    sentAt: now + place
+  }))
+  return [...(await insertMessages(sql, kept, { isAudited: true, isNew: true })).values()]
+}
 
 async function untilAnchored(trail: TestTrail) {
   for (;;) {

@@ -36,11 +36,13 @@ const FAULTS: ((request: SeenRequest) => Fault)[] = [
 /** Faults on the wire, and between requests what happens to a chain by itself. */
 function misbehave({ node }: Stage, random: () => number): void {
   const { ledger } = node
-  let elsewhere: WireTransaction[] = []
+  const elsewhere = new Map<string, WireTransaction>()
   node.fault = (request) => {
-    if (random() < 0.03) elsewhere = [...elsewhere, ...ledger.mempool.splice(0)] // this node forgets, others may not
-    if (random() < 0.03)
-      ledger.mempool.push(...elsewhere.splice(0).filter(({ hash }) => ledger.stateOf(hash).state === 'unknown'))
+    if (random() < 0.03) for (const each of ledger.mempool.splice(0)) elsewhere.set(each.hash, each) // others may not forget
+    if (random() < 0.03) {
+      ledger.mempool.push(...[...elsewhere.values()].filter(({ hash }) => ledger.stateOf(hash).state === 'unknown'))
+      elsewhere.clear()
+    }
     if (random() < 0.02) ledger.mine()
     if (random() < 0.01) ledger.fail()
     if (random() < 0.01) ledger.foreign++ // somebody else pays from the same account
