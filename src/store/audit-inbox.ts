@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import type { PendingQuery, Row } from 'postgres'
 import type { AdministrationAction } from '../audit/record.ts'
 import { ANCHORS } from './audit-log.ts'
-import { numberColumn, textColumns } from './columns.ts'
 import type { AnySql, TransactionSql } from './database.ts'
 
 interface Fact {
@@ -77,11 +76,11 @@ export interface InboxEvent {
 type Packed = [
   kind: AuditKind,
   acceptedAt: number,
-  sender?: string | null,
-  recipient?: string | null,
-  digest?: string | null,
-  bytes?: number | null,
-  entries?: number | null
+  sender: string | null,
+  recipient: string | null,
+  digest: string | null,
+  bytes: number | null,
+  entries: number | null
 ]
 
 const SALT_BYTES = 16
@@ -92,33 +91,32 @@ const NODES_OWN: ReadonlySet<AuditKind> = new Set(['checkpoint', 'restore'])
 
 /** Hands events to the sequencer, in the order given, in the transaction of `sql`: one row for each network. */
 export async function insertAuditEvents(sql: AnySql, events: readonly AuditEvent[]): Promise<void> {
-  if (events.length > 0) await insertEvents(sql, events)
-}
-
-/** The statement of insertAuditEvents(), to be run, or to be part of another one. At least one event. */
-export function insertEvents(sql: AnySql, events: readonly AuditEvent[]) {
-  const networks = new Map<string, string[]>()
+  const networks = new Map<string, Packed[]>()
   for (const event of events) {
     const known = networks.get(event.network)
-    if (known === undefined) networks.set(event.network, [packEvent(event)])
-    else known.push(packEvent(event))
+    if (known === undefined) networks.set(event.network, [pack(event)])
+    else known.push(pack(event))
   }
-  const rows = [...networks]
-  const { separator, network, packed } = textColumns(rows, {
-    network: ([network]) => network,
-    packed: ([, events]) => `[${events.join(',')}]`
-  })
-  return sql`
+  const rows = Array.from(networks, ([network, packed]) => ({ network, packed }))
+  if (rows.length === 0) return
+  await sql`
     insert into audit_inbox (network, count, events)
-    select network, count, events
-    from rows from (string_to_table(${network}, ${separator}),
-      unnest(${numberColumn(rows, ([, events]) => events.length)}::text::bigint[]),
-      string_to_table(${packed}, ${separator})) as e (network, count, events)`
+    select * from unnest(${rows.map(({ network }) => network)}::text[], ${rows.map(({ packed }) => packed.length)}::int[],
+      ${rows.map(({ packed }) => JSON.stringify(packed))}::text[])`
 }
 
 /**
- * A CTE that hands messages to the sequencer in the statement that stores them in `message`, where it finds the rest.
- * What was a repeat is in no `stored`, and in no record. `stored`: from what to read seq, network and accepted_at.
+ * A CTE that hands messages to the sequencer in the statement that stores them: what makes up a record is there already,
+ * in `given`, one row with the columns network, senders, recipients, sizes and accepted_at, but for the digests.
+ */
+export const recordGiven = (sql: AnySql, digests: string, separator: string) => sql`
+  insert into audit_inbox (network, count, senders, recipients, digests, sizes, accepted_at)
+  select network, cardinality(senders), senders, recipients, string_to_array(${digests}, ${separator}), sizes, accepted_at
+  from given`
+
+/**
+ * The same for messages that history keeps: the sequencer finds the rest in `message`. What was a repeat is in no
+ * `stored`, and in no record. `stored`: from what to read seq, network and accepted_at.
  */
 export const recordStored = (sql: AnySql, stored: PendingQuery<Row[]>) => sql`
   insert into audit_inbox (network, count, message_seqs, accepted_at)
@@ -134,7 +132,7 @@ export async function takeAuditEvents(
   limit: number,
   except: readonly string[]
 ): Promise<InboxEvent[]> {
-  const rows = await tx<(PackedRow | MessagesRow)[]>`
+  const rows = await tx<InboxRow[]>`
     with taken as (
       delete from audit_inbox where seq = any(array(
         select seq from (
@@ -142,48 +140,63 @@ export async function takeAuditEvents(
             select seq, count from audit_inbox where network <> all(${except as string[]}::text[])
             order by seq limit ${limit}) as head) as sized
         where before < ${limit}))
-      returning seq, network, events, message_seqs, accepted_at
+      returning *
     )
-    select network, events, message_seqs as seqs, accepted_at as "acceptedAt" from taken order by seq`
-  const messages = await readMessages(
-    tx,
-    rows.flatMap((row) => (row.events === null ? row.seqs : []))
-  )
-  return salted(
-    rows.flatMap((row) => (row.events === null ? messageEvents(row, messages) : unpack(row.network, row.events)))
-  )
+    select network, events, message_seqs as seqs, senders, recipients, digests, sizes, accepted_at as "acceptedAt"
+    from taken order by seq`
+  const kept = await readMessages(tx, rows)
+  const events = rows.flatMap((row) => {
+    if (row.events !== null) return unpack(row.network, row.events)
+    return row.seqs === null ? givenEvents(row) : keptEvents(row, kept)
+  })
+  return salted(events)
 }
 
+/** A row of the inbox: events, messages given whole, or messages that history keeps. */
+type InboxRow = { readonly network: string } & (PackedRow | GivenRow | KeptRow)
 interface PackedRow {
-  readonly network: string
   readonly events: string
 }
-interface MessagesRow {
-  readonly network: string
+interface GivenRow {
+  readonly events: null
+  readonly seqs: null
+  readonly senders: readonly string[]
+  readonly recipients: readonly string[]
+  readonly digests: readonly string[]
+  readonly sizes: readonly number[]
+  readonly acceptedAt: readonly number[]
+}
+interface KeptRow {
   readonly events: null
   readonly seqs: readonly number[]
   readonly acceptedAt: readonly number[]
 }
-type StoredFacts = Pick<InboxEvent, 'sender' | 'recipient' | 'digest' | 'bytes'>
+
+const givenEvents = (row: { network: string } & GivenRow): UnsaltedEvent[] =>
+  row.senders.map((sender, place) => ({
+    ...{ network: row.network, kind: 'message', acceptedAt: row.acceptedAt[place]!, sender },
+    ...{ recipient: row.recipients[place]!, digest: row.digests[place]!, bytes: row.sizes[place]! },
+    ...{ entries: null, messageSeq: null }
+  }))
+
+const keptEvents = (row: { network: string } & KeptRow, kept: ReadonlyMap<number, KeptFacts>): UnsaltedEvent[] =>
+  row.seqs.map((messageSeq, place) => {
+    const facts = kept.get(messageSeq)
+    if (facts === undefined) throw new Error(`message ${messageSeq} was deleted before its record was made`)
+    const { network } = row
+    return { network, kind: 'message', acceptedAt: row.acceptedAt[place]!, ...facts, entries: null, messageSeq }
+  })
+
+type KeptFacts = Pick<InboxEvent, 'sender' | 'recipient' | 'digest' | 'bytes'>
 
 /** They are all there: history keeps a message until it is recorded, see deleteOldMessages(). */
-async function readMessages(tx: TransactionSql, seqs: readonly number[]): Promise<Map<number, StoredFacts>> {
+async function readMessages(tx: TransactionSql, rows: readonly InboxRow[]): Promise<Map<number, KeptFacts>> {
+  const seqs = rows.flatMap((row) => (row.events === null && row.seqs) || [])
   if (seqs.length === 0) return new Map()
-  const rows = await tx<(StoredFacts & { seq: number })[]>`
+  const kept = await tx<(KeptFacts & { seq: number })[]>`
     select seq, sender, recipient, message_hash as digest, size_bytes as bytes
     from message where seq = any(${`{${seqs.join(',')}}`}::text::bigint[])`
-  return new Map(rows.map(({ seq, ...facts }) => [seq, facts]))
-}
-
-function messageEvents(
-  { network, seqs, acceptedAt }: MessagesRow,
-  messages: ReadonlyMap<number, StoredFacts>
-): UnsaltedEvent[] {
-  return seqs.map((messageSeq, place) => {
-    const facts = messages.get(messageSeq)
-    if (facts === undefined) throw new Error(`message ${messageSeq} was deleted before its record was made`)
-    return { network, kind: 'message', acceptedAt: acceptedAt[place]!, ...facts, entries: null, messageSeq }
-  })
+  return new Map(kept.map(({ seq, ...facts }) => [seq, facts]))
 }
 
 /** The checkpoints that wait to be recorded in the log of checkpoints. */
@@ -191,15 +204,12 @@ export function readWaiting(network: string, events: string): InboxEvent[] {
   return salted(unpack(network, events))
 }
 
-const isLong = (text: string | null | undefined): boolean => (text?.length ?? 0) > MAX_TEXT
-
-function packEvent(event: AuditEvent): string {
+function pack(event: AuditEvent): Packed {
   const { kind, acceptedAt, sender, recipient, digest, bytes, entries } = event as Partial<InboxEvent> & AuditEvent
-  if (isLong(sender) || isLong(recipient) || isLong(digest)) throw new RangeError('an id in an audit event is too long')
+  const isTooLong = [sender, recipient, digest].some((text) => typeof text === 'string' && text.length > MAX_TEXT)
+  if (isTooLong) throw new RangeError('an id in an audit event is too long')
   if (event.network === ANCHORS && !NODES_OWN.has(kind)) throw new RangeError(`no network may be called ${ANCHORS}`)
-  const packed: Packed = [kind, acceptedAt, sender ?? null, recipient ?? null, digest ?? null, bytes ?? null]
-  if (entries !== undefined) packed.push(entries)
-  return JSON.stringify(packed)
+  return [kind, acceptedAt, sender ?? null, recipient ?? null, digest ?? null, bytes ?? null, entries ?? null]
 }
 
 function unpack(network: string, events: string): UnsaltedEvent[] {

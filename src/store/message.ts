@@ -143,7 +143,7 @@ export async function deleteOldMessages(sql: Sql, before: number, limit: number)
   const gone = await sql`
     delete from message where seq = any(array(
       select seq from message where sent_at < ${before}
-        and sent_at < coalesce((select min(accepted_at[1]) from audit_inbox where events is null), ${before})
+        and sent_at < coalesce((select min(accepted_at[1]) from audit_inbox where message_seqs is not null), ${before})
         and not exists (select from queue_entry as entry where entry.seq = message.seq)
       limit ${limit} for update skip locked))`
   return gone.count

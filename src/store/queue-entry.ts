@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { insertEvents, type MessageEvent } from './audit-inbox.ts'
+import { recordGiven } from './audit-inbox.ts'
 import { numberColumn, textColumns } from './columns.ts'
 import type { AnySql, Sql } from './database.ts'
 import { releaseSlots, type SlotUse } from './quota.ts'
@@ -35,53 +35,46 @@ export type MailboxName = Pick<QueueEntry, 'network' | 'recipient'>
 export type EntryRef = Pick<QueueEntry, 'seq' | 'slot'>
 
 /**
- * Stores entries that hold their body themselves, in the order given, and what the audit trail keeps of them; returns
- * them with their places.
+ * Stores entries of one network that hold their body themselves, in the order given, and what the audit trail keeps of
+ * them; returns them with their places.
  */
 export async function insertEntries(
   sql: AnySql,
   entries: readonly NewEntry[],
   isAudited: boolean
 ): Promise<QueueEntry[]> {
-  if (entries.length === 0) return []
+  const network = entries[0]?.network
+  if (network === undefined) return []
+  if (entries.some((entry) => entry.network !== network)) throw new RangeError('entries of several networks')
   const { separator, ...text } = textColumns(entries, {
-    network: (e) => e.network,
-    sender: (e) => e.sender,
-    recipient: (e) => e.recipient,
-    keyId: (e) => e.keyId ?? '',
-    sealed: (e) => e.sealed
+    senders: (e) => e.sender,
+    recipients: (e) => e.recipient,
+    keyIds: (e) => e.keyId ?? '',
+    bodies: (e) => e.sealed
   })
-  const recorded = isAudited ? sql`, recorded as (${insertEvents(sql, entries.map(eventOf))})` : sql``
+  // Hashed here: it costs Postgres several times as much.
+  const digests = isAudited ? entries.map(({ sealed }) => hash('sha256', sealed)).join(separator) : ''
   const rows = await sql<{ seq: number }[]>`
-    with stored as (
+    with given as materialized (
+      select ${network} as network, string_to_array(${text.senders}, ${separator}) as senders,
+        string_to_array(${text.recipients}, ${separator}) as recipients,
+        ${numberColumn(entries, (e) => e.bytes)}::text::bigint[] as sizes,
+        ${numberColumn(entries, (e) => e.acceptedAt)}::text::bigint[] as accepted_at
+    ), stored as (
       insert into queue_entry (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at)
-      select network, sender, recipient, nullif(key_id, ''), sealed, size_bytes, slot <> 0, accepted_at, expires_at
-      from rows from (
-        string_to_table(${text.network}, ${separator}), string_to_table(${text.sender}, ${separator}),
-        string_to_table(${text.recipient}, ${separator}), string_to_table(${text.keyId}, ${separator}),
-        string_to_table(${text.sealed}, ${separator}),
-        unnest(${numberColumn(entries, (e) => e.bytes)}::text::bigint[]),
+      select network, sender, recipient, nullif(key_id, ''), sealed, size_bytes, slot <> 0, e.accepted_at, expires_at
+      from given cross join lateral rows from (
+        unnest(senders), unnest(recipients), unnest(sizes), unnest(given.accepted_at),
+        string_to_table(${text.keyIds}, ${separator}), string_to_table(${text.bodies}, ${separator}),
         unnest(${numberColumn(entries, (e) => (e.slot ? 1 : 0))}::text::bigint[]),
-        unnest(${numberColumn(entries, (e) => e.acceptedAt)}::text::bigint[]),
         unnest(${numberColumn(entries, (e) => e.expiresAt)}::text::bigint[]))
-        as e (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at)
+        as e (sender, recipient, size_bytes, accepted_at, key_id, sealed, slot, expires_at)
       returning seq
-    )${recorded}
+    )${isAudited ? sql`, recorded as (${recordGiven(sql, digests, separator)})` : sql``}
     select seq from stored order by seq`
   for (const [index, entry] of entries.entries()) entry.seq = rows[index]!.seq
   return [...entries]
 }
-
-/** Made here: hashing and writing JSON cost Postgres several times as much. */
-const eventOf = ({ network, sender, recipient, sealed, bytes, acceptedAt }: NewEntry): MessageEvent => ({
-  kind: 'message',
-  network,
-  acceptedAt,
-  sender,
-  recipient,
-  digest: hash('sha256', sealed),
-  bytes
-})
 
 /** Is there anything in these mailboxes, for whatever key? */
 export async function areFilled(sql: Sql, boxes: readonly MailboxName[]): Promise<boolean[]> {

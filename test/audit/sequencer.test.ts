@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -62,11 +63,7 @@ test('every network has a log of its own', async (t) => {
 
 test('messages of several networks that are stored at once have each a salt of their own', async (t) => {
   const trail = await openTestTrail(t)
-  const entries = Array.from({ length: 9 }, (_, place) => ({
-    ...{ seq: 0, network: `net-${place % 3}`, sender: 'alice', recipient: 'bob', digest: null, sealed: `"${place}"` },
-    ...{ bytes: 3, keyId: null, slot: false, acceptedAt: place, expiresAt: 1_000 }
-  }))
-  await insertEntries(trail.sql, entries, true)
+  await keepMessages(trail, 9, (place) => `net-${place % 3}`)
   await trail.settle()
   const salts = new Set<string>()
   for (const network of ['net-0', 'net-1', 'net-2']) {
@@ -75,6 +72,29 @@ test('messages of several networks that are stored at once have each a salt of t
     for (const record of records) salts.add((record as { salt: string }).salt)
   }
   assert.equal(salts.size, 9)
+})
+
+test('messages that history does not keep are recorded as they were given', async (t) => {
+  const trail = await openTestTrail(t)
+  const bodies = ['"a"', '"\\n"', '"ü"']
+  const entries = bodies.map((sealed, place) => ({
+    ...{ seq: 0, network: 'signaling', sender: `al"ice\n${place}`, recipient: 'bob', digest: null, sealed },
+    ...{ bytes: Buffer.byteLength(sealed), keyId: null, slot: false, acceptedAt: place, expiresAt: 1_000 }
+  }))
+  await insertEntries(trail.sql, entries, true)
+  await trail.settle()
+  const { records } = await recordsOf(trail)
+  const facts = records.map((record) => {
+    assert(record?.type === 'instantMessaging')
+    const { from, to, digest, sizeBytes, acceptedAtMs } = record
+    return [from, to, digest, sizeBytes, acceptedAtMs]
+  })
+  const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+  assert.deepEqual(
+    facts,
+    bodies.map((body, place) => [`al"ice%0A${place}`, 'bob', sha256(body), Buffer.byteLength(body), place])
+  )
+  await assert.rejects(insertEntries(trail.sql, [entries[0]!, { ...entries[1]!, network: 'net' }], true), RangeError)
 })
 
 test('key changes, released names and purges are records of their own shape', async (t) => {
@@ -178,14 +198,14 @@ test('a message that is in no history any more stops the log, which says so', as
 })
 
 /** Messages between two peers that go into history. Returns their numbers. */
-async function keepMessages({ sql }: TestTrail, count: number): Promise<number[]> {
+async function keepMessages({ sql }: TestTrail, count: number, networkOf = (_place: number) => 'signaling') {
   const now = Date.now()
   const kept = Array.from({ length: count }, (_, place) => ({
     entry: {
-      ...{ seq: 0, network: 'signaling', sender: 'alice', recipient: 'bob', digest: `digest-${place}`, bytes: 3 },
+      ...{ seq: 0, network: networkOf(place), sender: 'alice', recipient: 'bob', digest: `digest-${place}`, bytes: 3 },
       ...{ sealed: `"${place}"`, keyId: null, slot: false, acceptedAt: now + place, expiresAt: now + 10_000 }
     },
-    conversation: conversationId('signaling', 'alice', 'bob'),
+    conversation: conversationId(networkOf(place), 'alice', 'bob'),
     sentAt: now + place
   }))
   return [...(await insertMessages(sql, kept, { isAudited: true, isNew: true })).values()]
