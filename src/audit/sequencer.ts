@@ -1,4 +1,5 @@
 // Turns what waits in the inbox into records under signed checkpoints, off the path of messages.
+import { ROW_MESSAGES } from '../store/audit-inbox.ts'
 import type { Database } from '../store/database.ts'
 import type { Log } from '../store/log.ts'
 import { integrate } from './integrate.ts'
@@ -18,8 +19,6 @@ export interface SequencerOptions {
   readonly log: Log
 }
 
-/** Events of a batch while messages wait for the processor, about: what is due every interval costs them little. */
-const SMALL_BATCH_EVENTS = 128
 /** A sequencer without a completed round for so long is not well, ms. */
 const STALLED_MS = 30_000
 /** So far the records may fall behind messages that keep coming, ms. */
@@ -74,7 +73,7 @@ export class Sequencer {
   async round(): Promise<boolean> {
     const { publisher, now, batchEvents } = this.#options
     if (!publisher.hasLooked) await publisher.look() // before anything is added to a log that was restored
-    const limit = this.#isGivingWay ? Math.min(SMALL_BATCH_EVENTS, batchEvents) : batchEvents
+    const limit = this.#isGivingWay ? Math.min(ROW_MESSAGES, batchEvents) : batchEvents
     const taken = await this.#integrate(limit)
     const halted = publisher.halted.size
     await publisher.look()

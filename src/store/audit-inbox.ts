@@ -84,6 +84,8 @@ type Packed = [
 ]
 
 const SALT_BYTES = 16
+/** Messages of one row, at most: a sequencer that gives way to messages takes no more at once. */
+export const ROW_MESSAGES = 128
 /** Longest id or digest, in characters; peers' are shorter. Keeps every record within the 65,535 bytes of an entry. */
 const MAX_TEXT = 2_048
 /** The log of checkpoints belongs to the node: no peer writes into it. */
@@ -111,17 +113,21 @@ export async function insertAuditEvents(sql: AnySql, events: readonly AuditEvent
  */
 export const recordGiven = (sql: AnySql, digests: string, separator: string) => sql`
   insert into audit_inbox (network, count, senders, recipients, digests, sizes, accepted_at)
-  select network, cardinality(senders), senders, recipients, string_to_array(${digests}, ${separator}), sizes, accepted_at
-  from given`
+  select network, least(cardinality(senders) - a + 1, ${ROW_MESSAGES}), senders[a:b], recipients[a:b], all_digests[a:b],
+    sizes[a:b], accepted_at[a:b]
+  from given, string_to_array(${digests}, ${separator}) as all_digests,
+    generate_series(1, cardinality(senders), ${ROW_MESSAGES}) as a, lateral (select a + ${ROW_MESSAGES - 1}::int as b) as last`
 
 /**
  * The same for messages that history keeps: the sequencer finds the rest in `message`. What was a repeat is in no
- * `stored`, and in no record. `stored`: from what to read seq, network and accepted_at.
+ * `stored`, and in no record. `stored`: from what to read
+ * seq, network, accepted_at and place (from 1).
  */
 export const recordStored = (sql: AnySql, stored: PendingQuery<Row[]>) => sql`
   insert into audit_inbox (network, count, message_seqs, accepted_at)
   select network, count(*), array_agg(seq order by seq), array_agg(accepted_at order by seq)
-  from ${stored} group by network`
+  from ${stored} group by network, (place - 1) / ${ROW_MESSAGES}
+  order by network, min(seq)`
 
 /**
  * Takes the oldest events out, in the order of their acceptance, passing over some networks: about `limit`, at least

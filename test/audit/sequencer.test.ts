@@ -97,6 +97,29 @@ test('messages that history does not keep are recorded as they were given', asyn
   await assert.rejects(insertEntries(trail.sql, [entries[0]!, { ...entries[1]!, network: 'net' }], true), RangeError)
 })
 
+test('however many are stored at once, the sequencer can take them a few at a time, in their order', async (t) => {
+  const trail = await openTestTrail(t)
+  const entries = Array.from({ length: 300 }, (_, place) => ({
+    ...{ seq: 0, network: 'signaling', sender: `s${place}`, recipient: 'bob', digest: null, sealed: '"x"', bytes: 3 },
+    ...{ keyId: null, slot: false, acceptedAt: place, expiresAt: 1_000 }
+  }))
+  await insertEntries(trail.sql, entries, true)
+  await keepMessages(trail, 300, () => 'net')
+  const batches: (string | number | null)[][] = []
+  for (let left = 600; left > 0; left -= batches.at(-1)!.length) {
+    const batch = await trail.sql.begin((tx) => takeAuditEvents(tx, 100, []))
+    batches.push(batch.map(({ network, sender, digest }) => (network === 'net' ? digest : sender)))
+  }
+  assert.deepEqual(
+    batches.map((batch) => batch.length),
+    [128, 128, 172, 128, 44]
+  )
+  assert.deepEqual(batches.flat(), [
+    ...entries.map(({ sender }) => sender),
+    ...Array.from({ length: 300 }, (_, place) => `digest-${place}`)
+  ])
+})
+
 test('key changes, released names and purges are records of their own shape', async (t) => {
   const trail = await openTestTrail(t)
   const common = { network: 'signaling', acceptedAt: 5 }
