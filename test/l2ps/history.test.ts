@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { conversationId } from '../../src/store/message.ts'
 import { historyFrame, type L2psPeer, sendFrame } from '../helpers/l2ps-peer.ts'
 import { startTestServer } from '../helpers/server.ts'
@@ -141,6 +142,8 @@ test('an expired message shows as failed, an old one is forgotten', async (t) =>
   assert.equal(again.payload.code, 'L2PS_SUBMIT_FAILED', 'a retry is not told that it went well')
   await server.app.mailboxes.forget(120_000)
   assert.equal((await page(alice, peer)).messages.length, 1)
+  const { sql } = server.app.database
+  while ((await sql`select from audit_inbox`).count > 0) await delay(20) // it stays until it has its record
   await server.app.mailboxes.forget(60_000)
   assert.equal((await page(alice, peer)).messages.length, 0)
 })
