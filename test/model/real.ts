@@ -62,7 +62,7 @@ export async function openReal(t: TestContext): Promise<Real> {
     reset: async (name, newSigners) => {
       for (const [peer, old] of lines.entries()) if (old !== undefined) await leave(peer)
       await server.app.mailboxes.drained()
-      await sql`truncate queue_entry, quota, message`
+      await sql`truncate audit_inbox, queue_entry, quota, message`
       lines = []
       signers = newSigners
       network = name
@@ -102,7 +102,12 @@ export async function openReal(t: TestContext): Promise<Real> {
       clock += ms
     },
     expire: () => server.app.mailboxes.expire(),
-    forget: (ms) => server.app.mailboxes.forget(ms),
+    forget: async (ms) => {
+      // What has no record yet is kept until it has.
+      const isRecorded = async () => (await sql`select from audit_inbox where message_seqs is not null`).count === 0
+      await until('every message has its record', isRecorded, 10_000)
+      await server.app.mailboxes.forget(ms)
+    },
     agree: async (model) => {
       const expected = model.mailboxes.map((entries) => entries.map(({ id }) => id))
       let held: string[][] = []
