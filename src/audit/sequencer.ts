@@ -21,6 +21,9 @@ export interface SequencerOptions {
 
 /** A sequencer without a completed round for so long is not well, ms. */
 const STALLED_MS = 30_000
+/** Work does not wait longer than a second for a round, on a machine whose rounds take long, too, ms. */
+const PERIOD_MS = 900
+const SHORTEST_REST_MS = 50
 /** So far the records may fall behind messages that keep coming, ms. */
 const PATIENCE_MS = 60_000
 
@@ -98,6 +101,7 @@ export class Sequencer {
 
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const began = performance.now()
       const more = await this.round().then(
         (more) => {
           this.#isFailing = false
@@ -106,7 +110,9 @@ export class Sequencer {
         (error: unknown) => this.#failed(error)
       )
       this.#isGivingWay = this.#givesWay() // asked every time, to be told about the time since
-      if (!more || this.#isGivingWay) await rest(this.#options.intervalMs, signal)
+      if (!more || this.#isGivingWay) {
+        await rest(restAfter(performance.now() - began, this.#options.intervalMs), signal)
+      }
     }
   }
 
@@ -121,6 +127,10 @@ export class Sequencer {
     return false
   }
 }
+
+/** How long to rest after a round that took so long: the interval, but the next one begins within the period. All in ms. */
+export const restAfter = (tookMs: number, intervalMs: number): number =>
+  Math.min(intervalMs, Math.max(SHORTEST_REST_MS, PERIOD_MS - tookMs))
 
 /** Resolves after `ms`, or when the signal says stop. */
 export function rest(ms: number, signal: AbortSignal): Promise<void> {

@@ -52,6 +52,7 @@ export async function insertEntries(
     keyIds: (e) => e.keyId ?? '',
     bodies: (e) => e.sealed
   })
+  // Nothing sorts: set-returning functions in FROM give their rows in order, so numbers are given in it.
   // Hashed here: it costs Postgres several times as much.
   const digests = isAudited ? entries.map(({ sealed }) => hash('sha256', sealed)).join(separator) : ''
   const rows = await sql<{ seq: number }[]>`

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { busyMeter } from '../../src/audit/busy.ts'
-import { Sequencer } from '../../src/audit/sequencer.ts'
+import { restAfter, Sequencer } from '../../src/audit/sequencer.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { messages, openTestTrail } from './helpers.ts'
@@ -50,6 +50,12 @@ async function recordsUnderLoad(t: Parameters<typeof openTestTrail>[0], accepted
 
 test('a sequencer that is asked to give way takes one batch an interval', async (t) => {
   assert.equal(await recordsUnderLoad(t, Date.now(), 1), 10)
+})
+
+test('a round begins every second, also where rounds take long', () => {
+  const rests = [0, 100, 400, 650, 850, 5_000].map((tookMs) => restAfter(tookMs, 500))
+  assert.deepEqual(rests, [500, 500, 500, 250, 50, 50])
+  assert.equal(restAfter(0, 20), 20)
 })
 
 test('records do not fall behind for more than a minute', async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { conversationId } from '../../src/store/message.ts'
+import { until } from '../chaos/peers.ts'
 import { historyFrame, type L2psPeer, sendFrame } from '../helpers/l2ps-peer.ts'
 import { startTestServer } from '../helpers/server.ts'
 
@@ -143,7 +143,8 @@ test('an expired message shows as failed, an old one is forgotten', async (t) =>
   await server.app.mailboxes.forget(120_000)
   assert.equal((await page(alice, peer)).messages.length, 1)
   const { sql } = server.app.database
-  while ((await sql`select from audit_inbox`).count > 0) await delay(20) // it stays until it has its record
+  const isRecorded = async () => (await sql`select from audit_inbox where message_seqs is not null`).count === 0
+  await until('it stays until it has its record', isRecorded, 10_000)
   await server.app.mailboxes.forget(60_000)
   assert.equal((await page(alice, peer)).messages.length, 0)
 })

@@ -94,6 +94,20 @@ describe('demos-rpc anchor: refusals and replacements', () => {
     assertOnce(scene, 1)
   })
 
+  test('a transaction that failed while nobody knew what became of it is not sent again', async (t) => {
+    const scene = await stage(t)
+    scene.node.ledger.mineEvery = 0
+    onCall(scene, 'broadcastTx', { kind: 'crash after accepting' })
+    const anchor = scene.start()
+    await rejection(anchor.anchor(checkpoint()))
+    scene.node.restart()
+    scene.node.ledger.fail()
+    scene.node.ledger.mineEvery = 2
+    await anchor.anchor(checkpoint())
+    scene.node.ledger.mine()
+    assertOnce(scene, 1)
+  })
+
   test('new terms while a transaction waits: signed again with the same nonce', async (t) => {
     const scene = await stage(t)
     scene.node.ledger.mineEvery = 0
