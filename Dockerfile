@@ -7,6 +7,8 @@ RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 COPY plugins plugins
+COPY client client
+COPY examples examples
 RUN npm run build && npm prune --omit=dev
 
 FROM node:26-bookworm-slim

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { packageFile } from '../src/package-root.ts'
+import { packageFile } from '../src/util/package-root.ts'
 
 const run = promisify(execFile)
 const HOME = packageFile('.bench')

@@ -1,5 +1,5 @@
 // A private Postgres with the same settings as the embedded one, in a process of its own: it ends with the benchmark.
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/store/embedded-postgres.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../src/database/embedded/embedded-postgres.ts'
 import { answerParent } from './parent.ts'
 
 const ignore = () => {}

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { packageFile } from '../src/package-root.ts'
+import { migrate } from '../src/database/migrate.ts'
+import { createPool, type Sql } from '../src/database/pool.ts'
 import { conversationId, insertMessages, readHistory } from '../src/store/message.ts'
-import { migrate } from '../src/store/migrate.ts'
-import { createPool, type Sql } from '../src/store/pool.ts'
 import { insertEntries, type NewEntry, releaseEntries, takePage } from '../src/store/queue-entry.ts'
+import { packageFile } from '../src/util/package-root.ts'
 import type { BenchPostgres } from './database.ts'
 import type { ProtocolName } from './protocols/protocol.ts'
 

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { adminTokenFile, loadAdminToken, tokenChecker } from '../src/admin/token.ts'
+import { adminTokenFile, loadAdminToken, tokenChecker } from './admin/api/token.ts'
 
 export interface AdminTokenOptions {
   /** ADMIN_TOKEN; undefined: the one kept in `dataDir`, made at the first start. */

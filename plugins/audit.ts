@@ -5,13 +5,13 @@ import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
-import { watchAuditFigures } from '../src/audit/audit-figures.ts'
+import { watchAuditFigures } from '../src/audit/audit-stats.ts'
 import { nodeVerifier, originOf } from '../src/audit/node-key.ts'
-import { verifierLine } from '../src/audit/note.ts'
 import { type PublishedLog, PublishedLogs } from '../src/audit/published.ts'
-import { parseTilePath, TILE_WIDTH } from '../src/audit/tiles.ts'
 import { type AuditTrail, type AuditTrailOptions, openAuditTrail } from '../src/audit/trail.ts'
-import { DatabaseUnavailable } from '../src/store/database.ts'
+import { DatabaseUnavailable } from '../src/database/database.ts'
+import { verifierLine } from '../src/tlog/note.ts'
+import { parseTilePath, TILE_WIDTH } from '../src/tlog/tiles.ts'
 
 export interface AuditOptions extends AuditTrailOptions {
   /** Requests to /audit one address may make in a minute. */

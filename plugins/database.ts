@@ -1,8 +1,8 @@
 // plugins/database.ts — the connection to PostgreSQL, its schema up to date before anybody uses it.
 import fp from 'fastify-plugin'
-import { packageFile } from '../src/package-root.ts'
-import { type Database, type DatabaseSettings, openDatabase } from '../src/store/database.ts'
-import { migrate } from '../src/store/migrate.ts'
+import { type Database, type DatabaseSettings, openDatabase } from '../src/database/database.ts'
+import { migrate } from '../src/database/migrate.ts'
+import { packageFile } from '../src/util/package-root.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -7,7 +7,7 @@ import { asyncApiDocument } from '../src/docs/asyncapi.ts'
 import { asyncApiPage } from '../src/docs/asyncapi-page.ts'
 import { errorsPage } from '../src/docs/errors-page.ts'
 import { PAGE_POLICY } from '../src/docs/html.ts'
-import { VERSION } from '../src/version.ts'
+import { VERSION } from '../src/util/version.ts'
 
 const TAGS = {
   health: 'Is the process up, can it serve?',

@@ -1,8 +1,8 @@
 // plugins/health.ts — tells orchestrators whether the process lives and whether it can serve.
 import { type Static, Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
-import { createReadinessBoard, type ReadinessBoard } from '../src/readiness.ts'
-import { VERSION } from '../src/version.ts'
+import { createReadinessBoard, type ReadinessBoard } from '../src/observability/readiness.ts'
+import { VERSION } from '../src/util/version.ts'
 
 export const HealthOptions = Type.Object({
   checkDeadlineMs: Type.Optional(

@@ -1,8 +1,8 @@
 // plugins/identities.ts — who owns which name: what is known of it, and the order in which it is claimed.
 import fp from 'fastify-plugin'
-import { Turns } from '../src/session/turns.ts'
-import { Claims } from '../src/store/claims.ts'
-import { IdentityCache } from '../src/store/identity-cache.ts'
+import { IdentityCache } from '../src/identity/identity-cache.ts'
+import { Claims } from '../src/identity/registration.ts'
+import { Turns } from '../src/util/keyed-mutex.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

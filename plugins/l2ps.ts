@@ -1,13 +1,13 @@
 // plugins/l2ps.ts — the L2PS messaging protocol.
 import fp from 'fastify-plugin'
+import { grouped } from '../src/database/batcher.ts'
+import { type ReceiptOptions, receiptSettings } from '../src/delivery/receipt-settings.ts'
+import { FailedProofs } from '../src/identity/failed-proofs.ts'
 import type { L2psMember } from '../src/l2ps/context.ts'
 import { KeyNames } from '../src/l2ps/key-names.ts'
-import { createL2ps } from '../src/l2ps/protocol.ts'
 import { admits } from '../src/l2ps/register.ts'
-import { frameCounter } from '../src/metrics/frame-counter.ts'
-import { FailedProofs } from '../src/session/failed-proofs.ts'
-import { type ReceiptOptions, receiptSettings } from '../src/session/receipt-settings.ts'
-import { grouped } from '../src/store/grouped.ts'
+import { createL2ps } from '../src/l2ps/router.ts'
+import { frameCounter } from '../src/observability/metrics/frame-counter.ts'
 import { enterKeys } from '../src/store/identity.ts'
 
 export interface L2psOptions {

@@ -1,11 +1,11 @@
 // plugins/metrics.ts — what Prometheus reads: a registry of this server's own, and GET /metrics.
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { type Watch, watchInBackground } from '../src/background-watch.ts'
-import { type EventLoopWatch, watchEventLoop } from '../src/event-loop.ts'
-import { measureProcess } from '../src/metrics/process.ts'
-import { createMetrics, type RelayMetrics } from '../src/metrics.ts'
-import type { Readiness } from '../src/readiness.ts'
+import { type EventLoopWatch, watchEventLoop } from '../src/observability/event-loop.ts'
+import { measureProcess } from '../src/observability/metrics/process.ts'
+import { createMetrics, type RelayMetrics } from '../src/observability/metrics.ts'
+import { type Watch, watchInBackground } from '../src/observability/poller.ts'
+import type { Readiness } from '../src/observability/readiness.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

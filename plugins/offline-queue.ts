@@ -1,13 +1,13 @@
 // plugins/offline-queue.ts — the mailboxes: keep sealed messages until their recipients have them.
 import fp from 'fastify-plugin'
-import { HistoryShelf } from '../src/l2ps/history-shelf.ts'
-import type { Acceptance } from '../src/mailbox/envelope.ts'
-import { Mailbox, type MailboxLimits } from '../src/mailbox/mailbox.ts'
-import { Mailboxes } from '../src/mailbox/mailboxes.ts'
-import { type LatestFigures, type QueueFiguresWatch, watchQueueFigures } from '../src/mailbox/queue-figures.ts'
-import { passingShelf, type Shelf } from '../src/mailbox/shelf.ts'
-import { PROTOCOLS, type ProtocolName } from '../src/metrics/catalogue.ts'
-import type { RelayMetrics } from '../src/metrics.ts'
+import type { Acceptance } from '../src/delivery/envelope.ts'
+import { HistoryShelf } from '../src/delivery/history-store.ts'
+import { Mailbox, type MailboxLimits } from '../src/delivery/mailbox.ts'
+import { Mailboxes } from '../src/delivery/mailboxes.ts'
+import { type LatestFigures, type QueueFiguresWatch, watchQueueFigures } from '../src/delivery/queue-stats.ts'
+import { passingShelf, type Shelf } from '../src/delivery/shelf.ts'
+import { PROTOCOLS, type ProtocolName } from '../src/observability/metrics/catalogue.ts'
+import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { touchIdentities } from '../src/store/identity.ts'
 
 declare module 'fastify' {

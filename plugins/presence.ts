@@ -1,12 +1,12 @@
 // plugins/presence.ts — who is connected to this process, and every open socket.
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
-import { PROTOCOLS } from '../src/metrics/catalogue.ts'
-import type { RelayMetrics } from '../src/metrics.ts'
+import { PROTOCOLS } from '../src/observability/metrics/catalogue.ts'
+import type { RelayMetrics } from '../src/observability/metrics.ts'
+import { Presence } from '../src/presence/registry.ts'
 import { MAX_SOCKET_FRAME_BYTES } from '../src/protocol/frame.ts'
-import { Presence } from '../src/session/presence.ts'
 import type { Session } from '../src/session/session.ts'
-import { sumUpSessions } from '../src/session/session-figures.ts'
+import { sumUpSessions } from '../src/session/session-stats.ts'
 import { Sessions, type SessionsLimits } from '../src/session/sessions.ts'
 
 declare module 'fastify' {

@@ -1,8 +1,8 @@
 // plugins/proof-verification.ts — checks the signatures peers prove their keys with.
 import fp from 'fastify-plugin'
-import type { RelayMetrics } from '../src/metrics.ts'
-import { PROOF_ALGORITHMS } from '../src/proof/algorithms.ts'
-import { createProofVerifier, type ProofVerifier } from '../src/proof/verifier.ts'
+import { PROOF_ALGORITHMS } from '../src/crypto/algorithms.ts'
+import { createProofVerifier, type ProofVerifier } from '../src/crypto/verifier.ts'
+import type { RelayMetrics } from '../src/observability/metrics.ts'
 
 export interface ProofVerificationOptions {
   /** Threads for ML-DSA and Falcon proofs; 0: one less than the processors, at least one. */

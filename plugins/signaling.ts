@@ -1,9 +1,9 @@
 // plugins/signaling.ts — the signaling protocol.
 import fp from 'fastify-plugin'
-import { frameCounter } from '../src/metrics/frame-counter.ts'
-import { FailedProofs } from '../src/session/failed-proofs.ts'
-import { type ReceiptOptions, receiptSettings } from '../src/session/receipt-settings.ts'
-import { createSignaling } from '../src/signaling/protocol.ts'
+import { type ReceiptOptions, receiptSettings } from '../src/delivery/receipt-settings.ts'
+import { FailedProofs } from '../src/identity/failed-proofs.ts'
+import { frameCounter } from '../src/observability/metrics/frame-counter.ts'
+import { createSignaling } from '../src/signaling/router.ts'
 
 export interface SignalingOptions {
   readonly receipts: ReceiptOptions

@@ -1,8 +1,8 @@
 // plugins/tls.ts — keeps the certificate of the doors that of its files.
 import fp from 'fastify-plugin'
-import type { Certificate, CertificateFiles } from '../src/tls/certificate.ts'
-import { CertificateWatch } from '../src/tls/certificate-watch.ts'
-import { setCertificate } from '../src/tls/door.ts'
+import { setCertificate } from '../src/http/listener.ts'
+import type { Certificate, CertificateFiles } from '../src/http/tls/certificate.ts'
+import { CertificateWatch } from '../src/http/tls/certificate-watch.ts'
 
 export interface TlsOptions {
   readonly files: CertificateFiles

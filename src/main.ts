@@ -78,10 +78,10 @@ function abortedBySignals(): AbortSignal {
 async function serve(): Promise<ExitCode> {
   const { config, warnings } = await settings()
   const [{ createLogger }, { banner, serverFacts }, { VERSION }, { DoorError }] = await Promise.all([
-    import('./logging.ts'),
-    import('./banner.ts'),
-    import('./version.ts'),
-    import('./doors.ts')
+    import('./observability/logging.ts'),
+    import('./cli/banner.ts'),
+    import('./util/version.ts'),
+    import('./http/listen.ts')
   ])
   const log = createLogger(config, { terminal, colours })
   for (const warning of warnings) log.warn(warning)

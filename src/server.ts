@@ -27,9 +27,9 @@ import { originsIn } from './config/origins.ts'
 import { signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { trustedProxies } from './config/trusted-proxies.ts'
-import { listenOnNextFreePort } from './doors.ts'
-import { certificateFiles, readCertificate } from './tls/certificate.ts'
-import { createDoor, KEEP_ALIVE_MS } from './tls/door.ts'
+import { listenOnNextFreePort } from './http/listen.ts'
+import { createDoor, KEEP_ALIVE_MS } from './http/listener.ts'
+import { certificateFiles, readCertificate } from './http/tls/certificate.ts'
 
 export interface ServerOptions {
   readonly logger?: FastifyBaseLogger

@@ -6,8 +6,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { chmod, mkdtemp, readdir, realpath, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { packageFile } from '../src/package-root.ts'
-import type { EmbeddedPostgres } from '../src/store/embedded-postgres.ts'
+import type { EmbeddedPostgres } from '../src/database/embedded/embedded-postgres.ts'
+import { packageFile } from '../src/util/package-root.ts'
 import { ADMIN_URL, endStrayClusters, startTestCluster, TEST_HOME } from './helpers/test-cluster.ts'
 
 /** Longest a test may take, and (node 20 counts both alike) a whole file. */

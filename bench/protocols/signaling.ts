@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createIdentity, type Identity, type Verification } from '../../src/client/identity.ts'
+import { createIdentity, type Identity, type Verification } from '../../client/src/identity.ts'
 import { type Algorithm, type BenchPeer, type Kind, type Protocol, typeOf } from './protocol.ts'
 import { STAMP, Stamped } from './stamped.ts'
 

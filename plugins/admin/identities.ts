@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import type { AdminContext } from '../../src/admin/context.ts'
-import { IdentityAnswer, IdentityParams, ReleaseAnswer, releaseName, showIdentity } from '../../src/admin/identities.ts'
-import { ForceQuery } from '../../src/admin/schemas.ts'
+import type { AdminContext } from './api/context.ts'
+import { IdentityAnswer, IdentityParams, ReleaseAnswer, releaseName, showIdentity } from './api/identities.ts'
+import { ForceQuery } from './api/schemas.ts'
 import { described, problems, typed } from './typed.ts'
 
 export function identityRoutes(admin: FastifyInstance, context: AdminContext): void {

@@ -7,7 +7,7 @@ import {
   MembersAnswer,
   MembersQuery,
   putMember
-} from '../../src/admin/members.ts'
+} from './api/members.ts'
 import {
   addNetwork,
   DeletedAnswer,
@@ -22,8 +22,8 @@ import {
   NetworksQuery,
   NewNetwork,
   showNetwork
-} from '../../src/admin/networks.ts'
-import { ForceQuery } from '../../src/admin/schemas.ts'
+} from './api/networks.ts'
+import { ForceQuery } from './api/schemas.ts'
 import { described, problems, typed } from './typed.ts'
 
 export function networkRoutes(admin: FastifyInstance, context: NetworksContext): void {

@@ -1,15 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import type { AdminContext } from '../../src/admin/context.ts'
-import {
-  ClosedAnswer,
-  closePeer,
-  listPeers,
-  Peer,
-  PeerParams,
-  PeersAnswer,
-  PeersQuery,
-  showPeer
-} from '../../src/admin/peers.ts'
+import type { AdminContext } from './api/context.ts'
+import { ClosedAnswer, closePeer, listPeers, Peer, PeerParams, PeersAnswer, PeersQuery, showPeer } from './api/peers.ts'
 import { described, problems, typed } from './typed.ts'
 
 export function peerRoutes(admin: FastifyInstance, context: AdminContext): void {

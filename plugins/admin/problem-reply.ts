@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { PROBLEM_TYPE, PROBLEMS, type ProblemName, problemBody } from '../../src/admin/problems.ts'
+import { PROBLEM_TYPE, PROBLEMS, type ProblemName, problemBody } from './api/problems.ts'
 
 /** Answers that the request is refused, and why. */
 export function sendProblem(

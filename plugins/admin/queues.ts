@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { AdminContext } from '../../src/admin/context.ts'
+import type { AdminContext } from './api/context.ts'
 import {
   EntriesQuery,
   listQueues,
@@ -16,7 +16,7 @@ import {
   RequeueBody,
   requeue,
   showQueue
-} from '../../src/admin/queues.ts'
+} from './api/queues.ts'
 import { described, problems, typed } from './typed.ts'
 
 export function queueRoutes(admin: FastifyInstance, context: AdminContext): void {

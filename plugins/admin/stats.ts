@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { readStats, StatsAnswer, type StatsContext } from '../../src/admin/stats.ts'
+import { readStats, StatsAnswer, type StatsContext } from './api/stats.ts'
 import { described, problems, typed } from './typed.ts'
 
 export function statsRoutes(app: FastifyInstance, context: StatsContext): void {

@@ -1,7 +1,7 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyTypeProvider } from 'fastify'
-import { PROBLEM_TYPE, Problem } from '../../src/admin/problems.ts'
-import { NoQuery } from '../../src/admin/schemas.ts'
+import { PROBLEM_TYPE, Problem } from './api/problems.ts'
+import { NoQuery } from './api/schemas.ts'
 
 /** Handlers know their requests, and what they may answer, by the TypeBox schemas of their route. */
 interface TypeBox extends FastifyTypeProvider {

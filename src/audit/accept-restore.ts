@@ -1,11 +1,11 @@
 import { setTimeout } from 'node:timers/promises'
+import type { Database, TransactionSql } from '../database/database.ts'
 import { insertAuditEvents } from '../store/audit-inbox.ts'
 import { type AuditLog, beginEpoch, holdSequencer, openLogs } from '../store/audit-log.ts'
-import type { Database, TransactionSql } from '../store/database.ts'
+import { EMPTY_ROOT } from '../tlog/tree.ts'
 import type { CheckpointMemory, Remembered } from './checkpoint-file.ts'
 import { faultBySize } from './publisher.ts'
 import { rootsAt } from './stored-tree.ts'
-import { EMPTY_ROOT } from './tree.ts'
 
 /** A server holds the logs for some ms a batch. */
 const TRIES = 100

@@ -1,8 +1,8 @@
 // What a batch of audit events becomes: records in their places, and the tree over them. Pure.
 import type { InboxEvent } from '../store/audit-inbox.ts'
+import { append, type Edge, rootOfEdge, type Tile } from '../tlog/tiles.ts'
+import { leafHash } from '../tlog/tree.ts'
 import { type AdministrationAction, type AuditRecord, escapeId } from './record.ts'
-import { append, type Edge, rootOfEdge, type Tile } from './tiles.ts'
-import { leafHash } from './tree.ts'
 
 /** A record that waits for its place. */
 export interface PlacedRecord {

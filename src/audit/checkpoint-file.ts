@@ -1,9 +1,9 @@
 // What was signed last, kept beside the node key: a database that was restored to an earlier time cannot know it.
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type Checkpoint, parseCheckpoint } from '../tlog/note.ts'
+import { sha256 } from '../tlog/tree.ts'
 import { readOrigin } from './node-key.ts'
-import { type Checkpoint, parseCheckpoint } from './note.ts'
-import { sha256 } from './tree.ts'
 
 const EXTENSION = '.checkpoint'
 /** Names that are themselves on every file system, also where upper and lower case are one. */

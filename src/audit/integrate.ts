@@ -1,11 +1,12 @@
 // One batch: events leave the inbox and become records of their logs, in one transaction.
+
+import type { Sql, TransactionSql } from '../database/database.ts'
 import { insertAuditEntries, type NewEntry, type StoredTile, writeTiles } from '../store/audit-entry.ts'
 import { takeAuditEvents } from '../store/audit-inbox.ts'
 import { type AuditLog, type Growth, growLogs, holdSequencer, openLogs, takeNonces } from '../store/audit-log.ts'
-import type { Sql, TransactionSql } from '../store/database.ts'
+import { EMPTY_ROOT } from '../tlog/tree.ts'
 import { byNetwork, growTree, nonceUses, placeRecords } from './batch.ts'
 import { readEdges } from './stored-tree.ts'
-import { EMPTY_ROOT } from './tree.ts'
 
 export interface BatchOptions {
   /** About the most events of one batch: what one transaction handed in stays together. */

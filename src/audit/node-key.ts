@@ -1,9 +1,9 @@
 // The node's ed25519 key, and the names it signs logs under.
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { writeOnce } from '../write-once.ts'
-import { rawPublicKey, type Verifier } from './note.ts'
-import { sha256 } from './tree.ts'
+import { rawPublicKey, type Verifier } from '../tlog/note.ts'
+import { sha256 } from '../tlog/tree.ts'
+import { writeOnce } from '../util/write-once.ts'
 
 /** What a log's name adds to a network, after its operator accepted a restored database. */
 const EPOCH = /@(\d+)$/

@@ -1,9 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { AuditOptions } from '../../plugins/audit.ts'
+import { createDemosRpcAnchor } from '../anchor/demos-rpc/anchor.ts'
 import type { Config } from '../config/schema.ts'
 import { anchorSubmissions } from '../store/anchor-submission.ts'
 import { busyMeter } from './busy.ts'
-import { createDemosRpcAnchor } from './demos-rpc/anchor.ts'
 import type { AuditTrailOptions } from './trail.ts'
 
 /** The audit plugin's options, from the configuration and from what the server has composed before it. */

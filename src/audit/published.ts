@@ -1,11 +1,12 @@
 // What the world may read of a log: only what is under its published checkpoint.
+
+import type { Database } from '../database/database.ts'
 import { findEntry, readEntries, readTiles } from '../store/audit-entry.ts'
 import { type AuditLog, findLog } from '../store/audit-log.ts'
-import type { Database } from '../store/database.ts'
-import { proofText } from './note.ts'
+import { proofText } from '../tlog/note.ts'
+import { HASH_BYTES, TILE_WIDTH, type TileRef, tileWidth } from '../tlog/tiles.ts'
+import { inclusionRanges } from '../tlog/tree.ts'
 import { subtreeHashes } from './stored-tree.ts'
-import { HASH_BYTES, TILE_WIDTH, type TileRef, tileWidth } from './tiles.ts'
-import { inclusionRanges } from './tree.ts'
 
 /** A log with a checkpoint. */
 export type PublishedLog = AuditLog & { readonly publishedNote: string }

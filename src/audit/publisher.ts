@@ -1,11 +1,12 @@
 // Signs what is committed, remembers what is signed, publishes what is remembered: in this order, so that nobody ever
 // sees a tree which a crash, or a database restored to an earlier time, could take back unnoticed.
+
+import type { Database } from '../database/database.ts'
 import { type AuditLog, logsToLookAt, publishCheckpoints } from '../store/audit-log.ts'
-import type { Database } from '../store/database.ts'
-import type { Log } from '../store/log.ts'
+import { checkpointText, signNote } from '../tlog/note.ts'
+import type { Log } from '../util/log.ts'
 import type { CheckpointMemory, Remembered } from './checkpoint-file.ts'
 import { type NodeIdentity, originOf } from './node-key.ts'
-import { checkpointText, signNote } from './note.ts'
 import { LogUnsafe, rootsAt } from './stored-tree.ts'
 
 /** Logs looked at in one go: bounds the tiles held in memory. */

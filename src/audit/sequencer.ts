@@ -1,7 +1,8 @@
 // Turns what waits in the inbox into records under signed checkpoints, off the path of messages.
+
+import type { Database } from '../database/database.ts'
 import { ROW_MESSAGES } from '../store/audit-inbox.ts'
-import type { Database } from '../store/database.ts'
-import type { Log } from '../store/log.ts'
+import type { Log } from '../util/log.ts'
 import { integrate } from './integrate.ts'
 import type { Publisher } from './publisher.ts'
 import { LogUnsafe } from './stored-tree.ts'

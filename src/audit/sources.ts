@@ -1,11 +1,11 @@
 // The two places a log can be verified from.
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Database } from '../database/database.ts'
 import { readEntries, readTiles } from '../store/audit-entry.ts'
 import type { AuditLog } from '../store/audit-log.ts'
-import type { Database } from '../store/database.ts'
+import { TILE_WIDTH, type TileRef, tilePath } from '../tlog/tiles.ts'
 import { networkSegment } from './node-key.ts'
 import { decodeBundle } from './published.ts'
-import { TILE_WIDTH, type TileRef, tilePath } from './tiles.ts'
 import type { LogSource, PlacedEntry } from './verify.ts'
 
 const ATTEMPTS = 5

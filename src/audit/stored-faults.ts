@@ -1,5 +1,5 @@
+import type { Database } from '../database/database.ts'
 import type { AuditLog } from '../store/audit-log.ts'
-import type { Database } from '../store/database.ts'
 import type { Remembered } from './checkpoint-file.ts'
 import { faultBySize } from './publisher.ts'
 import { LogUnsafe, readEdges, rootsAt } from './stored-tree.ts'

@@ -1,10 +1,10 @@
 // The trees of the logs as they lie in Postgres.
 
+import type { AnySql } from '../database/database.ts'
 import { readTiles, type StoredTile } from '../store/audit-entry.ts'
 import type { AuditLog } from '../store/audit-log.ts'
-import type { AnySql } from '../store/database.ts'
-import { type Edge, edgeOf, HASH_BYTES, hashesIn, hashOf, rootOfEdge, type TileLookup, tilesOf } from './tiles.ts'
-import { EMPTY_ROOT, type Range } from './tree.ts'
+import { type Edge, edgeOf, HASH_BYTES, hashesIn, hashOf, rootOfEdge, type TileLookup, tilesOf } from '../tlog/tiles.ts'
+import { EMPTY_ROOT, type Range } from '../tlog/tree.ts'
 
 /** A log that must not be signed as it is: the reason is for the operator. */
 export class LogUnsafe extends Error {

@@ -1,10 +1,11 @@
 // Recomputes a whole log from its records, and says what does not fit.
+
+import { type Checkpoint, openNote, parseCheckpoint, type Verifier } from '../tlog/note.ts'
+import { append, type Edge, hashesIn, rootOfEdge, TILE_WIDTH, type TileRef, tileWidth } from '../tlog/tiles.ts'
+import { EMPTY_ROOT, leafHash } from '../tlog/tree.ts'
 import { decodePlace, Findings } from './findings.ts'
 import { readOrigin } from './node-key.ts'
 import { NonceCheck } from './nonce-check.ts'
-import { type Checkpoint, openNote, parseCheckpoint, type Verifier } from './note.ts'
-import { append, type Edge, hashesIn, rootOfEdge, TILE_WIDTH, type TileRef, tileWidth } from './tiles.ts'
-import { EMPTY_ROOT, leafHash } from './tree.ts'
 
 /** Where a log is read from: the database, or its public URLs. */
 export interface LogSource {

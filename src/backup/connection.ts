@@ -1,5 +1,5 @@
 import postgres from 'postgres'
-import { readEndpoint } from '../store/endpoint.ts'
+import { readEndpoint } from '../database/endpoint.ts'
 
 /** Runs work on one connection of its own: what is bound to a session holds until the work is done. */
 export async function withConnection<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 // What belongs to a server besides its database, where the settings have it, and where it is in a backup.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { adminTokenFile } from '../admin/token.ts'
+import { adminTokenFile } from '../../plugins/admin/api/token.ts'
 import { auditDirectory } from '../audit/trail.ts'
 import type { Config } from '../config/schema.ts'
 import { filesBelow } from './parts.ts'

@@ -1,6 +1,6 @@
 // The administration of a running server, as the commands ask it.
 import { readFile } from 'node:fs/promises'
-import { adminTokenFile } from '../admin/token.ts'
+import { adminTokenFile } from '../../plugins/admin/api/token.ts'
 import type { Config } from '../config/schema.ts'
 import { type Call, CommandError, EXIT, type ExitCode, type Io, type Options, UsageError, usual } from './command.ts'
 import { plain } from './words.ts'

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { nearestTo } from '../words.ts'
+import { nearestTo } from '../util/words.ts'
 import { type Action, type Call, type Command, type Options, UsageError } from './command.ts'
 import { COMMANDS, commandNamed } from './commands.ts'
 

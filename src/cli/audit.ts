@@ -1,5 +1,5 @@
-import { statusLine } from '../status-line.ts'
 import { type Action, type Command, EXIT, type Io, usual } from './command.ts'
+import { statusLine } from './status-line.ts'
 
 const NETWORK = { value: 'NAME', about: 'one log: a network, `signaling` or `anchors`' }
 
@@ -19,7 +19,7 @@ export async function auditCommand(args: readonly string[], io: Io): Promise<0 |
   const { config } = await io.settings()
   const [{ runAuditCommand }, { createLogger }] = await Promise.all([
     import('../audit/command.ts'),
-    import('../logging.ts')
+    import('../observability/logging.ts')
   ])
   const settings = {
     databaseUrl: config.DATABASE_URL,

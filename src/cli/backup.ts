@@ -1,6 +1,6 @@
-import { statusLine } from '../status-line.ts'
 import { type Command, EXIT, type Io, usual } from './command.ts'
 import { printJson } from './output.ts'
+import { statusLine } from './status-line.ts'
 import { counted, size } from './words.ts'
 
 export const backup: Command = {
@@ -35,7 +35,7 @@ export const backup: Command = {
 /** What saving and restoring need of the process. */
 export async function backupIo(io: Io) {
   const { config } = await io.settings()
-  const { createLogger } = await import('../logging.ts')
+  const { createLogger } = await import('../observability/logging.ts')
   const status = statusLine(io.stderr)
   const log = createLogger({ ...config, LOG_LEVEL: 'warn' }, { terminal: io.stdout.isTTY, colours: io.colours })
   return { config, log, progress: status.show, clear: status.clear, signal: io.interruption() }

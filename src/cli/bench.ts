@@ -15,7 +15,7 @@ export const bench: Command = {
         const [{ existsSync }, { spawn }, { packageFile }] = await Promise.all([
           import('node:fs'),
           import('node:child_process'),
-          import('../package-root.ts')
+          import('../util/package-root.ts')
         ])
         const program = packageFile('bench/main.ts')
         if (!existsSync(program)) {

@@ -1,4 +1,4 @@
-import type { Chat, Listener } from '../chat/chat.ts'
+import type { Chat, Listener } from '../../examples/chat/chat.ts'
 import type { Config } from '../config/schema.ts'
 import { hostToReach } from './admin-client.ts'
 import { type Call, type Command, CommandError, EXIT, type ExitCode, type Io, UsageError, usual } from './command.ts'
@@ -51,8 +51,8 @@ async function talk(call: Call, io: Io): Promise<ExitCode> {
   const setup =
     call.text('network') === undefined ? await signalingSetup(call, config, io) : await l2psSetup(call, config, io)
   const [{ createScreen }, { Talk, CHAT_HELP }] = await Promise.all([
-    import('../chat/screen.ts'),
-    import('../chat/talk.ts')
+    import('../../examples/chat/screen.ts'),
+    import('../../examples/chat/talk.ts')
   ])
   const paint = painter(io.colours)
   const screen = createScreen(io.stdin, io.stdout, '> ')
@@ -96,9 +96,9 @@ async function signalingSetup(call: Call, config: Config, io: Io): Promise<Setup
     if (call.text(option) !== undefined) throw new UsageError(`--${option} is for a network: name it with --network`)
   }
   const [{ keysFile, loadSeed }, { createSignalingChat }, { SEED_BYTES }] = await Promise.all([
-    import('../chat/keys.ts'),
-    import('../chat/signaling-chat.ts'),
-    import('../client/identity.ts')
+    import('../../examples/chat/keys.ts'),
+    import('../../examples/chat/signaling-chat.ts'),
+    import('../../client/src/identity.ts')
   ])
   const url = socketUrl(call, config, config.RPC_SIGNALING_PORT ?? config.SIGNALING_SERVER_PORT)
   const file = call.text('keys') ?? keysFile(io.configHome, name, 'signaling')
@@ -109,8 +109,8 @@ async function signalingSetup(call: Call, config: Config, io: Io): Promise<Setup
 async function l2psSetup(call: Call, config: Config, io: Io): Promise<Setup> {
   const network = call.text('network')!
   const [{ keysFile, loadSeed, readSubnetKey, keyOfPassphrase }, { createL2psChat }] = await Promise.all([
-    import('../chat/keys.ts'),
-    import('../chat/l2ps-chat.ts')
+    import('../../examples/chat/keys.ts'),
+    import('../../examples/chat/l2ps-chat.ts')
   ])
   const [key, passphrase] = [call.text('key'), call.text('passphrase')]
   if ((key === undefined) === (passphrase === undefined)) {

@@ -10,7 +10,7 @@ export const checkConfig: Command = {
       about: 'Check the settings.',
       run: async (_call, io) => {
         const { config, warnings } = await io.settings()
-        const { certificateMistake } = await import('../tls/certificate.ts')
+        const { certificateMistake } = await import('../http/tls/certificate.ts')
         const mistake = await certificateMistake(config)
         if (mistake !== undefined) throw new CommandError(EXIT.settings, settingsAreWrong([mistake], warnings))
         for (const warning of warnings) io.stderr.write(`warning: ${warning}\n`)

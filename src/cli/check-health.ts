@@ -12,7 +12,7 @@ export const checkHealth: Command = {
       about: 'Ask.',
       run: async (_call, io) => {
         const { config } = await io.settings()
-        const problem = await (await import('../check-health.ts')).checkHealth(config)
+        const problem = await (await import('./health-probe.ts')).checkHealth(config)
         if (problem !== undefined) throw new CommandError(EXIT.failed, problem)
         return EXIT.ok
       }

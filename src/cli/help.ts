@@ -1,4 +1,4 @@
-import { wrapped } from '../words.ts'
+import { wrapped } from '../util/words.ts'
 import { type Action, type Command, EXIT_MEANINGS, type ExitCode, type Options } from './command.ts'
 import { COMMANDS } from './commands.ts'
 

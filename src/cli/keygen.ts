@@ -14,7 +14,7 @@ const nodeKey: Action = {
     const { config } = await io.settings()
     const { join } = await import('node:path')
     const { loadNodeKey, nodeIdentity, nodeVerifier } = await import('../audit/node-key.ts')
-    const { verifierLine } = await import('../audit/note.ts')
+    const { verifierLine } = await import('../tlog/note.ts')
     const path = call.text('out') ?? config.NODE_KEY_FILE ?? join(config.DATA_DIR, 'node.key')
     await makeRoom(path, call.flag('force'), io)
     const key = await loadNodeKey(path)
@@ -30,7 +30,7 @@ const adminToken: Action = {
   options: WHERE,
   run: async (call, io) => {
     const { config } = await io.settings()
-    const { adminTokenFile, makeAdminToken } = await import('../admin/token.ts')
+    const { adminTokenFile, makeAdminToken } = await import('../../plugins/admin/api/token.ts')
     const path = call.text('out') ?? adminTokenFile(config.DATA_DIR)
     await writeNew(path, makeAdminToken(), call.flag('force'), io)
     io.stdout.write(`The token is in ${path}. A server that runs takes it at its next start.\n`)
@@ -64,7 +64,7 @@ export const keygen: Command = {
 }
 
 async function writeNew(path: string, text: string, force: boolean, io: Io): Promise<void> {
-  const { writeOnce } = await import('../write-once.ts')
+  const { writeOnce } = await import('../util/write-once.ts')
   await makeRoom(path, force, io)
   if (!(await writeOnce(path, text))) throw exists(path)
 }

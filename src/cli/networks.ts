@@ -1,6 +1,6 @@
 import type { Static } from '@sinclair/typebox'
-import type { MemberAnswer } from '../admin/members.ts'
-import type { DeletedAnswer, NetworkAnswer } from '../admin/networks.ts'
+import type { MemberAnswer } from '../../plugins/admin/api/members.ts'
+import type { DeletedAnswer, NetworkAnswer } from '../../plugins/admin/api/networks.ts'
 import { ABOUT_SERVER, openAdminClient, SERVER_EXITS, SERVER_OPTIONS } from './admin-client.ts'
 import { type Action, type Call, type Command, EXIT, type ExitCode, type Io } from './command.ts'
 import { confirm, YES } from './confirm.ts'

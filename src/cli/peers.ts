@@ -1,5 +1,5 @@
 import type { Static } from '@sinclair/typebox'
-import type { ClosedAnswer, Peer } from '../admin/peers.ts'
+import type { ClosedAnswer, Peer } from '../../plugins/admin/api/peers.ts'
 import { ABOUT_SERVER, openAdminClient, SERVER_EXITS, SERVER_OPTIONS } from './admin-client.ts'
 import { type Command, EXIT } from './command.ts'
 import { FULL, LIMIT, printJson, printList } from './output.ts'

@@ -1,5 +1,5 @@
 import type { Static } from '@sinclair/typebox'
-import type { PurgeAnswer, Queue, QueueAnswer, QueueEntryFacts, RequeueAnswer } from '../admin/queues.ts'
+import type { PurgeAnswer, Queue, QueueAnswer, QueueEntryFacts, RequeueAnswer } from '../../plugins/admin/api/queues.ts'
 import { ABOUT_SERVER, type AdminClient, openAdminClient, SERVER_EXITS, SERVER_OPTIONS } from './admin-client.ts'
 import { type Action, type Call, type Command, EXIT, type Options } from './command.ts'
 import { confirm, YES } from './confirm.ts'

@@ -13,7 +13,7 @@ export async function run(args: readonly string[], io: Io): Promise<ExitCode> {
       io.stdout.write(request.command === undefined ? await wholeHelp() : commandHelp(request.command))
       return EXIT.ok
     case 'version': {
-      const { VERSION } = await import('../version.ts')
+      const { VERSION } = await import('../util/version.ts')
       io.stdout.write(`${VERSION}\n`)
       return EXIT.ok
     }

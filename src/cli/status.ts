@@ -1,6 +1,6 @@
 import type { Static } from '@sinclair/typebox'
+import type { StatsAnswer } from '../../plugins/admin/api/stats.ts'
 import type { ReadyAnswer, UnavailableAnswer } from '../../plugins/health.ts'
-import type { StatsAnswer } from '../admin/stats.ts'
 import { ABOUT_SERVER, ask, openAdminClient, SERVER_OPTIONS, serverUrl } from './admin-client.ts'
 import { type Call, type Command, CommandError, EXIT, type ExitCode, type Io, usual } from './command.ts'
 import { printJson } from './output.ts'

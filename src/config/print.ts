@@ -1,4 +1,4 @@
-import { wrapped } from '../words.ts'
+import { wrapped } from '../util/words.ts'
 import { SECTIONS } from './schema.ts'
 import { allowedValues, fileVariable, SETTINGS, type Setting } from './settings.ts'
 

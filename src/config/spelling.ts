@@ -1,4 +1,4 @@
-import { nearestTo } from '../words.ts'
+import { nearestTo } from '../util/words.ts'
 import { fileVariable, SETTINGS } from './settings.ts'
 
 const KNOWN = SETTINGS.flatMap((setting) => (setting.secret ? [setting.name, fileVariable(setting)] : [setting.name]))

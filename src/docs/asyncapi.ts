@@ -1,5 +1,5 @@
 import { type TSchema, Type } from '@sinclair/typebox'
-import { VERSION } from '../version.ts'
+import { VERSION } from '../util/version.ts'
 import { PROTOCOLS, type ProtocolDoc } from './frames.ts'
 
 /** The AsyncAPI 3.0 document of both WebSocket protocols, as plain JSON. `action` is what this server does. */

@@ -1,5 +1,5 @@
 // The Grafana dashboard, from the names in the catalogue.
-import { METRICS } from '../metrics/catalogue.ts'
+import { METRICS } from '../observability/metrics/catalogue.ts'
 
 interface Query {
   readonly expr: string

@@ -1,4 +1,4 @@
-import { PROBLEM_TYPE, PROBLEMS } from '../admin/problems.ts'
+import { PROBLEM_TYPE, PROBLEMS } from '../../plugins/admin/api/problems.ts'
 import { CLOSE } from '../protocol/close-codes.ts'
 import { type ErrorSpec, L2PS_ERRORS, SIGNALING_ERRORS } from '../protocol/errors.ts'
 import { MAX_SOCKET_FRAME_BYTES } from '../protocol/frame.ts'

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { envExample, readmeWithTable } from '../config/print.ts'
-import { packageFile } from '../package-root.ts'
+import { packageFile } from '../util/package-root.ts'
 import { cliReference } from './cli.ts'
 import { dashboard } from './dashboard.ts'
 import { errorCatalogue } from './errors.ts'

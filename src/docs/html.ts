@@ -1,5 +1,5 @@
 // What the pages made from the code share: no script, so they need no permission of the browser.
-import { VERSION } from '../version.ts'
+import { VERSION } from '../util/version.ts'
 
 /** A text as it may stand in HTML, between tags or in a quoted attribute. */
 export const escapeHtml = (text: string): string =>

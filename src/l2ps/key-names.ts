@@ -1,5 +1,5 @@
-import type { Presence } from '../session/presence.ts'
-import type { Database } from '../store/database.ts'
+import type { Database } from '../database/database.ts'
+import type { Presence } from '../presence/registry.ts'
 import { signingKeysOf } from '../store/identity.ts'
 import type { L2psMember } from './context.ts'
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ProofAlgorithm } from '../proof/algorithms.ts'
+import type { ProofAlgorithm } from '../crypto/algorithms.ts'
 
 /** A peer of an L2PS network: the public key it is known by. */
 export interface PeerKey {

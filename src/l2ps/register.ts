@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
+import { DatabaseUnavailable } from '../database/database.ts'
+import { Receipts } from '../delivery/receipts.ts'
+import type { Network } from '../networks/registry.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import { encodeMessage, type RegisterFrame } from '../protocol/l2ps.ts'
 import { type Effect, type Refusal, silence } from '../session/effect.ts'
-import { Receipts } from '../session/receipts.ts'
 import type { Session } from '../session/session.ts'
-import { DatabaseUnavailable } from '../store/database.ts'
 import { failed, type L2psContext, type L2psMember, type Request, refuse, reply } from './context.ts'
 import { decodeHex, type PeerKey, peerKeyOf } from './keys.ts'
-import type { Network } from './networks.ts'
 import { checkProof } from './proof.ts'
 
 type Register = PayloadOf<typeof RegisterFrame>

@@ -1,4 +1,4 @@
-import type { Acceptance } from '../mailbox/envelope.ts'
+import type { Acceptance } from '../delivery/envelope.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import { MAX_CIPHERTEXT_LENGTH, type SendFrame } from '../protocol/l2ps.ts'
 import { opaqueFault } from '../protocol/opaque.ts'

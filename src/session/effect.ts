@@ -1,4 +1,4 @@
-import type { Acceptance, Envelope } from '../mailbox/envelope.ts'
+import type { Acceptance, Envelope } from '../delivery/envelope.ts'
 
 /**
  * What a frame leads to: handlers decide it, the session does it. Answers leave in the order in which their frames came,

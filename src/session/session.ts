@@ -1,11 +1,11 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
-import type { Mailbox } from '../mailbox/mailbox.ts'
+import type { Mailbox } from '../delivery/mailbox.ts'
+import type { Member } from '../presence/registry.ts'
 import { CLOSE, type CloseReason } from '../protocol/close-codes.ts'
 import { MAX_FRAME_BYTES } from '../protocol/frame.ts'
 import type { Effect } from './effect.ts'
-import { Outlet } from './outlet.ts'
-import type { Member } from './presence.ts'
+import { Outlet } from './socket-writer.ts'
 
 /** What a protocol makes of frames. */
 export interface SessionProtocol {

@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws'
-import type { Presence } from './presence.ts'
+import type { Presence } from '../presence/registry.ts'
 import { type LivenessLimits, Session, type SessionHooks, type SessionOrigin, type SessionProtocol } from './session.ts'
 
 export interface SessionsLimits extends LivenessLimits {

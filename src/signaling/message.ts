@@ -1,5 +1,5 @@
-import type { Acceptance } from '../mailbox/envelope.ts'
-import { isBase64 } from '../proof/base64.ts'
+import { isBase64 } from '../crypto/base64.ts'
+import type { Acceptance } from '../delivery/envelope.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import { opaqueFault } from '../protocol/opaque.ts'
 import {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { algorithmNamed } from '../proof/algorithms.ts'
-import { decodeBase64 } from '../proof/base64.ts'
-import type { Proof } from '../proof/verifier.ts'
+import { algorithmNamed } from '../crypto/algorithms.ts'
+import { decodeBase64 } from '../crypto/base64.ts'
+import type { Proof } from '../crypto/verifier.ts'
+import { Receipts } from '../delivery/receipts.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import {
   encodeMessage,
@@ -11,7 +12,6 @@ import {
   SIGNALING_NETWORK
 } from '../protocol/signaling.ts'
 import { answer, type Effect, silence } from '../session/effect.ts'
-import { Receipts } from '../session/receipts.ts'
 import type { Session } from '../session/session.ts'
 import type { Claim } from '../store/identity.ts'
 import { refuse, type SignalingContext } from './context.ts'

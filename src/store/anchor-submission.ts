@@ -1,5 +1,5 @@
-import type { Submission, SubmissionStore } from '../audit/demos-rpc/submissions.ts'
-import type { Database } from './database.ts'
+import type { Submission, SubmissionStore } from '../anchor/demos-rpc/submissions.ts'
+import type { Database } from '../database/database.ts'
 
 /** The durable memory of the anchor on a Demos chain. */
 export function anchorSubmissions(database: Database): SubmissionStore {

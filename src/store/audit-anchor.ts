@@ -1,5 +1,5 @@
+import type { Sql } from '../database/database.ts'
 import { ANCHORS } from './audit-log.ts'
-import type { Sql } from './database.ts'
 
 /** A signed checkpoint on its way to the anchor. */
 export interface PendingAnchor {

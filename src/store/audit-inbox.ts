@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { PendingQuery, Row } from 'postgres'
 import type { AdministrationAction } from '../audit/record.ts'
+import type { AnySql, TransactionSql } from '../database/database.ts'
 import { ANCHORS } from './audit-log.ts'
-import type { AnySql, TransactionSql } from './database.ts'
 
 interface Fact {
   readonly network: string

@@ -1,4 +1,4 @@
-import type { AnySql, Sql, TransactionSql } from './database.ts'
+import type { AnySql, Sql, TransactionSql } from '../database/database.ts'
 
 /** A log as it stands: its tree, and how much of it is signed and published, and anchored. */
 export interface AuditLog {

@@ -1,5 +1,5 @@
+import type { Sql } from '../database/database.ts'
 import { ANCHORS } from './audit-log.ts'
-import type { Sql } from './database.ts'
 
 /** A log that is not yet covered by a checkpoint, or not yet anchored. */
 export interface LogProgress {

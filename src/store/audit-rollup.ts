@@ -1,4 +1,4 @@
-import type { AnySql } from './database.ts'
+import type { AnySql } from '../database/database.ts'
 
 /** How far a message is on its way into the audit trail: waiting for its place, in the log, under a signed checkpoint, anchored. */
 export type RollupStatus = 'none' | 'pending' | 'batched' | 'confirmed'

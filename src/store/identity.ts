@@ -1,7 +1,7 @@
-import type { ProofAlgorithm } from '../proof/algorithms.ts'
+import type { ProofAlgorithm } from '../crypto/algorithms.ts'
+import { numberColumn, textColumns } from '../database/columns.ts'
+import type { AnySql, Sql } from '../database/database.ts'
 import { insertAuditEvents } from './audit-inbox.ts'
-import { numberColumn, textColumns } from './columns.ts'
-import type { AnySql, Sql } from './database.ts'
 
 /** The keys pinned to a peer's name. */
 export interface Identity {

@@ -1,5 +1,5 @@
-import type { Network } from '../l2ps/network.ts'
-import type { Sql } from './database.ts'
+import type { Sql } from '../database/database.ts'
+import type { Network } from '../networks/network.ts'
 
 export interface NetworkRows {
   /** Grows with every change of l2ps_network and l2ps_member. */

@@ -1,4 +1,4 @@
-import type { AnySql, Sql } from './database.ts'
+import type { AnySql, Sql } from '../database/database.ts'
 
 /** One mailbox from outside. */
 export interface MailboxSummary {

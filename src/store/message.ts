@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { numberColumn, textColumns } from '../database/columns.ts'
+import type { AnySql, Sql } from '../database/database.ts'
 import { recordStored } from './audit-inbox.ts'
 import { type RollupStatus, rollupColumns, rollupJoin } from './audit-rollup.ts'
-import { numberColumn, textColumns } from './columns.ts'
-import type { AnySql, Sql } from './database.ts'
 import type { NewEntry } from './queue-entry.ts'
 
 /** A message on its way into history: an entry with its place in a conversation. */

@@ -1,5 +1,5 @@
+import type { AnySql, Sql } from '../database/database.ts'
 import { type AuditEvent, insertAuditEvents } from './audit-inbox.ts'
-import type { AnySql, Sql } from './database.ts'
 import { isWithheld } from './mailbox-overview.ts'
 import { releaseSlots, type SlotUse } from './quota.ts'
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
+import { numberColumn, textColumns } from '../database/columns.ts'
+import type { AnySql, Sql } from '../database/database.ts'
 import { recordGiven } from './audit-inbox.ts'
-import { numberColumn, textColumns } from './columns.ts'
-import type { AnySql, Sql } from './database.ts'
 import { releaseSlots, type SlotUse } from './quota.ts'
 
 /** A message at rest in its recipient's mailbox. */

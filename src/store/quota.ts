@@ -1,4 +1,4 @@
-import type { TransactionSql } from './database.ts'
+import type { TransactionSql } from '../database/database.ts'
 
 export type QuotaRole = 'sender' | 'recipient'
 

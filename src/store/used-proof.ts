@@ -1,4 +1,4 @@
-import type { Sql } from './database.ts'
+import type { Sql } from '../database/database.ts'
 
 /** Deletes up to `limit` proofs that are too old to be shown again; returns how many. */
 export async function sweepProofs(sql: Sql, now: number, limit: number): Promise<number> {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { PROBLEMS, type ProblemName, problemType } from '../../src/admin/problems.ts'
+import { PROBLEMS, type ProblemName, problemType } from '../../plugins/admin/api/problems.ts'
+import type { Sql } from '../../src/database/database.ts'
 import type { ServerOptions } from '../../src/server.ts'
 import { type InboxEvent, takeAuditEvents } from '../../src/store/audit-inbox.ts'
-import type { Sql } from '../../src/store/database.ts'
 import type { Peer } from '../helpers/peer.ts'
 import { type Settings, startTestServer, type TestServer } from '../helpers/server.ts'
 

@@ -1,7 +1,7 @@
 // Run by crash.test.ts: integrates and signs what is in the inbox, and kills itself at the point it is told.
 import { open } from 'node:fs/promises'
 import { openAuditTrail } from '../../src/audit/trail.ts'
-import { type Database, openDatabase, type Sql } from '../../src/store/database.ts'
+import { type Database, openDatabase, type Sql } from '../../src/database/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { trailOptions } from './helpers.ts'
 

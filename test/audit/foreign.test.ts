@@ -1,9 +1,9 @@
 // A log served by the real plugin, verified by Go's golang.org/x/mod/sumdb: see test/audit/go/main.go.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkpointText, parseCheckpoint, signNote } from '../../src/audit/note.ts'
 import { readEntries } from '../../src/store/audit-entry.ts'
 import { findLog } from '../../src/store/audit-log.ts'
+import { checkpointText, parseCheckpoint, signNote } from '../../src/tlog/note.ts'
 import { buildGoVerifier, needsGo } from './go-verifier.ts'
 import { ADMIN, messages, openTestTrail, startAuditServer } from './helpers.ts'
 

@@ -6,7 +6,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
-import { packageFile } from '../../src/package-root.ts'
+import { packageFile } from '../../src/util/package-root.ts'
 import { temporaryDirectory } from '../helpers/database.ts'
 
 const run = promisify(execFile)

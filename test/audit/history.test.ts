@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { nodeVerifier } from '../../src/audit/node-key.ts'
-import { openNote, parseCheckpoint } from '../../src/audit/note.ts'
 import { subtreeHashes } from '../../src/audit/stored-tree.ts'
-import { consistencyRanges, verifyConsistency } from '../../src/audit/tree.ts'
 import { findLog } from '../../src/store/audit-log.ts'
+import { openNote, parseCheckpoint } from '../../src/tlog/note.ts'
+import { consistencyRanges, verifyConsistency } from '../../src/tlog/tree.ts'
 import { messages, openTestTrail, someNetwork } from './helpers.ts'
 
 test('however records come in, and however often the server restarts, every checkpoint continues every earlier one', async (t) => {

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { copyFile, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { packageFile } from '../../src/package-root.ts'
+import { migrate } from '../../src/database/migrate.ts'
 import { takeAuditEvents } from '../../src/store/audit-inbox.ts'
-import { migrate } from '../../src/store/migrate.ts'
+import { packageFile } from '../../src/util/package-root.ts'
 import { emptyTestDatabase, temporaryDirectory } from '../helpers/database.ts'
 
 test('what waits while the inbox changes its form is not lost', async (t) => {

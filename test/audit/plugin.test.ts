@@ -4,10 +4,10 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { openNote, parseCheckpoint, parseVerifier } from '../../src/audit/note.ts'
 import { decodeBundle, PublishedLogs } from '../../src/audit/published.ts'
-import { leafHash, rootOf, verifyInclusion } from '../../src/audit/tree.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
+import { openNote, parseCheckpoint, parseVerifier } from '../../src/tlog/note.ts'
+import { leafHash, rootOf, verifyInclusion } from '../../src/tlog/tree.ts'
 import { ADMIN, messages, openTestTrail, startAuditServer } from './helpers.ts'
 
 const authorization = ADMIN

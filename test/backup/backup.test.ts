@@ -7,8 +7,8 @@ import { type Facts, MANIFEST, manifestText, PLATFORM, parseManifest } from '../
 import { filesBelow, measurePart, verifyParts } from '../../src/backup/parts.ts'
 import { placeOf } from '../../src/backup/places.ts'
 import { findFitting, withoutPassword } from '../../src/backup/programs.ts'
-import { packageFile } from '../../src/package-root.ts'
-import { newestMigration } from '../../src/store/migrate.ts'
+import { newestMigration } from '../../src/database/migrate.ts'
+import { packageFile } from '../../src/util/package-root.ts'
 import { callCli } from '../helpers/cli.ts'
 import { createTestDatabase, emptyTestDatabase, temporaryDirectory } from '../helpers/database.ts'
 

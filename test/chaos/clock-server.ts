@@ -1,9 +1,9 @@
 // The server as `demos-relay serve` runs it, with a clock that its parent process can step: `{ offsetMs }` over IPC.
-import { serverFacts } from '../../src/banner.ts'
+import { serverFacts } from '../../src/cli/banner.ts'
 import { readConfig } from '../../src/config/read.ts'
-import { createLogger } from '../../src/logging.ts'
+import { createLogger } from '../../src/observability/logging.ts'
 import { startServer } from '../../src/server.ts'
-import { VERSION } from '../../src/version.ts'
+import { VERSION } from '../../src/util/version.ts'
 
 let offsetMs = 0
 process.on('message', (step: { offsetMs: number }) => {

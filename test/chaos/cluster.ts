@@ -1,7 +1,7 @@
 import { readFile, rm, statfs, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { goneWithin } from '../../src/store/process-identity.ts'
+import { goneWithin } from '../../src/database/embedded/process-identity.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
 import { startPostgres } from '../helpers/database.ts'
 import { postgresUnder, processTree, signalTree } from '../helpers/processes.ts'

@@ -1,4 +1,4 @@
-import { createSigner } from '../../src/client/identity.ts'
+import { createSigner } from '../../client/src/identity.ts'
 import { keyOf, registerFrame as l2psRegisterFrame } from '../helpers/l2ps-peer.ts'
 import { registerFrame } from '../helpers/peer.ts'
 import type { Outcome } from './history.ts'

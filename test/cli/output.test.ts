@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { table } from '../../src/cli/table.ts'
 import { ago, counted, painter, plain, shortName, size, span } from '../../src/cli/words.ts'
-import { wrapped } from '../../src/words.ts'
+import { wrapped } from '../../src/util/words.ts'
 
 test('spans, sizes and counts are put in their largest unit', () => {
   const spans = [0, 1, 59, 60, 119, 7_200, 86_399, 86_400, 1_000_000].map(span)

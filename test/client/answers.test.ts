@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Answers } from '../../src/client/answers.ts'
-import { localError } from '../../src/client/relay-error.ts'
+import { Answers } from '../../client/src/answers.ts'
+import { localError } from '../../client/src/relay-error.ts'
 
 function createAnswers(timeoutMs = 1_000) {
   const told: string[] = []

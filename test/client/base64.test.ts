@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { fromBase64, fromHex, toBase64, toHex } from '../../src/client/base64.ts'
+import { fromBase64, fromHex, toBase64, toHex } from '../../client/src/base64.ts'
 
 test('base64 and hex are those of Node, for bytes of every length', () => {
   fc.assert(

@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream'
 import type { TestContext } from 'node:test'
 import { verifyAsync } from '@noble/ed25519'
 import type { WebSocket } from 'ws'
-import { fromHex } from '../../src/client/base64.ts'
-import type { StoredMessage } from '../../src/client/l2ps-answers.ts'
+import { fromHex } from '../../client/src/base64.ts'
+import type { StoredMessage } from '../../client/src/l2ps-answers.ts'
 import { type ClientFrame, type FakeListener, listen } from './fake-server.ts'
 
 export interface FakeL2psServer extends FakeListener {

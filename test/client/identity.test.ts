@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { verifyAsync } from '@noble/ed25519'
 import { ml_dsa65 } from '@noble/post-quantum/ml-dsa.js'
-import { fromBase64, fromHex, toHex } from '../../src/client/base64.ts'
-import { createIdentity } from '../../src/client/identity.ts'
+import { fromBase64, fromHex, toHex } from '../../client/src/base64.ts'
+import { createIdentity } from '../../client/src/identity.ts'
 
 const { keys, vectors } = JSON.parse(
   readFileSync(new URL('../vectors/signaling-registration.json', import.meta.url), 'utf8')

@@ -1,6 +1,6 @@
 // Clients and waits for the tests of the L2PS client.
 import type { TestContext } from 'node:test'
-import { createL2psClient, type L2psClient, type L2psOptions } from '../../src/client/l2ps.ts'
+import { createL2psClient, type L2psClient, type L2psOptions } from '../../client/src/l2ps.ts'
 import { quickSigner } from '../helpers/peer.ts'
 
 export const quick = { firstDelayMs: 5, maximumDelayMs: 20, jitter: 0 }

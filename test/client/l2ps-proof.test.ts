@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { fromHex, toHex } from '../../src/client/base64.ts'
-import { createSigner } from '../../src/client/identity.ts'
-import { freshTimestamp, historyProof, registerProof } from '../../src/client/l2ps-proof.ts'
+import { fromHex, toHex } from '../../client/src/base64.ts'
+import { createSigner } from '../../client/src/identity.ts'
+import { freshTimestamp, historyProof, registerProof } from '../../client/src/l2ps-proof.ts'
 import { historyFrame, registerFrame } from '../helpers/l2ps-peer.ts'
 
 const { keys, vectors, capturedFromRealClient } = JSON.parse(

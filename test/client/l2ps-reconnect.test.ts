@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { deferred } from '../../src/client/deferred.ts'
+import { deferred } from '../../client/src/deferred.ts'
 import { quickSigner } from '../helpers/peer.ts'
 import { answer, atOnce, refuse, startFakeL2psServer } from './fake-l2ps-server.ts'
 import { body, clientFor, join, quick } from './l2ps-clients.ts'

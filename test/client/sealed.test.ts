@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
-import { fromBase64, fromHex, toBase64, toHex } from '../../src/client/base64.ts'
-import { createIdentity } from '../../src/client/identity.ts'
-import { open, type Sealed, seal } from '../../src/client/sealed.ts'
+import { fromBase64, fromHex, toBase64, toHex } from '../../client/src/base64.ts'
+import { createIdentity } from '../../client/src/identity.ts'
+import { open, type Sealed, seal } from '../../client/src/sealed.ts'
 
 const vectors = JSON.parse(readFileSync(new URL('../vectors/signaling-messages.json', import.meta.url), 'utf8'))
 const bob = ml_kem768.keygen(fromHex(vectors.keys.B.mlKem768Seed64Hex))

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { createIdentity, type Identity } from '../../src/client/identity.ts'
-import { seal } from '../../src/client/sealed.ts'
-import { createSignalingClient, type SignalingOptions } from '../../src/client/signaling.ts'
+import { createIdentity, type Identity } from '../../client/src/identity.ts'
+import { seal } from '../../client/src/sealed.ts'
+import { createSignalingClient, type SignalingOptions } from '../../client/src/signaling.ts'
 import { type FakeServer, refuse, reply, startFakeServer } from './fake-server.ts'
 import { collect, next } from './waits.ts'
 

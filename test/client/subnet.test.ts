@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { test } from 'node:test'
-import { openFromSubnet, openTextFromSubnet, sealForSubnet } from '../../src/client/subnet.ts'
+import { openFromSubnet, openTextFromSubnet, sealForSubnet } from '../../client/src/subnet.ts'
 
 const key = crypto.getRandomValues(new Uint8Array(32))
 

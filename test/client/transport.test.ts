@@ -9,7 +9,7 @@ import {
   DEFAULT_RECONNECT,
   reconnectDelay,
   type TransportOptions
-} from '../../src/client/transport.ts'
+} from '../../client/src/transport.ts'
 import { startFakeServer } from './fake-server.ts'
 import { next } from './waits.ts'
 
@@ -195,7 +195,7 @@ test('a process that has closed its transport can end', async (t) => {
     return true
   }
   const program = `
-    import { createTransport } from ${JSON.stringify(new URL('../../src/client/transport.ts', import.meta.url).href)}
+    import { createTransport } from ${JSON.stringify(new URL('../../client/src/transport.ts', import.meta.url).href)}
     const transport = createTransport({ url: ${JSON.stringify(server.url)}, closeTimeoutMs: 50 })
     await transport.connect()
     transport.send({ type: 'x', payload: {} })

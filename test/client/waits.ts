@@ -1,5 +1,5 @@
 // Waits on the events of clients under test.
-import type { Events } from '../../src/client/events.ts'
+import type { Events } from '../../client/src/events.ts'
 
 export const next = <M, K extends keyof M>(events: Events<M>, type: K): Promise<M[K]> =>
   new Promise((resolve) => events.once(type, resolve))

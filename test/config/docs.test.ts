@@ -6,7 +6,7 @@ import { configHelp, configTable, envExample, readmeWithTable, TABLE_END, TABLE_
 import { readConfig } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 import { generatedFiles } from '../../src/docs/generated.ts'
-import { packageFile } from '../../src/package-root.ts'
+import { packageFile } from '../../src/util/package-root.ts'
 
 test('every generated file says what the code says (if not: npm run docs)', () => {
   for (const { path, text } of generatedFiles()) assert.equal(readFileSync(packageFile(path), 'utf8'), text, path)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readConfig } from '../../src/config/read.ts'
-import { editDistance } from '../../src/words.ts'
+import { editDistance } from '../../src/util/words.ts'
 
 test('the edit distance counts letters put in, left out, replaced and swapped', () => {
   const cases: [string, string, number][] = [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { packageFile } from '../../src/package-root.ts'
+import { packageFile } from '../../src/util/package-root.ts'
 import { startTestServer } from '../helpers/server.ts'
 
 const POLICY =

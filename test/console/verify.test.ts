@@ -3,9 +3,9 @@ import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { type Checked, LogFault, type Published, verifyLog } from '../../console/verify.js'
 import { nodeIdentity, nodeVerifier, originOf } from '../../src/audit/node-key.ts'
-import { checkpointText, signNote, verifierLine } from '../../src/audit/note.ts'
-import { append, rootOfEdge } from '../../src/audit/tiles.ts'
-import { EMPTY_ROOT, leafHash } from '../../src/audit/tree.ts'
+import { checkpointText, signNote, verifierLine } from '../../src/tlog/note.ts'
+import { append, rootOfEdge } from '../../src/tlog/tiles.ts'
+import { EMPTY_ROOT, leafHash } from '../../src/tlog/tree.ts'
 
 const NETWORK = 'team'
 const node = nodeIdentity(generateKeyPairSync('ed25519').privateKey, 'relay.example/logs')

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileVariable, SETTINGS } from '../../src/config/settings.ts'
-import { packageFile } from '../../src/package-root.ts'
+import { packageFile } from '../../src/util/package-root.ts'
 
 const PAGES = ['SECURITY.md', 'docs/deploy.md']
 const textOf = (page: string) => readFileSync(packageFile(page), 'utf8')

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { type Browser, chromium, type Page } from 'playwright-core'
-import { PROBLEMS, type ProblemName, problemType } from '../../src/admin/problems.ts'
+import { PROBLEMS, type ProblemName, problemType } from '../../plugins/admin/api/problems.ts'
 import { findProgram, needs } from '../helpers/programs.ts'
 import { startTestServer } from '../helpers/server.ts'
 

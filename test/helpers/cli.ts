@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { CommandError, EXIT, type Io } from '../../src/cli/command.ts'
 import { run } from '../../src/cli/run.ts'
 import { readConfig } from '../../src/config/read.ts'
-import { packageFile } from '../../src/package-root.ts'
+import { packageFile } from '../../src/util/package-root.ts'
 import { atEnd, type Scope } from './at-end.ts'
 import { temporaryDirectory } from './database.ts'
 

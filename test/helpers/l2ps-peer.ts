@@ -1,8 +1,8 @@
 // A bare L2PS peer for tests: says exactly what it is told, remembers everything it hears.
 import type { TestContext } from 'node:test'
 import type { ClientOptions } from 'ws'
-import { toHex } from '../../src/client/base64.ts'
-import { historyProof, type L2psSigner, registerProof } from '../../src/client/l2ps-proof.ts'
+import { toHex } from '../../client/src/base64.ts'
+import { historyProof, type L2psSigner, registerProof } from '../../client/src/l2ps-proof.ts'
 import { excerpt, type Line, type OpenLine, openLine, type ReceivedFrame, raise } from './inbox.ts'
 import { quickSigner } from './peer.ts'
 import { checkServerFrames } from './server-frames.ts'

@@ -1,4 +1,4 @@
-import { createLogger } from '../../src/logging.ts'
+import { createLogger } from '../../src/observability/logging.ts'
 
 export interface LogLines {
   readonly logger: ReturnType<typeof createLogger>

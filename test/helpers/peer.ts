@@ -1,7 +1,7 @@
 // A bare peer for tests: says exactly what it is told, remembers everything it hears.
 import type { TestContext } from 'node:test'
 import type { ClientOptions } from 'ws'
-import { createSigner, type Identity, type Signer } from '../../src/client/identity.ts'
+import { createSigner, type Identity, type Signer } from '../../client/src/identity.ts'
 import { excerpt, type Line, type OpenLine, openLine, type ReceivedFrame, raise } from './inbox.ts'
 import { checkServerFrames } from './server-frames.ts'
 

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { packageFile } from '../../src/package-root.ts'
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/store/embedded-postgres.ts'
-import type { Log } from '../../src/store/log.ts'
-import { migrate } from '../../src/store/migrate.ts'
-import { createPool } from '../../src/store/pool.ts'
-import { goneWithin } from '../../src/store/process-identity.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts'
+import { goneWithin } from '../../src/database/embedded/process-identity.ts'
+import { migrate } from '../../src/database/migrate.ts'
+import { createPool } from '../../src/database/pool.ts'
+import type { Log } from '../../src/util/log.ts'
+import { packageFile } from '../../src/util/package-root.ts'
 import { postgresUnder, processTree } from './processes.ts'
 
 /** Environment variables by which `npm test` hands its cluster to the test files. */

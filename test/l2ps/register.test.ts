@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSigner } from '../../src/client/identity.ts'
+import { createSigner } from '../../client/src/identity.ts'
 import { keyOf, openL2psPeer, registerFrame } from '../helpers/l2ps-peer.ts'
 import { quickSigner } from '../helpers/peer.ts'
 import { startTestServer } from '../helpers/server.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { createSigner } from '../../src/client/identity.ts'
+import { createSigner } from '../../client/src/identity.ts'
 import { startTestServer } from '../helpers/server.ts'
 
 const { vectors, capturedFromRealClient, keys, l2psUid } = JSON.parse(

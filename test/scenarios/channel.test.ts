@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
-import type { WebSocketConstructor } from '../../src/client/web-socket.ts'
+import type { WebSocketConstructor } from '../../client/src/web-socket.ts'
 import { clientFor } from '../client/l2ps-clients.ts'
 import { quickSigner } from '../helpers/peer.ts'
 import { startTestServer } from '../helpers/server.ts'

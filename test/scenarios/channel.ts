@@ -2,10 +2,10 @@
 // Source: protocol, "Channel transport".
 import assert from 'node:assert/strict'
 import { verifyAsync } from '@noble/ed25519'
-import { fromHex, toHex } from '../../src/client/base64.ts'
-import type { L2psClient } from '../../src/client/l2ps.ts'
-import type { L2psSigner } from '../../src/client/l2ps-proof.ts'
-import { openTextFromSubnet, sealForSubnet } from '../../src/client/subnet.ts'
+import { fromHex, toHex } from '../../client/src/base64.ts'
+import type { L2psClient } from '../../client/src/l2ps.ts'
+import type { L2psSigner } from '../../client/src/l2ps-proof.ts'
+import { openTextFromSubnet, sealForSubnet } from '../../client/src/subnet.ts'
 
 /** How far ahead of the next sequence number a receiver keeps what it hears. */
 const WINDOW = 256

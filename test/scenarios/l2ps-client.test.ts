@@ -1,8 +1,8 @@
 // Two of our own clients, through the real server, in one network.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createIdentity } from '../../src/client/identity.ts'
-import { openTextFromSubnet, sealForSubnet } from '../../src/client/subnet.ts'
+import { createIdentity } from '../../client/src/identity.ts'
+import { openTextFromSubnet, sealForSubnet } from '../../client/src/subnet.ts'
 import { clientFor, join } from '../client/l2ps-clients.ts'
 import { collect, next } from '../client/waits.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { createIdentity } from '../../src/client/identity.ts'
-import { open, seal } from '../../src/client/sealed.ts'
+import { createIdentity } from '../../client/src/identity.ts'
+import { open, seal } from '../../client/src/sealed.ts'
 import { quickIdentity } from '../helpers/peer.ts'
 import { startTestServer } from '../helpers/server.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createIdentity } from '../../src/client/identity.ts'
-import { seal } from '../../src/client/sealed.ts'
+import { createIdentity } from '../../client/src/identity.ts'
+import { seal } from '../../client/src/sealed.ts'
 import { quickIdentity, type ReceivedFrame, roundTrip } from '../helpers/peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createIdentity } from '../../src/client/identity.ts'
+import { createIdentity } from '../../client/src/identity.ts'
 import { quickIdentity, registerFrame } from '../helpers/peer.ts'
 import { startTestServer } from '../helpers/server.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Sql } from '../../src/database/database.ts'
 import { peerKeyOf } from '../../src/l2ps/keys.ts'
-import { isNetworkUid } from '../../src/l2ps/network.ts'
-import type { Sql } from '../../src/store/database.ts'
+import { isNetworkUid } from '../../src/networks/network.ts'
 import { makeFirstNetwork, readNetworks } from '../../src/store/l2ps-network.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 

@@ -1,7 +1,7 @@
 // Reading a mailbox costs what it holds, whatever Postgres believes the table to hold.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { createPool, type Sql } from '../../src/store/pool.ts'
+import { createPool, type Sql } from '../../src/database/pool.ts'
 import { areFilled, insertEntries, takePage } from '../../src/store/queue-entry.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'

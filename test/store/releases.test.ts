@@ -1,7 +1,7 @@
 // Entries leave their mailbox by receipt, by expiry or by purge; whoever comes first, their quotas are given back once.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { createPool } from '../../src/store/pool.ts'
+import { createPool } from '../../src/database/pool.ts'
 import { purgeEntries } from '../../src/store/purge.ts'
 import {
   expireEntries,

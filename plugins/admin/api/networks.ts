@@ -1,0 +1,175 @@
+import { type Static, Type } from '@sinclair/typebox'
+import { type Network, NetworkUid } from '../../../src/networks/network.ts'
+import { isNetworkUid, type NetworkRegistry } from '../../../src/networks/registry.ts'
+import { Text } from '../../../src/protocol/frame.ts'
+import {
+  changeNetwork,
+  createNetwork,
+  deleteNetwork,
+  type NetworkDates,
+  readNetworkDates
+} from '../../../src/store/l2ps-network-changes.ts'
+import { readQueueFigures } from '../../../src/store/mailbox-overview.ts'
+import type { AdminContext } from './context.ts'
+import { NextCursor, PageQuery, placeOf, readPage } from './pages.ts'
+import { ProblemError } from './problems.ts'
+import { AmountAnswer, purgeAll } from './queues.ts'
+import { Time } from './schemas.ts'
+
+export interface NetworksContext extends AdminContext {
+  readonly networks: NetworkRegistry
+}
+
+const Name = Type.Union([Text(256, 'For people.'), Type.Null()])
+const Description = Type.Union([Text(4_096, 'For people.'), Type.Null()])
+const Enabled = Type.Boolean({ description: 'May peers join? Those inside are shown out when not.' })
+const MembersOnly = Type.Boolean({ description: 'May only its members join?' })
+const AuditPublic = Type.Boolean({ description: 'Are its audit records for everybody?' })
+
+export const NetworkParams = Type.Object({ uid: Text(128, 'The uid of the network.') })
+export const NetworkAnswer = Type.Object(
+  {
+    uid: Type.String(),
+    name: Type.Union([Type.String(), Type.Null()]),
+    description: Type.Union([Type.String(), Type.Null()]),
+    enabled: Enabled,
+    membersOnly: MembersOnly,
+    auditPublic: AuditPublic,
+    source: Type.Union([Type.Literal('file'), Type.Literal('database')], {
+      description: 'Where it is defined; one in a file is changed there.'
+    }),
+    members: Type.Integer({ description: 'How many members are listed.' }),
+    createdAt: Type.Union([Time, Type.Null()], { description: 'Null for a network in a file.' }),
+    updatedAt: Type.Union([Time, Type.Null()]),
+    queue: AmountAnswer
+  },
+  { description: 'A network as it is now.' }
+)
+export const NetworksQuery = Type.Object(PageQuery, { additionalProperties: false })
+export const NetworksAnswer = Type.Object(
+  { networks: Type.Array(NetworkAnswer), nextCursor: NextCursor },
+  { description: 'Networks in the order of their uids.' }
+)
+
+export const NewNetwork = Type.Object(
+  {
+    uid: NetworkUid,
+    name: Type.Optional(Name),
+    description: Type.Optional(Description),
+    enabled: Type.Optional(Type.Boolean({ ...Enabled, default: true })),
+    membersOnly: Type.Optional(Type.Boolean({ ...MembersOnly, default: false })),
+    auditPublic: Type.Optional(Type.Boolean({ ...AuditPublic, default: false }))
+  },
+  { additionalProperties: false, examples: [{ uid: 'team', name: 'The team', membersOnly: true }] }
+)
+export const NetworkChanges = Type.Object(
+  {
+    name: Type.Optional(Name),
+    description: Type.Optional(Description),
+    enabled: Type.Optional(Enabled),
+    membersOnly: Type.Optional(MembersOnly),
+    auditPublic: Type.Optional(AuditPublic)
+  },
+  { additionalProperties: false, minProperties: 1, examples: [{ enabled: false }] }
+)
+export const DeletedAnswer = Type.Object(
+  { deleted: Type.Boolean(), purged: AmountAnswer },
+  { description: 'The network is gone.' }
+)
+
+const Place = Type.Tuple([Type.String({ maxLength: 128 })])
+
+export async function listNetworks(context: NetworksContext, query: Static<typeof NetworksQuery>) {
+  const [after] = placeOf(query.cursor, Place) ?? ['']
+  const uids = context.networks.list().map(({ uid }) => uid)
+  const { items, nextCursor } = await readPage(
+    query.limit,
+    (limit) =>
+      uids
+        .filter((uid) => uid > after)
+        .sort()
+        .slice(0, limit),
+    (last) => [last]
+  )
+  return { networks: await describe(context, items), nextCursor }
+}
+
+export async function showNetwork(context: NetworksContext, uid: string) {
+  const [network] = await describe(context, [uid])
+  return network ?? notFound()
+}
+
+/** Networks as an administrator sees them; unknown ones are left out. */
+async function describe({ database, networks }: NetworksContext, uids: readonly string[]) {
+  const known = uids.flatMap((uid) => networks.find(uid) ?? [])
+  const { sql } = database
+  const names = known.map(({ uid }) => uid)
+  const [rows, figures] = await Promise.all([
+    database.within(readNetworkDates(sql, names)),
+    database.within(readQueueFigures(sql, names))
+  ])
+  const dates = new Map(rows.map((row) => [row.uid, row]))
+  const queues = new Map(figures.map(({ network, entries, bytes }) => [network, { entries, bytes }]))
+  return known.map((network) => answerOf(network, dates.get(network.uid), queues.get(network.uid)))
+}
+
+function answerOf(
+  network: Network,
+  stored: NetworkDates | undefined,
+  queue: Static<typeof AmountAnswer> = { entries: 0, bytes: 0 }
+): Static<typeof NetworkAnswer> {
+  const { uid, name = null, description = null, enabled, auditPublic, source, members } = network
+  const row = source === 'database' ? stored : undefined
+  return {
+    ...{ uid, name, description, enabled, auditPublic, source, queue },
+    membersOnly: members !== undefined,
+    members: row?.members ?? members?.size ?? 0,
+    createdAt: row?.createdAt.toISOString() ?? null,
+    updatedAt: row?.updatedAt.toISOString() ?? null
+  }
+}
+
+export async function addNetwork(context: NetworksContext, { uid, ...given }: Static<typeof NewNetwork>) {
+  const { database, networks, now } = context
+  if (!isNetworkUid(uid)) throw new ProblemError('invalid-request', 'this name is reserved', 'body/uid')
+  await networks.refresh()
+  const settings = { name: null, description: null, enabled: true, membersOnly: false, auditPublic: false, ...given }
+  const isNew =
+    networks.find(uid) === undefined && (await database.within(createNetwork(database.sql, uid, settings, now())))
+  if (!isNew) throw new ProblemError('network-exists', `${uid} is there already`, 'body/uid')
+  return refreshed(context, uid)
+}
+
+export async function editNetwork(context: NetworksContext, uid: string, changes: Static<typeof NetworkChanges>) {
+  const { database, now } = context
+  const outcome = await database.within(changeNetwork(database.sql, uid, changes, now()))
+  if (outcome === 'missing') refuseMissing(context, uid)
+  return refreshed(context, uid)
+}
+
+/** Deletes the network, then what waits in it: in this order nobody adds to it any more. */
+export async function dropNetwork(context: NetworksContext, uid: string, force: boolean) {
+  const { database, networks, now } = context
+  const outcome = await database.within(deleteNetwork(database.sql, uid, force, now()))
+  if (outcome === 'missing') refuseMissing(context, uid)
+  if (outcome === 'waiting') throw new ProblemError('messages-waiting', 'messages wait in this network')
+  await networks.refresh()
+  const purged = force ? await purgeAll(context, { network: uid }) : { entries: 0, bytes: 0 }
+  return { deleted: true, purged }
+}
+
+/** The network as it is now, once every session has been held against it. */
+async function refreshed(context: NetworksContext, uid: string) {
+  await context.networks.refresh()
+  return showNetwork(context, uid)
+}
+
+/** A network that is not in the database is in a file, or nowhere. */
+export function refuseMissing({ networks }: NetworksContext, uid: string): never {
+  if (networks.find(uid)?.source !== 'file') notFound()
+  throw new ProblemError('network-in-file', `${uid} is defined by ${uid}/config.json in L2PS_DIR`)
+}
+
+function notFound(): never {
+  throw new ProblemError('not-found', 'no such network')
+}

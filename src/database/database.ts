@@ -1,0 +1,219 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import postgres from 'postgres'
+import type { Log } from '../util/log.ts'
+import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.ts'
+import { createPool, type Pool, type Sql } from './pool.ts'
+import { ConnectionLost } from './postgres-socket.ts'
+
+export type { AnySql, Sql, TransactionSql } from './pool.ts'
+
+export interface DatabaseSettings {
+  /** Connection string; undefined: an embedded PostgreSQL under `dataDir`. */
+  url: string | undefined
+  dataDir: string
+  /** Connections to PostgreSQL. */
+  poolSize: number
+  /** Longest anybody waits for a query. */
+  deadlineMs: number
+}
+
+/** No answer in time, or no connection. The query may or may not have been carried out. The cause is for the log. */
+export class DatabaseUnavailable extends Error {
+  override name = 'DatabaseUnavailable'
+}
+
+export interface Database {
+  readonly sql: Sql
+  /** Is it the PostgreSQL that we run ourselves? */
+  readonly embedded: boolean
+  /** Longest anybody waits for a query, in ms. */
+  readonly deadlineMs: number
+  /**
+   * The result of a query or transaction, or `DatabaseUnavailable` after `ms` (default: the deadline of the settings).
+   * Whatever becomes of an abandoned query later is ignored. Statements that want longer than the deadline raise
+   * `statement_timeout` in their transaction; past three deadlines their connection may be taken for dead.
+   */
+  within<T>(query: PromiseLike<T>, ms?: number): Promise<T>
+  /**
+   * Asks within the deadline, or not at all: while Postgres has just left a question without an answer, it is
+   * `DatabaseUnavailable` at once. For what a peer asks one after the other: it must not wait a deadline for each.
+   */
+  ask<T>(question: () => PromiseLike<T>): Promise<T>
+  /** Open connections, and how many queries had no answer so far: what `DatabaseUnavailable` was said of. */
+  figures(): { connections: number; unanswered: number }
+  /** Does a trivial query answer within `ms`? Never throws. */
+  answers(ms: number): Promise<boolean>
+  /** Lets queries in progress finish, then disconnects and stops the embedded PostgreSQL. At most about 20 seconds. */
+  close(): Promise<void>
+}
+
+const FIRST_ANSWER_LIMIT_MS = 20_000
+const CLOSE_LIMIT_MS = 5_000
+/** A connection that has been silent for so many deadlines will not answer any more. */
+const SILENT_DEADLINES = 3
+/** How long after a question without an answer no other is asked, in ms. */
+const HUSH_MS = 1_000
+/** Answers count as a recovery once there has been no failure for this long. */
+const CALM_MS = 1_000
+
+/** Opens the database, waiting for a PostgreSQL that is just starting. An error never holds the connection string. */
+export async function openDatabase(settings: DatabaseSettings, log: Log): Promise<Database> {
+  const embedded = settings.url === undefined ? await startEmbeddedPostgres(settings.dataDir, log) : undefined
+  try {
+    const url = settings.url ?? embedded!.url()
+    const pool = createPool({ url, size: settings.poolSize, statementMs: settings.deadlineMs, log })
+    const database = new PooledDatabase(pool, embedded, settings.deadlineMs, log)
+    try {
+      await firstAnswer(database, log)
+    } catch (error) {
+      await pool.end(0)
+      throw error
+    }
+    return database
+  } catch (error) {
+    await embedded?.stop()
+    throw error
+  }
+}
+
+async function firstAnswer(database: Database, log: Log): Promise<void> {
+  const end = Date.now() + FIRST_ANSWER_LIMIT_MS
+  for (;;) {
+    try {
+      await database.within(database.sql`select 1`)
+      return
+    } catch (error) {
+      if (!(error instanceof DatabaseUnavailable) || Date.now() > end) throw error
+      log.info({ err: error }, 'waiting for Postgres')
+      await delay(500)
+    }
+  }
+}
+
+class PooledDatabase implements Database {
+  readonly sql: Sql
+  readonly embedded: boolean
+  readonly deadlineMs: number
+  readonly #pool: Pool
+  readonly #server: EmbeddedPostgres | undefined
+  readonly #log: Log
+  /** When Postgres last failed us, while we have not seen it recover. */
+  #failedAt: number | undefined
+  /** When the last question was left without an answer; undefined once another was answered. */
+  #unansweredAt: number | undefined
+  #unanswered = 0
+  #probe: Promise<unknown> | undefined
+  #sweep: NodeJS.Timeout | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(pool: Pool, server: EmbeddedPostgres | undefined, deadlineMs: number, log: Log) {
+    this.sql = pool.sql
+    this.embedded = server !== undefined
+    this.#pool = pool
+    this.#server = server
+    this.deadlineMs = deadlineMs
+    this.#log = log
+  }
+
+  within<T>(query: PromiseLike<T>, ms: number = this.deadlineMs): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const late = () => {
+        this.#dropSilent()
+        reject(this.#unavailable(new DatabaseUnavailable(`Postgres did not answer within ${ms} ms`)))
+      }
+      const timer = setTimeout(late, ms)
+      query.then(
+        (result) => {
+          clearTimeout(timer)
+          this.#available()
+          resolve(result)
+        },
+        (error: unknown) => {
+          clearTimeout(timer)
+          reject(isAbsence(error) ? this.#unavailable(absence(error)) : withoutValues(error))
+        }
+      )
+    })
+  }
+
+  ask<T>(question: () => PromiseLike<T>): Promise<T> {
+    if (this.#unansweredAt === undefined || performance.now() - this.#unansweredAt > HUSH_MS) {
+      return this.within(question())
+    }
+    return Promise.reject(new DatabaseUnavailable('Postgres did not answer a moment ago'))
+  }
+
+  figures() {
+    return { connections: this.#pool.connections(), unanswered: this.#unanswered }
+  }
+
+  async answers(ms: number): Promise<boolean> {
+    // One question at a time: a database that stands still must not collect them.
+    this.#probe ??= this.within(this.sql`select 1`).finally(() => {
+      this.#probe = undefined
+    })
+    return this.within(this.#probe, ms).then(
+      () => true,
+      () => false
+    )
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#pool.end(CLOSE_LIMIT_MS).finally(() => this.#server?.stop())
+    return this.#closing
+  }
+
+  /** Now, and once more when the connection whose query was just given up has had its time. */
+  #dropSilent(): void {
+    const ms = SILENT_DEADLINES * this.deadlineMs
+    this.#pool.dropSilent(ms)
+    this.#sweep ??= setTimeout(() => {
+      this.#sweep = undefined
+      this.#pool.dropSilent(ms)
+    }, ms).unref()
+  }
+
+  #unavailable(error: DatabaseUnavailable): DatabaseUnavailable {
+    if (this.#failedAt === undefined && !this.#closing) this.#log.warn({ err: error }, 'Postgres is not available')
+    this.#failedAt = performance.now()
+    this.#unansweredAt = this.#failedAt
+    this.#unanswered += 1
+    return error
+  }
+
+  #available(): void {
+    this.#unansweredAt = undefined
+    if (this.#failedAt === undefined || performance.now() - this.#failedAt < CALM_MS) return
+    this.#failedAt = undefined
+    this.#log.info({}, 'Postgres is available again')
+  }
+}
+
+/** Error codes of sockets and of the driver: errors without an answer from Postgres. */
+const NO_CONNECTION = /^(E(?!RR_)[A-Z_]+|CONNECT_TIMEOUT|CONNECTION_[A-Z]+)$/
+/**
+ * SQLSTATE (PostgreSQL, appendix A): connection lost, out of resources (disk full among them), stopped or starting,
+ * system error, statement, lock and idle timeouts.
+ */
+const NO_SERVICE = /^(08|53|57P|58|57014|55P03|25P0[34])/
+
+function isAbsence(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  const { code } = error as { code?: unknown }
+  if (error instanceof postgres.PostgresError) return NO_SERVICE.test(error.code)
+  return error instanceof ConnectionLost || (typeof code === 'string' && NO_CONNECTION.test(code))
+}
+
+function absence(cause: unknown): DatabaseUnavailable {
+  return new DatabaseUnavailable(`Postgres is not available: ${(cause as Error).message}`, {
+    cause: withoutValues(cause)
+  })
+}
+
+/** The detail of a violated constraint quotes the row, and with it what is sealed. */
+function withoutValues(error: unknown): unknown {
+  if (error instanceof postgres.PostgresError) {
+    for (const field of ['detail', 'where', 'internal_query'] as const) Reflect.deleteProperty(error, field)
+  }
+  return error
+}

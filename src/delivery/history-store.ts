@@ -1,0 +1,109 @@
+import type { AnySql } from '../database/database.ts'
+import {
+  conversationId,
+  type Earlier,
+  findEarlier,
+  insertMessages,
+  lastSentAt,
+  type NewMessage
+} from '../store/message.ts'
+import type { NewEntry, QueueEntry } from '../store/queue-entry.ts'
+import type { Repeat, Shelf } from './shelf.ts'
+
+/** Conversations whose last time is remembered; the one used longest ago goes first. */
+const MAX_CONVERSATIONS = 50_000
+/** Tries to find free places, when another server writes to the same conversations. */
+const TRIES = 5
+
+/**
+ * Keeps every message for history, once per (network, sender, recipient, digest). Times within a conversation grow
+ * strictly, max(now, last + 1), so that a page of history can begin at any of them (L2PS messaging, 4.4).
+ */
+export class HistoryShelf implements Shelf {
+  readonly #conversations = new Map<string, { readonly id: string; last: number | undefined }>()
+  readonly #isAudited: boolean
+
+  constructor(isAudited: boolean) {
+    this.#isAudited = isAudited
+  }
+
+  async insert(sql: AnySql, entries: readonly NewEntry[], isNew: boolean): Promise<(QueueEntry | Repeat)[]> {
+    if (!isNew) return this.#insertSome(sql, entries)
+    const messages = await this.#place(sql, entries)
+    const stored = await insertMessages(sql, messages, { isAudited: this.#isAudited, isNew })
+    for (const [index, seq] of stored) entries[index]!.seq = seq
+    return [...entries]
+  }
+
+  /** Some of these may have been stored before, and another server may have taken their places in conversations. */
+  async #insertSome(sql: AnySql, entries: readonly NewEntry[]): Promise<(QueueEntry | Repeat)[]> {
+    const results: (QueueEntry | Repeat | undefined)[] = entries.map(() => undefined)
+    let left = entries.map((_, index) => index)
+    for (let tries = 0; left.length > 0; tries++) {
+      if (tries === TRIES) throw new Error('No free place in a conversation')
+      const batch = left.map((index) => entries[index]!)
+      const messages = await this.#place(sql, batch)
+      const stored = await insertMessages(sql, messages, { isAudited: this.#isAudited, isNew: false })
+      const missing = left.filter((_, place) => !stored.has(place))
+      for (const [place, seq] of stored) {
+        batch[place]!.seq = seq
+        results[left[place]!] = batch[place]!
+      }
+      if (missing.length > 0) {
+        const repeats = await this.repeats(
+          sql,
+          missing.map((index) => entries[index]!)
+        )
+        repeats.forEach((repeat, place) => {
+          results[missing[place]!] = repeat
+        })
+      }
+      left = missing.filter((index) => results[index] === undefined)
+      for (const index of left) this.#conversation(entries[index]!).last = undefined // its place was taken: look again
+    }
+    return results as (QueueEntry | Repeat)[]
+  }
+
+  async repeats(sql: AnySql, entries: readonly NewEntry[]): Promise<(Repeat | undefined)[]> {
+    const messages = entries.map((entry) => ({ entry, conversation: this.#conversation(entry).id, sentAt: 0 }))
+    const earlier = await findEarlier(sql, messages)
+    return entries.map((entry, index) => repeatOf(entry, earlier.get(index)))
+  }
+
+  async #place(sql: AnySql, entries: readonly NewEntry[]): Promise<NewMessage[]> {
+    const unknown = new Set(entries.map((entry) => this.#conversation(entry)).filter((c) => c.last === undefined))
+    if (unknown.size > 0) {
+      const last = await lastSentAt(
+        sql,
+        [...unknown].map((conversation) => conversation.id)
+      )
+      for (const conversation of unknown) conversation.last ??= last.get(conversation.id) ?? 0 // unless another group did
+    }
+    return entries.map((entry) => {
+      const conversation = this.#conversation(entry)
+      conversation.last = Math.max(entry.acceptedAt, (conversation.last ?? 0) + 1)
+      return { entry, conversation: conversation.id, sentAt: conversation.last }
+    })
+  }
+
+  #conversation({ network, sender, recipient }: NewEntry) {
+    const key = sender < recipient ? `${network} ${sender} ${recipient}` : `${network} ${recipient} ${sender}`
+    let conversation = this.#conversations.get(key)
+    if (conversation === undefined) {
+      conversation = { id: conversationId(network, sender, recipient), last: undefined }
+      if (this.#conversations.size >= MAX_CONVERSATIONS) {
+        this.#conversations.delete(this.#conversations.keys().next().value!)
+      }
+    } else this.#conversations.delete(key)
+    this.#conversations.set(key, conversation)
+    return conversation
+  }
+}
+
+function repeatOf(entry: NewEntry, earlier: Earlier | undefined): Repeat | undefined {
+  if (earlier === undefined) return undefined
+  const { seq } = earlier
+  const wasGivenUp = earlier.delivery !== 'accepted' // no retry brings it back, and none is told that it went well
+  if (wasGivenUp || earlier.sealed !== entry.sealed) return { repeat: 'duplicate', seq }
+  return { repeat: earlier.waiting ? 'waiting' : 'received', seq }
+}

@@ -1,0 +1,43 @@
+import type { Database } from '../database/database.ts'
+import { findIdentity, type Identity } from '../store/identity.ts'
+
+/** How long a looked-up identity is believed, in ms: another server over the same database may change it. */
+const BELIEVED_MS = 10_000
+/** Most identities kept; the one looked up longest ago goes first. */
+const MAX_ENTRIES = 20_000
+
+/** The keys of peers, kept for a moment: a sender looks the same recipient up for every message. */
+export class IdentityCache {
+  readonly #database: Database
+  readonly #now: () => number
+  readonly #entries = new Map<string, { identity: Identity | undefined; at: number }>()
+
+  constructor(database: Database, now: () => number) {
+    this.#database = database
+    this.#now = now
+  }
+
+  /** What is known without asking: undefined when it must be looked up, `{ identity: undefined }` when there is none. */
+  peek(network: string, peer: string): { identity: Identity | undefined } | undefined {
+    const entry = this.#entries.get(cacheKey(network, peer))
+    return entry !== undefined && Math.abs(this.#now() - entry.at) < BELIEVED_MS ? entry : undefined
+  }
+
+  /** The identity pinned to a peer's name, or undefined when it never registered. Throws when the database is away. */
+  async get(network: string, peer: string): Promise<Identity | undefined> {
+    const known = this.peek(network, peer)
+    if (known !== undefined) return known.identity
+    const identity = await this.#database.ask(() => findIdentity(this.#database.sql, network, peer))
+    this.set(network, peer, identity)
+    return identity
+  }
+
+  set(network: string, peer: string, identity: Identity | undefined): void {
+    const key = cacheKey(network, peer)
+    this.#entries.delete(key)
+    this.#entries.set(key, { identity, at: this.#now() })
+    if (this.#entries.size > MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value!)
+  }
+}
+
+const cacheKey = (network: string, peer: string) => `${network} ${peer}`

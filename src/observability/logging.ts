@@ -1,0 +1,98 @@
+import { type DestinationStream, type Logger, type LoggerOptions, pino, stdSerializers } from 'pino'
+import pretty from 'pino-pretty'
+import type { Config } from '../config/schema.ts'
+
+export interface LogTarget {
+  /** A terminal gets readable lines, anything else JSON. */
+  terminal: boolean
+  colours: boolean
+  /** Where lines go instead of standard output: tests listen here. */
+  stream?: DestinationStream
+}
+
+/**
+ * The logger of the whole server. Lines are written at once, so the last words before an exit are not lost.
+ * No proof, ciphertext, token or URL password leaves it: hidden by name in what is logged, by look in what is written.
+ */
+export function createLogger({ LOG_LEVEL }: Pick<Config, 'LOG_LEVEL'>, target: LogTarget): Logger {
+  const options: LoggerOptions = {
+    level: LOG_LEVEL,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    serializers: { err: (described) => described }, // withoutSecrets has described it already
+    formatters: {
+      level: (label) => ({ level: label }),
+      log: (fields) => withoutSecrets(fields) as Record<string, unknown>
+    },
+    hooks: { streamWrite: scrub }
+  }
+  const stream = target.terminal ? readable(target) : target.stream
+  return stream ? pino(options, stream) : pino(options)
+}
+
+function readable({ colours, stream }: LogTarget): DestinationStream {
+  const options = { sync: true, colorize: colours, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname' }
+  const lines = pretty.prettyFactory(options)
+  return stream ? { write: (line) => stream.write(lines(line)) } : pretty(options)
+}
+
+const HIDDEN = '[hidden]'
+
+/** Names, in lower case without - and _, whose values are never written: fields of frames, headers, settings. */
+const SECRET_NAMES = new Set([
+  ...['ciphertext', 'encrypted', 'sealed', 'message', 'body', 'nonce'],
+  ...['proof', 'signature', 'signeddata', 'verification', 'privatekey', 'secret', 'seed'],
+  ...['token', 'admintoken', 'authorization', 'cookie', 'setcookie', 'password', 'databaseurl']
+])
+
+const isSecret = (name: string): boolean => SECRET_NAMES.has(name.toLowerCase().replace(/[-_]/g, ''))
+
+const MAX_DEPTH = 6
+
+/** A copy in which values under secret names are hidden, bytes only counted, errors told without the rows they cite. */
+function withoutSecrets(value: unknown, depth = 0): unknown {
+  if (value instanceof Error) return describeError(value)
+  if (value instanceof Uint8Array) return `[${value.byteLength} bytes]`
+  if (!Array.isArray(value) && !isPlainObject(value)) return value
+  if (depth === MAX_DEPTH) return HIDDEN
+  if (Array.isArray(value)) return value.map((item) => withoutSecrets(item, depth + 1))
+  const entries = Object.entries(value)
+  return Object.fromEntries(
+    entries.map(([name, inner]) => [name, isSecret(name) ? HIDDEN : withoutSecrets(inner, depth + 1)])
+  )
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+/** The fields of a system's or PostgreSQL's error that name things. Its `detail` and `where` repeat values of rows. */
+const ERROR_FACTS = ['code', 'syscall', 'severity', 'schema_name', 'table_name', 'constraint_name'] as const
+
+function describeError(error: Error): Record<string, unknown> {
+  const { type, message, stack } = stdSerializers.err(error) // with the words of its causes
+  const known = error as Error & Record<string, unknown>
+  const facts = ERROR_FACTS.filter((fact) => known[fact] !== undefined).map((fact) => [fact, known[fact]])
+  return { type, message, stack, ...Object.fromEntries(facts) }
+}
+
+/** Every rule that hides something in a line about to be written, whatever way it got there. */
+const SCRUBBERS: [RegExp, string | ((run: string) => string)][] = [
+  [/(:\/\/[^\s:/@"]*):[^\s"]*@/g, `$1:${HIDDEN}@`],
+  [/((?:\w*token|password|secret|proof)=)[^&\s"]+/gi, `$1${HIDDEN}`],
+  [/(bearer )[^\s"\\]+/gi, `$1${HIDDEN}`],
+  // "message" is the text of an error here, so it is only hidden by name, before.
+  [secretTexts([...SECRET_NAMES].filter((name) => name !== 'message')), `$1"${HIDDEN}"`],
+  // Longer than any key or hash we write (64), as signatures and ciphertexts are in hex, base64 or base64url.
+  [/[\w+/=-]{200,}|[\w+=-]{86,}/g, (run) => `[${run.length} characters]`]
+]
+
+function secretTexts(names: string[]): RegExp {
+  return new RegExp(`("(?:${names.join('|')})":)"(?:[^"\\\\]|\\\\.)*"`, 'gi')
+}
+
+function scrub(line: string): string {
+  return SCRUBBERS.reduce((text, [pattern, instead]) => text.replace(pattern, instead as string), line)
+}

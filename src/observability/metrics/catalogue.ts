@@ -1,0 +1,266 @@
+// Every number this server shows, declared once. Base units (seconds, bytes), `_total` on counters alone, no ids in labels.
+
+import { PROOF_ALGORITHMS, type ProofAlgorithm } from '../../crypto/algorithms.ts'
+import { ACCEPTED, NOT_ACCEPTED } from '../../delivery/envelope.ts'
+import { PROTOCOLS as DOCUMENTED } from '../../docs/frames.ts'
+import { CLOSE, type CloseReason } from '../../protocol/close-codes.ts'
+import { L2PS_ERRORS, type L2psErrorCode, SIGNALING_ERRORS, type SignalingErrorType } from '../../protocol/errors.ts'
+import { VERSION } from '../../util/version.ts'
+import type { LabelLists, MetricSpec } from './family.ts'
+
+export const PROTOCOLS = ['signaling', 'l2ps'] as const
+export type ProtocolName = (typeof PROTOCOLS)[number]
+
+/** A frame whose type cannot be told, or is none of ours. */
+export const UNKNOWN_TYPE = 'unknown'
+const FRAME_TYPES = [
+  ...new Set(DOCUMENTED.flatMap(({ clientFrames }) => clientFrames.map(({ frame }) => frame.type))),
+  UNKNOWN_TYPE
+]
+const ERROR_CODES = [...new Set([...Object.keys(SIGNALING_ERRORS), ...Object.keys(L2PS_ERRORS)])] as (
+  | SignalingErrorType
+  | L2psErrorCode
+)[]
+const CLOSE_REASONS = [...(Object.keys(CLOSE) as CloseReason[]), 'peer', 'lost'] as const
+const ALGORITHMS = PROOF_ALGORITHMS.map(({ name }): ProofAlgorithm => name)
+
+/** Seconds: from a commit on a quick disk to the longest anybody waits for the database. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+/** A message may wait for a connection to come back. */
+const LONG_SECONDS = [...SECONDS, 60, 600]
+const GROUP_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+
+const NONE = {}
+const protocol = PROTOCOLS
+
+const counter = <const L extends LabelLists>(name: string, help: string, labels: L): MetricSpec<L, 'counter'> => ({
+  ...{ kind: 'counter', name, help, labels }
+})
+const gauge = <const L extends LabelLists>(name: string, help: string, labels: L): MetricSpec<L, 'gauge'> => ({
+  ...{ kind: 'gauge', name, help, labels }
+})
+const histogram = <const L extends LabelLists>(
+  name: string,
+  help: string,
+  labels: L,
+  buckets: readonly number[]
+): MetricSpec<L, 'histogram'> => ({ kind: 'histogram', name, help, labels, buckets })
+
+const server = {
+  buildInfo: gauge('demos_relay_build_info', 'Always 1; the version is a label.', { version: [VERSION] }),
+  ready: gauge(
+    'demos_relay_ready',
+    'Was every part fine at the last look, some seconds ago? 1 or 0, as /health/ready.',
+    NONE
+  ),
+  tlsCertificateExpiry: gauge(
+    'demos_relay_tls_certificate_expiry_timestamp_seconds',
+    'When the served certificate ends, in seconds since 1970; not shown without TLS.',
+    NONE
+  ),
+  eventLoopLagP50: gauge(
+    'demos_relay_event_loop_lag_p50_seconds',
+    'How late the event loop was, median over 10 s.',
+    NONE
+  ),
+  eventLoopLagP99: gauge(
+    'demos_relay_event_loop_lag_p99_seconds',
+    'How late the event loop was, 99th percentile over 10 s.',
+    NONE
+  ),
+  eventLoopLagMax: gauge(
+    'demos_relay_event_loop_lag_max_seconds',
+    'How late the event loop was, at most, over 10 s.',
+    NONE
+  ),
+  eventLoopUtilization: gauge(
+    'demos_relay_event_loop_utilization_ratio',
+    'Share of 10 s the event loop was at work.',
+    NONE
+  )
+}
+
+const sockets = {
+  sockets: gauge('demos_relay_sockets', 'Open sockets, registered or not.', { protocol }),
+  sessions: gauge('demos_relay_sessions', 'Sockets that speak for a peer.', { protocol }),
+  socketsRefused: counter('demos_relay_sockets_refused_total', 'Connections refused before they became a socket.', {
+    reason: ['origin', 'unregistered', 'full']
+  }),
+  socketsClosed: counter(
+    'demos_relay_sockets_closed_total',
+    'Sockets that closed, by why we closed them; peer: by its end; lost: without a close frame.',
+    { protocol, reason: CLOSE_REASONS }
+  ),
+  proxyPongs: counter(
+    'demos_relay_proxy_pongs_total',
+    'Sessions whose pings a proxy answers: their receipts mean nothing.',
+    { protocol }
+  )
+}
+
+const frames = {
+  framesReceived: counter('demos_relay_frames_received_total', 'Frames received from sockets, by type.', {
+    protocol,
+    type: FRAME_TYPES
+  }),
+  frameBytes: counter('demos_relay_frames_received_bytes_total', 'Bytes of the frames received from sockets.', {
+    protocol
+  }),
+  framesRefused: counter('demos_relay_frames_refused_total', 'Frames answered with an error, by its code.', {
+    protocol,
+    code: ERROR_CODES
+  })
+}
+
+const messages = {
+  accepted: counter(
+    'demos_relay_messages_accepted_total',
+    'Messages accepted, exact repeats too; live: the recipient was connected.',
+    {
+      protocol,
+      route: ACCEPTED
+    }
+  ),
+  rejected: counter('demos_relay_messages_rejected_total', 'Messages that were not accepted, by why.', {
+    protocol,
+    reason: NOT_ACCEPTED
+  }),
+  delivered: counter('demos_relay_messages_delivered_total', 'Messages received, by the strength of the receipt.', {
+    protocol,
+    receipt: ['ack', 'pong', 'none']
+  }),
+  redelivered: counter(
+    'demos_relay_messages_redelivered_total',
+    'Messages sent again, since the session they were sent to before ended without a receipt. Only of this process.',
+    { protocol }
+  ),
+  expired: counter('demos_relay_messages_expired_total', 'Messages that were never received in time.', NONE),
+  acceptSeconds: histogram(
+    'demos_relay_message_accept_seconds',
+    'From a message handed over to the end of its commit, well or not.',
+    { protocol },
+    SECONDS
+  ),
+  deliverySeconds: histogram(
+    'demos_relay_message_delivery_seconds',
+    'From a message accepted to its receipt, where the recipient was connected when it was accepted.',
+    { protocol },
+    LONG_SECONDS
+  ),
+  receiptSeconds: histogram(
+    'demos_relay_receipt_seconds',
+    "From a ping behind messages to its pong: the way to the recipient's end and back.",
+    { protocol },
+    SECONDS
+  )
+}
+
+const mailboxes = {
+  queueEntries: gauge('demos_relay_queue_entries', 'Messages waiting in mailboxes, at the last look.', { protocol }),
+  queueBytes: gauge('demos_relay_queue_bytes', 'Bytes of the bodies of waiting messages, at the last look.', {
+    protocol
+  }),
+  queueOldestAge: gauge(
+    'demos_relay_queue_oldest_entry_age_seconds',
+    'Age of the oldest waiting message; 0: none waits.',
+    {
+      protocol
+    }
+  ),
+  queueFiguresAge: gauge('demos_relay_queue_figures_age_seconds', 'How long ago the mailboxes were looked at.', NONE),
+  windowMessages: gauge('demos_relay_window_messages', 'Messages sent to sessions and not receipted yet.', {
+    protocol
+  }),
+  windowBytes: gauge('demos_relay_window_bytes', 'Bytes of the bodies sent to sessions and not receipted yet.', {
+    protocol
+  }),
+  deliveryStalled: gauge(
+    'demos_relay_delivery_stalled_seconds',
+    'Longest that a connected recipient for whom something waits has received nothing.',
+    { protocol }
+  ),
+  commitWaiting: gauge('demos_relay_commit_waiting_messages', 'Messages waiting for a group commit.', { protocol }),
+  commitGroup: histogram(
+    'demos_relay_commit_group_messages',
+    'Messages in one group commit.',
+    { protocol },
+    GROUP_SIZES
+  ),
+  commitSeconds: histogram('demos_relay_commit_seconds', 'Duration of one group commit.', { protocol }, SECONDS),
+  databaseConnections: gauge('demos_relay_database_connections', 'Open connections to PostgreSQL.', NONE),
+  databaseUnanswered: counter('demos_relay_database_unanswered_total', 'Queries without an answer in time.', NONE)
+}
+
+const proofs = {
+  proofs: counter('demos_relay_proofs_total', 'Proofs checked; busy: not checked in time, or not at all.', {
+    algorithm: ALGORITHMS,
+    result: ['valid', 'invalid', 'busy']
+  }),
+  proofSeconds: histogram(
+    'demos_relay_proof_seconds',
+    'From a proof handed over to its verdict, with the wait for a worker.',
+    { algorithm: ALGORITHMS },
+    SECONDS
+  ),
+  proofsUnderWay: gauge('demos_relay_proofs_under_way', 'Proofs being checked, or waiting for a worker.', {
+    algorithm: ALGORITHMS
+  })
+}
+
+const audit = {
+  auditLogRecords: gauge('demos_relay_audit_log_records', 'Records in all logs, at the last look.', NONE),
+  auditWaiting: gauge(
+    'demos_relay_audit_waiting_events',
+    'Events that wait for their place in a log, at the last look.',
+    NONE
+  ),
+  auditRecords: counter('demos_relay_audit_records_total', 'Records this server integrated.', NONE),
+  auditIntegrationLag: gauge(
+    'demos_relay_audit_integration_lag_seconds',
+    'Age of the oldest event of the last batch.',
+    NONE
+  ),
+  auditHaltedLogs: gauge('demos_relay_audit_halted_logs', 'Logs that wait for an operator.', NONE),
+  auditCheckpointAge: gauge(
+    'demos_relay_audit_checkpoint_age_seconds',
+    'How long a log has had records that no new checkpoint covers, the worst of all logs; 0: none has.',
+    NONE
+  ),
+  auditAnchorLag: gauge(
+    'demos_relay_audit_anchor_lag_seconds',
+    'How long a checkpoint that is due has not been anchored, the worst of all logs; 0: none is due.',
+    NONE
+  ),
+  auditAnchorFailures: counter(
+    'demos_relay_audit_anchor_failures_total',
+    'Attempts to anchor a checkpoint that failed.',
+    NONE
+  )
+}
+
+/** Under the names that every exporter gives them. */
+const ofProcess = {
+  cpuSeconds: counter('process_cpu_seconds_total', 'Processor time, user and system.', NONE),
+  residentMemory: gauge('process_resident_memory_bytes', 'Resident memory.', NONE),
+  startTime: gauge('process_start_time_seconds', 'When the process started, in seconds since 1970.', NONE),
+  heapUsed: gauge('nodejs_heap_size_used_bytes', 'Heap of the JavaScript engine in use.', NONE),
+  heapTotal: gauge('nodejs_heap_size_total_bytes', 'Heap of the JavaScript engine.', NONE),
+  externalMemory: gauge('nodejs_external_memory_bytes', 'Memory outside the heap that JavaScript objects hold.', NONE)
+}
+
+export const METRICS = {
+  ...{ ...server, ...sockets, ...frames, ...messages },
+  ...{ ...mailboxes, ...proofs, ...audit, ...ofProcess }
+}
+
+/** For the documentation. */
+export const METRIC_SECTIONS: readonly (readonly [title: string, metrics: Readonly<Record<string, MetricSpec>>])[] = [
+  ['Server', server],
+  ['Sockets and sessions', sockets],
+  ['Frames', frames],
+  ['Messages', messages],
+  ['Mailboxes and database', mailboxes],
+  ['Proofs', proofs],
+  ['Audit trail', audit],
+  ['Process', ofProcess]
+]

@@ -1,0 +1,275 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
+import { Delivery } from '../../src/delivery/delivery.ts'
+import type { QueueEntry } from '../../src/store/queue-entry.ts'
+
+const entry = (seq: number, changes: Partial<QueueEntry> = {}): QueueEntry => ({
+  ...{ seq, network: 'n', sender: 's', recipient: 'r', digest: `d${seq}`, sealed: '{}', bytes: 10, keyId: null },
+  ...{ slot: false, acceptedAt: seq },
+  ...changes
+})
+
+/** A mailbox in memory: pages are given when the test says so. */
+function mailbox(window = { messages: 4, bytes: 1_000 }, isAdmitted: (entry: QueueEntry) => boolean = () => true) {
+  const stored: QueueEntry[] = []
+  const [written, released]: [number[], number[]] = [[], []]
+  const pages: (() => void)[] = []
+  const fails = { next: false }
+  const socket = { isBehind: false, listeners: [] as (() => void)[] }
+  const delivery = new Delivery(
+    {
+      ...{ network: 'n', recipient: 'r', keyId: null },
+      take: (afterSeq, limit) =>
+        new Promise((resolve, reject) => {
+          pages.push(() => {
+            if (fails.next) reject(new Error('away'))
+            else resolve(stored.filter((each) => each.seq > afterSeq).slice(0, limit))
+          })
+        }),
+      admits: isAdmitted,
+      encode: ({ seq }) => String(seq),
+      write: (frame) => void written.push(Number(frame)),
+      wrote: () => {},
+      isBehind: () => socket.isBehind,
+      onDrained: (listener) => void socket.listeners.push(listener),
+      release: (entries) => void released.push(...entries.map(({ seq }) => seq))
+    },
+    window
+  )
+  const givePage = async () => {
+    pages.shift()!()
+    await setImmediate()
+  }
+  const commit = (each: QueueEntry) => {
+    stored.push(each)
+    delivery.offer(each)
+  }
+  return { delivery, stored, written, released, pages, fails, socket, givePage, commit }
+}
+
+test('the stored entries come first, then what was committed meanwhile, then live ones; each once and in order', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  box.stored.push(entry(1), entry(2))
+  box.delivery.start()
+  box.commit(entry(3))
+  await box.givePage()
+  box.commit(entry(4))
+  while (box.pages.length > 0) await box.givePage()
+  box.commit(entry(5))
+  assert.deepEqual(box.written, [1, 2, 3, 4, 5])
+  assert.equal(box.pages.length, 0)
+})
+
+test('an entry committed while the last, empty page was read is not missed', async () => {
+  const box = mailbox()
+  box.delivery.start()
+  const empty = box.pages.shift()!
+  empty() // answered as empty, but not yet seen
+  box.commit(entry(1))
+  await setImmediate()
+  await box.givePage()
+  assert.deepEqual(box.written, [1])
+})
+
+test('past its window it sends nothing more, and reads on when receipts come', async () => {
+  const box = mailbox()
+  box.delivery.start()
+  await box.givePage()
+  for (let seq = 1; seq <= 10; seq++) box.commit(entry(seq))
+  assert.deepEqual(box.written, [1, 2, 3, 4])
+  box.delivery.receipt(1)
+  assert.equal(box.pages.length, 0) // not for one free place
+  box.delivery.receipt(4)
+  await box.givePage()
+  assert.deepEqual(box.written, [1, 2, 3, 4, 5, 6, 7, 8])
+  assert.deepEqual(box.released, [1, 2, 3, 4])
+})
+
+test('a window is full by bytes too', async () => {
+  const box = mailbox({ messages: 100, bytes: 25 })
+  box.delivery.start()
+  await box.givePage()
+  for (let seq = 1; seq <= 5; seq++) box.commit(entry(seq))
+  assert.deepEqual(box.written, [1, 2, 3])
+  assert.deepEqual(box.delivery.unreceipted, { messages: 3, bytes: 30 })
+})
+
+test('while the socket is full nothing is written, and what came meanwhile is read when it has drained', async () => {
+  const box = mailbox()
+  box.delivery.start()
+  await box.givePage()
+  box.socket.isBehind = true
+  box.commit(entry(1))
+  box.commit(entry(2))
+  assert.deepEqual(box.written, [])
+  box.socket.isBehind = false
+  for (const listener of box.socket.listeners) listener()
+  await box.givePage()
+  assert.deepEqual(box.written, [1, 2])
+})
+
+test('after its end it believes no receipt and sends nothing', async () => {
+  const box = mailbox()
+  box.delivery.start()
+  await box.givePage()
+  box.commit(entry(1))
+  box.delivery.stop()
+  box.delivery.receipt(1)
+  box.delivery.acknowledge('d1')
+  box.delivery.acknowledgeTo(1)
+  box.commit(entry(2))
+  assert.deepEqual([box.written, box.released], [[1], []])
+})
+
+test('a page that arrives after its end is not sent', async () => {
+  const box = mailbox()
+  box.stored.push(entry(1))
+  box.delivery.start()
+  box.delivery.stop()
+  await box.givePage()
+  assert.deepEqual(box.written, [])
+})
+
+test('a page that cannot be read is tried again', async () => {
+  const box = mailbox()
+  box.stored.push(entry(1))
+  box.fails.next = true
+  box.delivery.start()
+  await box.givePage()
+  box.fails.next = false
+  while (box.pages.length === 0) await setImmediate()
+  await box.givePage()
+  assert.deepEqual(box.written, [1])
+  box.delivery.stop()
+})
+
+test('a receipt for more than was sent, or for less than before, changes nothing', async () => {
+  const box = mailbox()
+  box.delivery.start()
+  await box.givePage()
+  for (const seq of [1, 2, 3]) box.commit(entry(seq))
+  for (const count of [9, 2, 1, 2]) box.delivery.receipt(count)
+  assert.deepEqual(box.released, [1, 2])
+})
+
+test('acknowledged out of turn, entries are released, and the window moves past them', async () => {
+  const box = mailbox()
+  box.delivery.start()
+  await box.givePage()
+  for (const seq of [1, 2, 3, 4]) box.commit(entry(seq))
+  box.delivery.acknowledge('d3')
+  box.delivery.acknowledge('d2')
+  box.delivery.acknowledge('d2')
+  assert.deepEqual([box.released, box.delivery.unreceipted.messages], [[3, 2], 4])
+  box.delivery.acknowledge('d1')
+  assert.deepEqual([box.released, box.delivery.unreceipted.messages], [[3, 2, 1], 1])
+  box.delivery.acknowledgeTo(100)
+  assert.deepEqual([box.released, box.delivery.unreceipted], [[3, 2, 1, 4], { messages: 0, bytes: 0 }])
+})
+
+test('what is not admitted stays in the mailbox, and does not stop the others', async () => {
+  const box = mailbox({ messages: 4, bytes: 1_000 }, ({ seq }) => seq !== 2)
+  box.stored.push(entry(1), entry(2), entry(3))
+  box.delivery.start()
+  while (box.pages.length > 0) await box.givePage()
+  box.delivery.receipt(2)
+  assert.deepEqual(
+    [box.written, box.released],
+    [
+      [1, 3],
+      [1, 3]
+    ]
+  )
+})
+
+test('an entry committed late, at a place that was passed, is sent when it is recalled; nothing else is sent again', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  box.delivery.start()
+  await box.givePage()
+  box.commit(entry(2))
+  box.commit(entry(3))
+  box.delivery.receipt(1)
+  box.stored.unshift(entry(1)) // its group was given up, and committed after all
+  box.delivery.recall(1)
+  box.delivery.recall(1)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 3, 1])
+  box.delivery.recall(1)
+  assert.equal(box.pages.length, 0, 'it is on its way: nothing to look for')
+  box.delivery.receipt(3)
+  assert.deepEqual(box.released, [2, 3, 1])
+})
+
+test('an entry recalled while a page is read, or while the window is full, is found by the next page', async () => {
+  const box = mailbox({ messages: 2, bytes: 1_000 })
+  box.stored.push(entry(2), entry(3), entry(4))
+  box.delivery.start()
+  await box.givePage() // 2 and 3: the window is full
+  box.stored.unshift(entry(1))
+  box.delivery.recall(1)
+  box.delivery.receipt(2)
+  box.delivery.recall(1)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 3, 1, 4])
+})
+
+test('an entry that left its mailbox while a page was read is not sent again out of that page', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  box.delivery.start()
+  await box.givePage()
+  box.commit(entry(2))
+  box.delivery.receipt(1)
+  box.stored.unshift(entry(1))
+  box.delivery.recall(1)
+  box.pages.shift()!() // read while 2 was still there
+  box.delivery.gone(2)
+  await setImmediate()
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 1])
+})
+
+test('freed entries are sent although their places were passed, in order, and nothing else is sent again', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  const plain = (seq: number) => entry(seq, { digest: null })
+  box.stored.push(plain(2), plain(5))
+  box.delivery.start()
+  await box.givePage()
+  box.stored.unshift(plain(1))
+  box.stored.splice(2, 0, plain(3), plain(4))
+  box.delivery.free([1, 3]) // while an empty page is on its way; 4 is withheld for another reason
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 5, 1, 3])
+  box.delivery.free([4])
+  box.commit(plain(6))
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 5, 1, 3, 4, 6])
+})
+
+test('an entry freed while a page is read that holds it already is sent once; with a full window, in its turn', async () => {
+  const box = mailbox({ messages: 2, bytes: 10_000 })
+  const plain = (seq: number) => entry(seq, { digest: null })
+  box.stored.push(plain(1), plain(2), plain(3))
+  box.delivery.start()
+  box.delivery.free([1, 2])
+  await box.givePage()
+  assert.deepEqual(box.written, [1, 2])
+  box.delivery.receipt(2)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [1, 2, 3])
+})
+
+test('who acknowledges an entry says nothing about freed ones sent behind it', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  box.stored.push(entry(3, { digest: null }))
+  box.delivery.start()
+  while (box.pages.length > 0) await box.givePage()
+  box.stored.unshift(entry(1, { digest: null }), entry(2, { digest: null }))
+  box.delivery.free([1, 2])
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [3, 1, 2])
+  box.delivery.acknowledgeTo(3)
+  assert.deepEqual(box.released, [3])
+  box.delivery.acknowledgeTo(2)
+  assert.deepEqual(box.released, [3, 1, 2])
+})

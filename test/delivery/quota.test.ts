@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { openDatabase } from '../../src/database/database.ts'
+import type { Acceptance } from '../../src/delivery/envelope.ts'
+import { Mailbox } from '../../src/delivery/mailbox.ts'
+import { passingShelf } from '../../src/delivery/shelf.ts'
+import { wrongQuotas } from '../chaos/database-check.ts'
+import { atEnd } from '../helpers/at-end.ts'
+import { createTestDatabase } from '../helpers/database.ts'
+import { silentLog } from '../helpers/test-cluster.ts'
+
+const LIMITS = {
+  ...{ quotaPerSender: 10, recipientMessages: 15, recipientBytes: 1_000_000, ttlMs: 60_000 },
+  ...{ waitingMessages: 10_000, waitingBytes: 1_000_000, deadlineMs: 20_000 }
+}
+const NOBODY = { has: () => false, isOverrun: () => false, offer: () => false, recall: () => false }
+
+/** A mailbox of a server of its own, to which nobody is connected. */
+async function openMailbox(t: TestContext, url: string): Promise<Mailbox> {
+  const database = await openDatabase({ url, dataDir: '', poolSize: 4, deadlineMs: 20_000 }, silentLog)
+  atEnd(t, () => database.close())
+  return new Mailbox({
+    ...{ database, recipients: NOBODY, shelf: passingShelf(false), limits: LIMITS, now: Date.now, log: silentLog }
+  })
+}
+
+const accept = (mailbox: Mailbox, sender: string, recipient: string) =>
+  new Promise<Acceptance>((resolve) => {
+    const body = { digest: null, sealed: '"s"', bytes: 3, keyId: null }
+    mailbox.accept({ network: 'n', sender, recipient, ...body }, resolve)
+  })
+
+const count = (outcomes: readonly Acceptance[], wanted: Acceptance) => outcomes.filter((each) => each === wanted).length
+
+test('a quota is exact when servers and lanes write at once', async (t) => {
+  const { url, sql } = await createTestDatabase(t)
+  const servers = await Promise.all([openMailbox(t, url), openMailbox(t, url), openMailbox(t, url)])
+  for (let round = 0; round < 10; round++) {
+    const sends = servers.flatMap((server) =>
+      Array.from({ length: 12 }, (_, place) => accept(server, `sender ${round}`, `recipient ${round} ${place}`))
+    )
+    const outcomes = await Promise.all(sends)
+    assert.deepEqual([count(outcomes, 'queued'), count(outcomes, 'quota')], [10, 26])
+  }
+  assert.deepEqual(await wrongQuotas(sql as never), [])
+})
+
+test('a mailbox is full at its limit, whoever fills it', async (t) => {
+  const { url, sql } = await createTestDatabase(t)
+  const servers = await Promise.all([openMailbox(t, url), openMailbox(t, url)])
+  for (let round = 0; round < 10; round++) {
+    const sends = servers.flatMap((server) =>
+      Array.from({ length: 12 }, (_, place) => accept(server, `sender ${round} ${place}`, `recipient ${round}`))
+    )
+    const outcomes = await Promise.all(sends)
+    assert.deepEqual([count(outcomes, 'queued'), count(outcomes, 'recipient-full')], [15, 9])
+  }
+  assert.deepEqual(await wrongQuotas(sql as never), [])
+})

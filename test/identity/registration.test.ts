@@ -1,0 +1,138 @@
+// Claims of names and entries into networks, many at a time: each gets its own answer, and a storm shares its commits.
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { type TestContext, test } from 'node:test'
+import { grouped } from '../../src/database/batcher.ts'
+import { openDatabase } from '../../src/database/database.ts'
+import { Claims } from '../../src/identity/registration.ts'
+import { type Claim, enterKeys, type KeyEntry, readIdentity } from '../../src/store/identity.ts'
+import { createTestDatabase } from '../helpers/database.ts'
+import { silentLog } from '../helpers/test-cluster.ts'
+
+const NOW = 1_000_000
+
+async function openStore(t: TestContext) {
+  const { url } = await createTestDatabase(t)
+  const database = await openDatabase({ url, dataDir: '', poolSize: 4, deadlineMs: 10_000 }, silentLog)
+  t.after(() => database.close())
+  const errors: string[] = []
+  const log = { error: (facts: object, message: string) => void errors.push(`${message} ${JSON.stringify(facts)}`) }
+  const claims = () => new Claims({ database, idleDays: 90, now: () => NOW, log })
+  return { database, sql: database.sql, claims, errors }
+}
+
+const bytes = (text: string) => Uint8Array.from(createHash('sha256').update(text).digest())
+
+/** A claim of a name, by an owner who hands out an encryption key. */
+function claimOf(peer: string, owner = peer, key = 'first'): Claim {
+  const encryptionKey = bytes(`${owner} ${key}`)
+  const keyId = createHash('sha256').update(encryptionKey).digest('hex').slice(0, 32)
+  return { network: 'n', peer, algorithm: 'ed25519', signingKey: bytes(owner), encryptionKey, keyId }
+}
+
+const settle = (claims: Claims, all: readonly Claim[]) =>
+  Promise.all(
+    all.map((claim) =>
+      claims.take(claim).then(
+        (outcome) => outcome,
+        () => 'failed'
+      )
+    )
+  )
+
+test('claims of one group are answered each for itself: new, known, taken, with another key', async (t) => {
+  const { sql, claims } = await openStore(t)
+  await settle(claims(), [claimOf('known'), claimOf('taken'), claimOf('rekeyed')])
+  const all = [
+    claimOf('taken', 'a stranger'),
+    claimOf('new'),
+    claimOf('known'),
+    claimOf('rekeyed', 'rekeyed', 'second'),
+    claimOf('a name\nof two lines'),
+    { ...claimOf('no bytes'), encryptionKey: new Uint8Array(0) }
+  ]
+  assert.deepEqual(await settle(claims(), all), ['taken', 'created', 'confirmed', 'rekeyed', 'created', 'created'])
+  const kept = async (peer: string) => (await readIdentity(sql, 'n', peer))!
+  assert.deepEqual(new Uint8Array((await kept('taken')).signingKey), bytes('taken'))
+  assert.deepEqual(
+    (await kept('rekeyed')).keys.map(({ keyId }) => keyId),
+    [claimOf('rekeyed').keyId, claimOf('rekeyed', 'rekeyed', 'second').keyId]
+  )
+  assert.equal((await kept('a name\nof two lines')).keys.length, 1)
+})
+
+test('an empty encryption key is kept as one, also when the group has no other', async (t) => {
+  const { claims } = await openStore(t)
+  const claim = { ...claimOf('no bytes'), encryptionKey: new Uint8Array(0) }
+  assert.deepEqual(await settle(claims(), [claim]), ['created'])
+  assert.deepEqual(await settle(claims(), [claim]), ['confirmed'])
+})
+
+test('a claim that Postgres refuses takes none of its neighbours with it', async (t) => {
+  const { claims, errors } = await openStore(t)
+  const all = Array.from({ length: 40 }, (_, place) => claimOf(place === 17 ? 'x'.repeat(257) : `peer-${place}`))
+  const outcomes = await settle(claims(), all)
+  assert.deepEqual(
+    outcomes,
+    all.map((_claim, place) => (place === 17 ? 'failed' : 'created'))
+  )
+  assert.equal(errors.length, 1)
+})
+
+test('two servers that claim the same names at once agree on every owner', async (t) => {
+  const { sql, claims } = await openStore(t)
+  const names = Array.from({ length: 60 }, (_, place) => `peer-${place}`)
+  const [here, there] = await Promise.all([
+    settle(
+      claims(),
+      names.map((name) => claimOf(name, 'here'))
+    ),
+    settle(
+      claims(),
+      names.toReversed().map((name) => claimOf(name, 'there'))
+    )
+  ])
+  for (const [place, name] of names.entries()) {
+    const outcomes = [here[place], there.at(-1 - place)]
+    assert.deepEqual(outcomes.toSorted(), ['created', 'taken'], name)
+    const owner = outcomes[0] === 'created' ? 'here' : 'there'
+    assert.deepEqual(new Uint8Array((await readIdentity(sql, 'n', name))!.signingKey), bytes(owner))
+  }
+})
+
+test('a thousand claims at once are a few commits, not a thousand', async (t) => {
+  const { sql, claims } = await openStore(t)
+  const commits = async () => {
+    await sql`select pg_stat_force_next_flush()`
+    const [row] = await sql<{ commits: number }[]>`
+      select xact_commit as commits from pg_stat_database where datname = current_database()`
+    return row!.commits
+  }
+  const before = await commits()
+  const outcomes = await settle(
+    claims(),
+    Array.from({ length: 1_000 }, (_, place) => claimOf(`peer-${place}`))
+  )
+  assert.deepEqual(new Set(outcomes), new Set(['created']))
+  const made = (await commits()) - before
+  t.diagnostic(`${made} commits`)
+  assert.ok(made < 100, `${made} commits`)
+})
+
+const keyEntry = (peer: string, proof: string): KeyEntry => ({
+  ...{ network: 'n', peer, algorithm: 'ed25519', signingKey: bytes(peer) },
+  proof: { digest: bytes(proof), expiresAt: NOW }
+})
+
+test('a proof lets one entry in, also of those that come together', async (t) => {
+  const { database, sql } = await openStore(t)
+  const enter = grouped({ database, work: enterKeys, failed: (error) => assert.fail(String(error)) })
+  const together = [keyEntry('a', 'p1'), keyEntry('a', 'p1'), keyEntry('b', 'p2'), keyEntry('a', 'p3')]
+  assert.deepEqual(await Promise.all(together.map(enter)), [true, false, true, true])
+  assert.deepEqual(await Promise.all([keyEntry('c', 'p2'), keyEntry('b', 'p4')].map(enter)), [false, true])
+  const known = await sql<{ peer: string }[]>`select peer from identity order by peer`
+  assert.deepEqual(
+    known.map(({ peer }) => peer),
+    ['a', 'b']
+  )
+})
