@@ -3,13 +3,15 @@
 FROM node:26-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY client/package.json client/
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 COPY plugins plugins
-COPY client client
-COPY examples examples
-RUN npm run build && npm prune --omit=dev
+COPY client/src client/src
+COPY examples/chat examples/chat
+# The server is compiled with the client's sources, so the link to its package leads nowhere in the image.
+RUN npm run build && npm prune --omit=dev && rm node_modules/demos-relay-client
 
 FROM node:26-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 DATA_DIR=/data

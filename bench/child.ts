@@ -49,8 +49,10 @@ export class Child {
 
   /** Starts a module of this directory. */
   static module(name: string, file: string, execArgv: readonly string[] = []): Child {
-    return new Child(name, [fileURLToPath(new URL(file, import.meta.url))], {
-      execArgv: ['--import', import.meta.resolve('tsx'), ...execArgv]
+    const isCompiled = import.meta.url.endsWith('.js') // for the tests
+    const path = fileURLToPath(new URL(isCompiled ? file.replace(/ts$/, 'js') : file, import.meta.url))
+    return new Child(name, [path], {
+      execArgv: [...(isCompiled ? [] : ['--import', import.meta.resolve('tsx')]), ...execArgv]
     })
   }
 

@@ -130,7 +130,7 @@ export async function startBare(): Promise<Contender> {
   }
 }
 
-/** L2PS peers need a network to be in (L2PS messaging, 4.8). */
+/** L2PS peers need a network to be in (docs/protocol.md, 4.8). */
 async function defineNetwork(directory: string): Promise<void> {
   await mkdir(directory, { recursive: true })
   await writeFile(

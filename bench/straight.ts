@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { migrate } from '../src/database/migrate.ts'
 import { createPool, type Sql } from '../src/database/pool.ts'
 import { conversationId, insertMessages, readHistory } from '../src/store/message.ts'
-import { insertEntries, type NewEntry, releaseEntries, takePage } from '../src/store/queue-entry.ts'
+import { insertEntries, type QueueEntry, releaseEntries, takePage } from '../src/store/queue-entry.ts'
 import { packageFile } from '../src/util/package-root.ts'
 import type { BenchPostgres } from './database.ts'
 import type { ProtocolName } from './protocols/protocol.ts'
@@ -82,45 +82,50 @@ async function withTables<T>(postgres: BenchPostgres, work: (sql: Sql) => Promis
   }
 }
 
-async function pass(sql: Sql, entries: readonly NewEntry[]): Promise<void> {
-  for (let at = 0; at < entries.length; at += GROUP) await insertEntries(sql, entries.slice(at, at + GROUP), false)
+/** How rows are stored: without a record, for a day. */
+const STORED = { isAudited: false, ttlMs: 86_400_000 }
+
+async function pass(sql: Sql, entries: readonly QueueEntry[]): Promise<void> {
+  for (let at = 0; at < entries.length; at += GROUP) await insertEntries(sql, entries.slice(at, at + GROUP), STORED)
 }
 
 /** As L2PS does: the message, and its entry in a mailbox. */
-async function keep(sql: Sql, entries: readonly NewEntry[]): Promise<void> {
+async function keep(sql: Sql, entries: readonly QueueEntry[]): Promise<void> {
   for (let at = 0; at < entries.length; at += GROUP) {
     const group = entries.slice(at, at + GROUP).map((entry, index) => ({
       entry,
       conversation: conversationId(NETWORK, entry.sender, entry.recipient),
       sentAt: at + index + 1
     }))
-    await insertMessages(sql, group, { isAudited: false, isNew: true })
+    await insertMessages(sql, group, { ...STORED, isNew: true })
   }
 }
 
 async function empty(sql: Sql, recipient: string): Promise<number> {
   let count = 0
   for (let afterSeq = 0; ; ) {
-    const bounds = { afterSeq, limit: PAGE, maxBytes: 1_048_576, now: Date.now() }
+    const bounds = { afterSeq, limit: PAGE, maxBytes: 1_048_576, now: Date.now(), mostDeliveries: 0 }
     const page = await takePage(sql, { network: NETWORK, recipient, keyId: null }, bounds)
     const last = page.at(-1)
     if (last === undefined) return count
-    await releaseEntries(sql, page)
+    await releaseEntries(
+      sql,
+      page.map(({ seq }) => seq)
+    )
     count += page.length
     afterSeq = last.seq
   }
 }
 
-function newEntry(sender: string, recipient: string, number: number, bodyBytes: number): NewEntry {
+function newEntry(sender: string, recipient: string, number: number, bodyBytes: number): QueueEntry {
   const sealed = JSON.stringify({ data: randomBytes(Math.floor(((bodyBytes - 11) * 3) / 4)).toString('base64') })
-  const now = Date.now()
   const about = { network: NETWORK, sender, recipient, digest: `hash-${number}`, keyId: null, slot: false }
   return {
     seq: 0,
     ...about,
     sealed,
     bytes: sealed.length,
-    acceptedAt: now,
-    expiresAt: now + 86_400_000
+    acceptedAt: Date.now(),
+    deliveries: 0
   }
 }

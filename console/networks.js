@@ -7,7 +7,7 @@ import { count, counted } from './format.js'
 import { pagedList } from './lists.js'
 import { liveTable } from './tables.js'
 
-/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/api/networks.ts').NetworkAnswer>} Network */
+/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/networks.ts').NetworkAnswer>} Network */
 
 /** @param {(error: import('./api.js').Refusal | undefined) => void} report */
 export function networkList(report) {

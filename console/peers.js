@@ -7,8 +7,8 @@ import { ageOf, bytes, count, counted, dateAndTime, milliseconds } from './forma
 import { pagedList } from './lists.js'
 import { headingOf, liveTable } from './tables.js'
 
-/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/api/peers.ts').Peer>} Peer */
-/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/api/identities.ts').IdentityAnswer>} Identity */
+/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/peers.ts').Peer>} Peer */
+/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/identities.ts').IdentityAnswer>} Identity */
 
 /** @param {(error: import('./api.js').Refusal | undefined) => void} report */
 export function peerList(report) {

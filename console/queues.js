@@ -7,8 +7,8 @@ import { age, bytes, count, counted, dateAndTime } from './format.js'
 import { pagedList } from './lists.js'
 import { liveTable } from './tables.js'
 
-/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/api/queues.ts').Queue>} Queue */
-/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/api/queues.ts').QueueEntryFacts>} Entry */
+/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/queues.ts').Queue>} Queue */
+/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/queues.ts').QueueEntryFacts>} Entry */
 
 const AGES = /** @type {const} */ ([
   ['', 'Any age'],

@@ -5,7 +5,7 @@ export const SPAN_MS = 300_000
 /** Two answers further apart leave a gap: nobody looked in between. */
 const GAP_MS = 10_000
 
-/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/api/stats.ts').StatsAnswer>} Stats */
+/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/stats.ts').StatsAnswer>} Stats */
 /**
  * Messages a second, and how late the event loop was. `null`: a gap.
  * @typedef {{ time: number, accepted: number | null, delivered: number | null, lag: number | null }} Sample

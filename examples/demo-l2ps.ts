@@ -1,6 +1,6 @@
 /**
  * `npm run demo:l2ps`: two peers talk in the network `demo` of a running server (`npm start`, or DEMO_L2PS_URL).
- * The very lines an application needs; see README.md.
+ * An application needs the same lines; see README.md.
  */
 import { createL2psClient, createSigner, openTextFromSubnet, sealForSubnet } from '../client/src/index.ts'
 
@@ -29,7 +29,9 @@ try {
   await bob.close()
   const later = await alice.send(bob.publicKey, await sealForSubnet('read this when you are back', subnetKey))
   console.log(`alice  -> bob, who is away: ${later.status}`)
+  const delivered = new Promise((resolve) => bob.events.once('message', resolve))
   await bob.connect()
+  await delivered
 
   const { messages } = await alice.history(bob.publicKey)
   console.log(`history, newest first: ${messages.map((message) => message.status).join(', ')}`)

@@ -1,7 +1,12 @@
 // npm run demo: two peers find each other and exchange sealed messages, with every frame shown and explained.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
 import { WebSocket } from 'ws'
 import {
   createIdentity,
@@ -22,10 +27,10 @@ const [bold, dim, green] = [paint(1), paint(2), paint(32)]
 
 let chapter = 0
 
-/** What is undone at the end, last first. */
+/** Steps that clean up at the end; the last one is carried out first. */
 const undo: (() => Promise<unknown>)[] = []
 
-/** What each frame is, in the words of the one who sends it. */
+/** What each frame means, in the words of its sender. */
 const MEANING: Record<string, string> = {
   '→ register': 'my name, my public key, and my signature over that key',
   '← register': 'the signature is right, the name is yours',
@@ -55,7 +60,7 @@ async function cleanUp(): Promise<void> {
   for (const step of undo.splice(0).reverse()) await step().catch((error) => console.error(sentence(error)))
 }
 
-/** The story from beginning to end. Client ids are new in every run, because a server pins each to its first owner. */
+/** The whole demo. Client ids are new in every run, because a server pins each to its first owner. */
 async function tell(url: string): Promise<void> {
   const tag = Math.random().toString(16).slice(2, 6).padEnd(4, '0')
   const [aliceId, bobId] = [`alice-${tag}`, `bob-${tag}`]
@@ -67,19 +72,19 @@ async function tell(url: string): Promise<void> {
   const bobIdentity = await createIdentity()
   const bob = await enter(url, bobId, bobIdentity)
 
-  heading('Alice looks who is there')
+  heading('Alice asks who is connected')
   const peers = await alice.discover()
   if (!peers.includes(bobId)) throw new Error(`the server does not list ${bobId} as connected.`)
 
   heading('Alice writes to Bob')
-  say(`She asks for Bob's public key, seals her text to it and sends it. The server answers nothing to a message that
-    it could hand over at once.`)
+  say(`She asks for Bob's public key, seals her text to it and sends it. The server does not confirm a message that it
+    delivers at once.`)
   await converse(alice, bob, `Hello Bob, this is ${aliceId}.`)
 
   heading('Bob answers')
   await converse(bob, alice, 'Hello Alice, I can read you.')
 
-  heading('Bob leaves, and Alice writes all the same')
+  heading('Bob leaves, and Alice writes to him')
   say(`The server says when it has stored a message for somebody who is away: after the commit, not before.`)
   const left = heard(alice.events, 'peerDisconnected', ({ peerId }) => peerId === bobId)
   await bob.close()
@@ -95,13 +100,13 @@ async function tell(url: string): Promise<void> {
 
   heading('What the server has seen')
   say(`Who wrote to whom, when, and how long the sealed body is; the public keys, and the signatures it checked.`)
-  say(`What it could not see: a single letter of the three messages, or any secret key. Neither was ever sent.`)
+  say(`It could not see the three messages or any secret key: those were never sent unsealed.`)
   console.log(`\n${green('Done.')} Run it again whenever you like; every run uses new names.`)
 }
 
 type Listen = (client: SignalingClient) => void
 
-/** Connects and registers a peer whose socket shows everything it sends and receives. */
+/** Connects and registers a peer; every frame that it sends or receives is shown. */
 async function enter(
   url: string,
   name: string,
@@ -129,7 +134,7 @@ async function converse(from: SignalingClient, to: SignalingClient, text: string
   })
 }
 
-/** Waits until the client that `act` names hears exactly this text. */
+/** Waits until the client that `act` passes to its callback receives exactly this text. */
 async function receive(text: string, act: (listen: Listen) => Promise<unknown>): Promise<void> {
   let message: Promise<{ text?: string; error?: Error }> | undefined
   let reader = ''
@@ -142,7 +147,7 @@ async function receive(text: string, act: (listen: Listen) => Promise<unknown>):
   say(`${reader} opens it: ${green(`"${text}"`)}`)
 }
 
-/** The next such event, or a clear failure when it does not come. */
+/** The next event of this type that fits; rejects when none comes before the deadline. */
 function heard<M, K extends keyof M & string>(events: Events<M>, type: K, fits: (event: M[K]) => boolean = () => true) {
   return new Promise<M[K]>((resolve, reject) => {
     const late = () => reject(new Error(`waited ${DEADLINE_MS / 1_000} seconds for "${type}", which did not come.`))
@@ -157,7 +162,7 @@ function heard<M, K extends keyof M & string>(events: Events<M>, type: K, fits: 
   })
 }
 
-/** The server to talk to: the one of DEMO_URL, or the one on the usual port, or one of our own. */
+/** The address of the server: DEMO_URL, or the usual port, or that of a server started for the demo. */
 async function findServer(): Promise<string> {
   heading('The server')
   const url = process.env.DEMO_URL ?? USUAL_URL
@@ -174,22 +179,35 @@ async function findServer(): Promise<string> {
   return url
 }
 
-/** Starts a server in this process, for this run only. */
+/** Starts a server for this run only, as "npm start" does, and resolves to its address. */
 async function startLocalServer(): Promise<string> {
   const dataDirectory = await mkdtemp(join(tmpdir(), 'demos-relay-demo-'))
   undo.push(() => rm(dataDirectory, { recursive: true, force: true }))
-  say(`So the demo starts one itself, in this process: the same server as "npm start", on a free port of 127.0.0.1, with
-    an embedded PostgreSQL whose files are in ${dataDirectory}. Both end, and the files go, when the demo does.`)
-  const [{ startServer }, { readConfig }] = await Promise.all([
-    import('../src/server.ts'),
-    import('../src/config/read.ts')
-  ])
-  const { config } = readConfig({ DATA_DIR: dataDirectory, SIGNALING_SERVER_PORT: '0', LOG_LEVEL: 'silent' })
-  if (!config) throw new Error('the configuration of the demo server is not valid.')
-  const server = await startServer(config)
-  undo.push(() => server.close())
-  say(`It listens at ${server.addresses.signaling}.`)
-  return server.addresses.signaling
+  say(`So the demo starts one: the same server as "npm start", on a free port of 127.0.0.1, with an embedded PostgreSQL
+    whose files are in ${dataDirectory}. When the demo ends, both end and the files are removed.`)
+  const { PATH, HOME, TMPDIR } = process.env // no settings of another server
+  const env = { PATH, HOME, TMPDIR, DATA_DIR: dataDirectory, SIGNALING_SERVER_PORT: '0' }
+  const program = fileURLToPath(new URL('../scripts/start.mjs', import.meta.url))
+  const child = spawn(process.execPath, [program], { cwd: dataDirectory, env, stdio: ['ignore', 'pipe', 'inherit'] })
+  const exit = once(child, 'exit')
+  undo.push(async () => {
+    child.kill('SIGTERM')
+    await exit
+  })
+  const signaling = await addressOf(child.stdout)
+  child.stdout.resume() // its further log lines are not shown
+  say(`It listens at ${signaling}.`)
+  return signaling
+}
+
+/** Reads the log of a starting server up to the line that says where it listens. */
+async function addressOf(log: Readable): Promise<string> {
+  for await (const line of createInterface({ input: log })) {
+    const { msg, signaling, reason } = JSON.parse(line)
+    if (msg === 'server ready') return signaling
+    if (reason) throw new Error(`${msg}: ${reason}`)
+  }
+  throw new Error('the server ended before it was ready.')
 }
 
 function heading(text: string): void {
@@ -208,7 +226,7 @@ function showFrame(name: string, direction: '→' | '←', json: string): void {
   console.log(dim(`      ${JSON.stringify(shortened(frame))}`))
 }
 
-/** Keys, signatures and sealed bodies by their beginning and their length. */
+/** The frame with long texts and arrays cut to their beginning and length. */
 function shortened(value: unknown): unknown {
   if (typeof value === 'string' && value.length > 60) return `${value.slice(0, 16)}… (${value.length} characters)`
   if (Array.isArray(value)) {

@@ -1,24 +1,28 @@
-// plugins/audit.ts — the audit trail: keeps the logs growing and anchored, and serves them as C2SP tlog-tiles.
+// plugins/audit.ts: runs the audit trail, and serves its logs as C2SP tlog-tiles.
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { RateLimiterMemory } from 'rate-limiter-flexible'
-import { watchAuditFigures } from '../src/audit/audit-stats.ts'
-import { nodeVerifier, originOf } from '../src/audit/node-key.ts'
+import { createDemosRpcAnchor } from '../src/anchor/demos-rpc/anchor.ts'
+import { watchAuditStats } from '../src/audit/audit-stats.ts'
+import { type NodeIdentity, nodeVerifier, originOf } from '../src/audit/node-key.ts'
+import { busyMeter } from '../src/audit/pace.ts'
 import { type PublishedLog, PublishedLogs } from '../src/audit/published.ts'
 import { type AuditTrail, type AuditTrailOptions, openAuditTrail } from '../src/audit/trail.ts'
+import type { Config } from '../src/config/schema.ts'
 import { DatabaseUnavailable } from '../src/database/database.ts'
+import { anchorSubmissions } from '../src/store/anchor-submission.ts'
 import { verifierLine } from '../src/tlog/note.ts'
 import { parseTilePath, TILE_WIDTH } from '../src/tlog/tiles.ts'
 
 export interface AuditOptions extends AuditTrailOptions {
   /** Requests to /audit one address may make in a minute. */
   readonly requestsPerMinute: number
-  /** May this request read the records of this network, although it is not public? */
+  /** Whether this request may read the records of this network although it is not public. */
   readonly mayReadEntries: (request: FastifyRequest, network: string) => boolean | Promise<boolean>
-  /** May everybody read the records of this network? */
+  /** Whether everybody may read the records of this network. */
   readonly isPublic: (network: string) => boolean | Promise<boolean>
 }
 
@@ -53,18 +57,18 @@ const FOR_EVER = 'max-age=31536000, immutable'
 const FOR_A_MINUTE = 'max-age=60'
 const TEXT = 'text/plain; charset=utf-8'
 const BINARY = 'application/octet-stream'
-/** Rest between two looks at how the logs stand, in ms. */
-const FIGURES_REST_MS = 5_000
+/** Rest between two polls of the logs' progress, in ms. */
+const STATS_REST_MS = 5_000
 const compress = promisify(gzip)
 
 export default fp<AuditOptions>(
   async (app, options) => {
     const trail = await openAuditTrail(app.database, app.log, options)
     app.readiness.addCheck('audit', async () => trail.sequencer.fault())
-    const figures = countInMetrics(app, trail, options)
+    const stats = countInMetrics(app, trail, options)
     app.addHook('onReady', async () => trail.start())
     app.addHook('onClose', () => {
-      figures.close()
+      stats.close()
       return trail.close()
     })
     limitRequests(app, options.requestsPerMinute)
@@ -82,31 +86,31 @@ const refusal = (description: string) => ({ ...AuditProblem, description })
 
 function publish(app: FastifyInstance, { node }: AuditTrail, options: AuditOptions): void {
   const logs = new PublishedLogs(app.database)
-  const response = {
-    404: refusal('The audit trail has nothing here.'),
-    429: refusal('This address asks too often.'),
-    503: refusal('The database does not answer.')
-  }
-  const asText = { 200: answer('text/plain', 'Lines of text.'), ...response }
-  const none = (reply: FastifyReply) => reply.code(404).send(NOT_FOUND)
-  const text = (reply: FastifyReply, body: string) => reply.type(TEXT).header('cache-control', 'no-cache').send(body)
+  publishKeys(app, logs, node)
+  publishCheckpoints(app, logs)
+  publishTiles(app, logs, options)
+}
 
+const REFUSALS = {
+  404: refusal('The audit trail has nothing here.'),
+  429: refusal('This address asks too often.'),
+  503: refusal('The database does not answer.')
+}
+const asText = { 200: answer('text/plain', 'Lines of text.'), ...REFUSALS }
+const none = (reply: FastifyReply) => reply.code(404).send(NOT_FOUND)
+const text = (reply: FastifyReply, body: string) => reply.type(TEXT).header('cache-control', 'no-cache').send(body)
+
+interface LogRoute {
+  Params: Static<typeof LogParams>
+}
+
+function publishKeys(app: FastifyInstance, logs: PublishedLogs, node: NodeIdentity): void {
   app.get(
     '/audit/vkey',
     { schema: { summary: 'The verifier key line of the node', response: asText } },
     async (_request, reply) => text(reply, `${verifierLine(nodeVerifier(node))}\n`)
   )
-
-  type Log = { Params: Static<typeof LogParams> }
-  app.get<Log>(
-    '/audit/:network/checkpoint',
-    { schema: { summary: 'The newest signed checkpoint', params: LogParams, response: asText } },
-    async (request, reply) => {
-      const log = await logs.find(request.params.network)
-      return log === undefined ? none(reply) : text(reply, log.publishedNote)
-    }
-  )
-  app.get<Log>(
+  app.get<LogRoute>(
     '/audit/:network/vkey',
     { schema: { summary: 'The verifier key line under the name of the log', params: LogParams, response: asText } },
     async (request, reply) => {
@@ -116,39 +120,56 @@ function publish(app: FastifyInstance, { node }: AuditTrail, options: AuditOptio
       return text(reply, `${verifierLine({ ...nodeVerifier(node), name })}\n`)
     }
   )
+}
 
-  type Proof = { Params: Static<typeof ProofParams> }
-  const proofSchema = { summary: 'Inclusion proof of a record', params: ProofParams, response: asText }
-  app.get<Proof>('/audit/:network/proof/:txHash', { schema: proofSchema }, async (request, reply) => {
-    const log = await logs.find(request.params.network)
-    const proof = log && (await logs.proof(log, Buffer.from(request.params.txHash, 'hex')))
-    return proof === undefined ? none(reply) : text(reply, proof)
-  })
-
-  type Tile = { Params: Static<typeof TileParams> }
-  const tileSchema = {
-    summary: 'Hash tiles and entry bundles',
-    params: TileParams,
-    description:
-      'Entry bundles (`entries/…`) want the admin token, unless the records of the network are for everybody.',
-    security: [{}, { bearer: [] }],
-    response: {
-      200: answer(BINARY, 'Hashes, or records; these gzipped for whoever accepts it.'),
-      ...response,
-      401: refusal('The records of this network are for those with the admin token.')
+function publishCheckpoints(app: FastifyInstance, logs: PublishedLogs): void {
+  app.get<LogRoute>(
+    '/audit/:network/checkpoint',
+    { schema: { summary: 'The newest signed checkpoint', params: LogParams, response: asText } },
+    async (request, reply) => {
+      const log = await logs.find(request.params.network)
+      return log === undefined ? none(reply) : text(reply, log.publishedNote)
     }
+  )
+  app.get<{ Params: Static<typeof ProofParams> }>(
+    '/audit/:network/proof/:txHash',
+    { schema: { summary: 'Inclusion proof of a record', params: ProofParams, response: asText } },
+    async (request, reply) => {
+      const log = await logs.find(request.params.network)
+      const proof = log && (await logs.proof(log, Buffer.from(request.params.txHash, 'hex')))
+      return proof === undefined ? none(reply) : text(reply, proof)
+    }
+  )
+}
+
+const TILE_SCHEMA = {
+  summary: 'Hash tiles and entry bundles',
+  params: TileParams,
+  description: 'Entry bundles (`entries/…`) want the admin token, unless the records of the network are for everybody.',
+  security: [{}, { bearer: [] }],
+  response: {
+    200: answer(BINARY, 'Hashes, or records; these gzipped for whoever accepts it.'),
+    ...REFUSALS,
+    401: refusal('The records of this network are for those with the admin token.')
   }
-  app.get<Tile>('/audit/:network/tile/*', { schema: tileSchema }, async (request, reply) => {
-    const name = parseTilePath(request.params['*'])
-    const log = name && (await logs.find(request.params.network))
-    if (log === undefined) return none(reply)
-    const { kind, ref, width } = name!
-    const lifetime = width === TILE_WIDTH ? FOR_EVER : FOR_A_MINUTE
-    if (kind === 'entries') return sendBundle(request, reply, log, ref.index, width, lifetime)
-    const tile = await logs.tile(log, ref, width)
-    if (tile === undefined) return none(reply)
-    return reply.type(BINARY).header('cache-control', `public, ${lifetime}`).send(tile)
-  })
+}
+
+function publishTiles(app: FastifyInstance, logs: PublishedLogs, options: AuditOptions): void {
+  app.get<{ Params: Static<typeof TileParams> }>(
+    '/audit/:network/tile/*',
+    { schema: TILE_SCHEMA },
+    async (request, reply) => {
+      const name = parseTilePath(request.params['*'])
+      const log = name && (await logs.find(request.params.network))
+      if (log === undefined) return none(reply)
+      const { kind, ref, width } = name!
+      const lifetime = width === TILE_WIDTH ? FOR_EVER : FOR_A_MINUTE
+      if (kind === 'entries') return sendBundle(request, reply, log, ref.index, width, lifetime)
+      const tile = await logs.tile(log, ref, width)
+      if (tile === undefined) return none(reply)
+      return reply.type(BINARY).header('cache-control', `public, ${lifetime}`).send(tile)
+    }
+  )
 
   async function sendBundle(
     request: FastifyRequest,
@@ -186,7 +207,7 @@ function limitRequests(app: FastifyInstance, requestsPerMinute: number): void {
   })
 }
 
-/** A name that no log can have is simply not there. */
+/** A name that no log can have is answered like a log that does not exist. */
 function answerError(error: Error & { validation?: unknown }, request: FastifyRequest, reply: FastifyReply) {
   if (error.validation !== undefined) return reply.code(404).send(NOT_FOUND)
   if (error instanceof DatabaseUnavailable) return reply.code(503).header('retry-after', '5').send(TRY_LATER)
@@ -197,19 +218,63 @@ function answerError(error: Error & { validation?: unknown }, request: FastifyRe
 function countInMetrics({ metrics, database, log }: FastifyInstance, trail: AuditTrail, options: AuditOptions) {
   const { publisher, sequencer, outbox } = trail
   const { anchorIntervalMs, now } = options
-  const figures = watchAuditFigures({ database, log, anchorIntervalMs, now, restMs: FIGURES_REST_MS })
+  const stats = watchAuditStats({ database, log, anchorIntervalMs, now, restMs: STATS_REST_MS })
   const secondsSince = (ms: number | undefined) => (ms === undefined ? 0 : Math.max(0, now() - ms) / 1_000)
   metrics.onRead(() => {
     metrics.auditHaltedLogs.at().value = publisher.halted.size
     metrics.auditIntegrationLag.at().value = sequencer.lagMs / 1_000
     metrics.auditRecords.at().value = sequencer.records
     metrics.auditAnchorFailures.at().value = outbox.failures
-    const latest = figures.latest()
+    const latest = stats.latest()
     if (latest === undefined) return
     metrics.auditLogRecords.at().value = latest.records
     metrics.auditWaiting.at().value = latest.waiting
     metrics.auditCheckpointAge.at().value = secondsSince(latest.uncoveredSince)
     metrics.auditAnchorLag.at().value = secondsSince(latest.unanchoredSince)
   })
-  return figures
+  return stats
+}
+
+/** The audit plugin's options, from the configuration and from what the server has composed before it. */
+export function auditOptions(app: FastifyInstance, config: Config, now: () => number): AuditOptions {
+  return {
+    dataDir: config.DATA_DIR,
+    nodeKeyFile: config.NODE_KEY_FILE,
+    origin: config.AUDIT_ORIGIN,
+    intervalMs: config.AUDIT_INTERVAL_MS,
+    batchEvents: config.AUDIT_BATCH_EVENTS,
+    anchorIntervalMs: config.AUDIT_ANCHOR_SECONDS * 1_000,
+    requestsPerMinute: config.AUDIT_REQUESTS_PER_MINUTE,
+    mayReadEntries: (request: FastifyRequest) => app.adminToken.isShown(request),
+    isPublic: (network: string) => config.L2PS_MESSAGING_ENABLED && app.networks.find(network)?.auditPublic === true,
+    isBusy: busyServer(app, config),
+    now,
+    ...(config.ANCHOR === 'demos-rpc' ? { createAnchor: demosAnchor(app, config, now) } : {})
+  }
+}
+
+/** Checkpoints on their way to the chain at once: one transaction at a time for each network, for a few networks. */
+const CHAIN_PARALLEL = 4
+
+function demosAnchor(
+  app: FastifyInstance,
+  config: Config,
+  now: () => number
+): NonNullable<AuditTrailOptions['createAnchor']> {
+  const { DEMOS_RPC_URL: url = '', DEMOS_RPC_KEY: seed } = config
+  return ({ database, node }) => {
+    const privateKey = seed === undefined ? node.key : Buffer.from(seed.replace(/^0x/, ''), 'hex')
+    const stopped = new AbortController()
+    app.addHook('preClose', async () => stopped.abort())
+    const { signal } = stopped
+    const store = anchorSubmissions(database)
+    const anchor = createDemosRpcAnchor({ url, privateKey, store, clock: now, log: app.log, signal })
+    return { anchor, parallel: CHAIN_PARALLEL }
+  }
+}
+
+/** Tells whether messages come in faster than they become records, a batch an interval, on a machine without spare time. */
+function busyServer({ mailboxes }: FastifyInstance, config: Config): () => boolean {
+  const { AUDIT_INTERVAL_MS: intervalMs, AUDIT_BATCH_EVENTS: batchEvents } = config
+  return busyMeter(intervalMs, batchEvents, () => mailboxes.signaling.written + mailboxes.l2ps.written)
 }

@@ -1,4 +1,4 @@
-// plugins/console.ts — the page at /console/: a fixed set of files, read once, that talk to the REST API like anybody.
+// plugins/console.ts: serves the page at /console/, a fixed set of files that use the REST API like any client.
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { extname, join } from 'node:path'

@@ -1,24 +1,24 @@
-// plugins/docs.ts — documents made from the code: OpenAPI of the routes, AsyncAPI of the frames, pages for people.
+// plugins/docs.ts: documents made from the code. OpenAPI of the routes, AsyncAPI of the frames, pages for people.
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifySchema } from 'fastify'
 import fp from 'fastify-plugin'
 import { asyncApiDocument } from '../src/docs/asyncapi.ts'
-import { asyncApiPage } from '../src/docs/asyncapi-page.ts'
-import { errorsPage } from '../src/docs/errors-page.ts'
-import { PAGE_POLICY } from '../src/docs/html.ts'
+import { errorsPage } from '../src/docs/errors.ts'
+import { framesPage } from '../src/docs/frames-page.ts'
+import { PAGE_POLICY } from '../src/docs/markdown.ts'
 import { VERSION } from '../src/util/version.ts'
 
 const TAGS = {
   health: 'Is the process up, can it serve?',
   metrics: 'What Prometheus reads.',
   audit: 'The transparency logs in the C2SP formats (docs/audit.md).',
-  stats: 'Totals, for whoever has the admin token, like all that follow.',
+  stats: 'Totals. This and all that follow need the admin token.',
   queues: 'Messages that wait for their recipients.',
   peers: 'Who is connected.',
   identities: 'Who owns a name.',
   networks: 'L2PS networks and their members.',
-  sockets: 'The WebSocket doors; their frames are in the AsyncAPI document.'
+  sockets: 'The WebSocket endpoints; their frames are in the AsyncAPI document.'
 } as const
 
 const DESCRIPTION = `The HTTP side of demos-relay. The WebSocket protocols: [for people](/docs/asyncapi),
@@ -26,10 +26,10 @@ const DESCRIPTION = `The HTTP side of demos-relay. The WebSocket protocols: [for
 
 /** What the UI may load: what this server serves, nothing else. */
 const UI_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
-  "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+  "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-/** Without the bar in which another document can be chosen: there is none, and the policy would not let it in. */
+/** Without the bar for choosing another document: there is none, and the policy would not load it. */
 const UI_THEME = { title: 'Demos Relay: REST', css: [{ filename: 'theme.css', content: '.topbar { display: none }' }] }
 
 /** Registered before the plugins whose routes it documents. */
@@ -55,7 +55,7 @@ export default fp(
     app.get('/docs/openapi.json', hidden, async () => app.swagger())
     const frames = asyncApiDocument()
     app.get('/docs/asyncapi.json', hidden, async () => frames)
-    const pages = { asyncapi: asyncApiPage(), errors: errorsPage() }
+    const pages = { asyncapi: framesPage(), errors: errorsPage() }
     for (const [name, page] of Object.entries(pages)) {
       app.get(`/docs/${name}`, hidden, async (_request, reply) =>
         reply.type('text/html; charset=utf-8').header('content-security-policy', PAGE_POLICY).send(page)

@@ -1,4 +1,4 @@
-// plugins/health.ts — tells orchestrators whether the process lives and whether it can serve.
+// plugins/health.ts: tells orchestrators whether the process lives and whether it can serve.
 import { type Static, Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { createReadinessBoard, type ReadinessBoard } from '../src/observability/readiness.ts'
@@ -28,13 +28,13 @@ export const LiveAnswer = Type.Object(
 const Parts = Type.Record(Type.String(), Type.Union([Type.Literal('ok'), Type.Literal('failing')]), {
   description: 'Every part that was checked.'
 })
-const Doors = Type.Record(Type.String(), Type.String(), { description: 'Where each door really listens.' })
+const Listeners = Type.Record(Type.String(), Type.String(), { description: 'Where each listener listens.' })
 const Details = Type.Record(Type.String(), Type.Unknown(), {
-  description: 'What an operator should know of a part, ready or not: for one, network configurations that are faulty.'
+  description: 'Facts for the operator about a part, ready or not: for example, network configurations with faults.'
 })
 
 export const ReadyAnswer = Type.Object(
-  { status: Type.Literal('ok'), parts: Parts, doors: Doors, details: Details },
+  { status: Type.Literal('ok'), parts: Parts, doors: Listeners, details: Details },
   { description: 'Every part is fine.' }
 )
 
@@ -43,13 +43,13 @@ export const UnavailableAnswer = Type.Object(
     status: Type.Literal('unavailable'),
     failing: Type.Array(Type.Object({ part: Type.String(), reason: Type.String() })),
     parts: Parts,
-    doors: Doors,
+    doors: Listeners,
     details: Details
   },
   { description: 'The server cannot serve now; each failing part says why. Ask again later.' }
 )
 
-/** Registered before the plugins that have a part to check: they call `app.readiness.addCheck`. */
+/** Registered before the plugins that add a part to check with `app.readiness.addCheck`. */
 export default fp<HealthOptions>(
   async (app, { checkDeadlineMs = 1_000, resultSharedMs = 250 }) => {
     const readiness = createReadinessBoard({
@@ -76,8 +76,8 @@ export default fp<HealthOptions>(
 
     const response = { 200: ReadyAnswer, 503: UnavailableAnswer }
     app.get('/health/ready', { ...quiet, schema: { summary: 'Can it serve?', response } }, async (_request, reply) => {
-      const { failing, parts } = await readiness.look()
-      const told = { parts, doors: readiness.doors(), details: readiness.details() }
+      const { failing, parts } = await readiness.check()
+      const told = { parts, doors: readiness.listeners(), details: readiness.details() }
       reply.header('cache-control', 'no-store')
       if (failing.length === 0) return reply.send({ status: 'ok', ...told } satisfies Static<typeof ReadyAnswer>)
       const answer: Static<typeof UnavailableAnswer> = { status: 'unavailable', failing, ...told }

@@ -1,22 +1,22 @@
-// plugins/identities.ts — who owns which name: what is known of it, and the order in which it is claimed.
+// plugins/identities.ts — who owns which name: what is known of it, and the order in which it is registered.
 import fp from 'fastify-plugin'
 import { IdentityCache } from '../src/identity/identity-cache.ts'
-import { Claims } from '../src/identity/registration.ts'
-import { Turns } from '../src/util/keyed-mutex.ts'
+import { Registration } from '../src/identity/registration.ts'
+import { KeyedMutex } from '../src/util/keyed-mutex.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     identities: IdentityCache
-    claims: Claims
-    /** Claims and releases of one name, one after the other. */
-    nameTurns: Turns
+    registration: Registration
+    /** Registrations and releases of one name, one after the other. */
+    nameMutex: KeyedMutex
   }
 }
 
 export interface IdentitiesOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number
-  /** A name whose owner has not been here for so long, with an empty mailbox, is anybody's. */
+  /** A name whose owner has not been here for so long, with an empty mailbox, may be registered by anybody. */
   readonly idleDays: number
 }
 
@@ -24,8 +24,8 @@ export default fp<IdentitiesOptions>(
   async (app, { now, idleDays }) => {
     const { database, log } = app
     app.decorate('identities', new IdentityCache(database, now))
-    app.decorate('claims', new Claims({ database, idleDays, now, log }))
-    app.decorate('nameTurns', new Turns())
+    app.decorate('registration', new Registration({ database, idleDays, now, log }))
+    app.decorate('nameMutex', new KeyedMutex())
   },
   { name: 'identities', fastify: '5.x', dependencies: ['database'] }
 )

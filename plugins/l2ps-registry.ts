@@ -1,7 +1,6 @@
-// plugins/l2ps-registry.ts — which L2PS networks exist, and who may be in them.
+// plugins/l2ps-registry.ts: which L2PS networks exist, and who may be in them.
 import fp from 'fastify-plugin'
-import { ensureDemoNetwork } from '../src/networks/demo-network.ts'
-import { type NetworkRegistry, openNetworkRegistry } from '../src/networks/registry.ts'
+import { ensureDemoNetwork, type NetworkRegistry, openNetworkRegistry } from '../src/networks/registry.ts'
 
 export interface L2psRegistryOptions {
   /** Where networks have their directories: L2PS_DIR. It need not exist. */

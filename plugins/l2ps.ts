@@ -1,17 +1,17 @@
 // plugins/l2ps.ts — the L2PS messaging protocol.
 import fp from 'fastify-plugin'
-import { grouped } from '../src/database/batcher.ts'
-import { type ReceiptOptions, receiptSettings } from '../src/delivery/receipt-settings.ts'
+import { batched } from '../src/database/batched.ts'
+import type { Member } from '../src/delivery/member.ts'
 import { FailedProofs } from '../src/identity/failed-proofs.ts'
-import type { L2psMember } from '../src/l2ps/context.ts'
 import { KeyNames } from '../src/l2ps/key-names.ts'
+import type { L2psMember } from '../src/l2ps/l2ps-member.ts'
 import { admits } from '../src/l2ps/register.ts'
 import { createL2ps } from '../src/l2ps/router.ts'
 import { frameCounter } from '../src/observability/metrics/frame-counter.ts'
+import type { SessionProtocol } from '../src/session/session.ts'
 import { enterKeys } from '../src/store/identity.ts'
 
 export interface L2psOptions {
-  readonly receipts: ReceiptOptions
   readonly proofWindowMs: number
   readonly failedProofsPerMinute: number
   readonly failedRegistrations: number
@@ -22,27 +22,25 @@ export interface L2psOptions {
 export default fp<L2psOptions>(
   async (app, { failedProofsPerMinute, ...options }) => {
     const { database, presence, proofs, networks, log } = app
-    const mailbox = app.mailboxes.l2ps
     const protocol = createL2ps({
       ...options,
-      receipts: receiptSettings('l2ps', options.receipts, app.metrics, log),
+      ...{ database, proofs, networks, log },
+      mailbox: app.mailboxes.l2ps,
+      attachments: app.attachments.l2ps,
       countFrame: frameCounter(app.metrics, 'l2ps'),
-      ...{ database, mailbox, presence, proofs, networks, log },
-      enter: grouped({
+      enter: batched({
         ...{ database, work: enterKeys },
         failed: (error, keys) => log.error({ err: error, keys }, 'keys not noted')
       }),
       failedProofs: new FailedProofs(failedProofsPerMinute),
-      names: new KeyNames(database, presence)
+      names: new KeyNames(database)
     })
-    app.sockets.serve(protocol, mailbox)
+    app.sockets.serve(protocol as unknown as SessionProtocol<Member>)
 
-    // Who may not be in a network any more is shown out: it was disabled or removed, or the key is no member now.
+    // A network was disabled or removed, or a key is no member now: sessions that may not be in it any more are closed.
     networks.onChange((uid, network) => {
-      for (const peer of presence.peers(uid)) {
-        for (const member of [...presence.members(uid, peer)] as L2psMember[]) {
-          if (network === undefined || !admits(network, member.key)) presence.dismiss(member, 'noNetwork')
-        }
+      for (const member of [...presence.sessionsIn(uid)] as L2psMember[]) {
+        if (network === undefined || !admits(network, member.key)) member.dismiss('noNetwork')
       }
     })
   },
@@ -50,6 +48,6 @@ export default fp<L2psOptions>(
     name: 'l2ps',
     fastify: '5.x',
     encapsulate: true,
-    dependencies: ['sockets', 'proof-verification', 'l2ps-registry']
+    dependencies: ['sockets', 'offline-queue', 'proof-verification', 'l2ps-registry']
   }
 )

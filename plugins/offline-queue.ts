@@ -1,29 +1,53 @@
 // plugins/offline-queue.ts — the mailboxes: keep sealed messages until their recipients have them.
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Acceptance } from '../src/delivery/envelope.ts'
-import { HistoryShelf } from '../src/delivery/history-store.ts'
-import { Mailbox, type MailboxLimits } from '../src/delivery/mailbox.ts'
+import { batched } from '../src/database/batched.ts'
+import { ConnectedRecipients } from '../src/delivery/attach.ts'
+import type { DeliveryWindow } from '../src/delivery/delivery.ts'
+import { HistoryStore } from '../src/delivery/history-store.ts'
+import { type Acceptance, Mailbox, type MailboxLimits } from '../src/delivery/mailbox.ts'
+import { MailboxCounters } from '../src/delivery/mailbox-counter.ts'
 import { Mailboxes } from '../src/delivery/mailboxes.ts'
-import { type LatestFigures, type QueueFiguresWatch, watchQueueFigures } from '../src/delivery/queue-stats.ts'
-import { passingShelf, type Shelf } from '../src/delivery/shelf.ts'
+import type { Attachments } from '../src/delivery/member.ts'
+import { type MessageStore, queueStore } from '../src/delivery/message-store.ts'
+import { QueueStats } from '../src/delivery/queue-stats.ts'
+import type { ReceiptMode } from '../src/delivery/receipts.ts'
+import { Releases } from '../src/delivery/releases.ts'
 import { PROTOCOLS, type ProtocolName } from '../src/observability/metrics/catalogue.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { touchIdentities } from '../src/store/identity.ts'
+import { MOST_DELIVERIES, mailboxContents, takeAllSlots, takePage } from '../src/store/queue-entry.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
     mailboxes: Mailboxes
-    queueFigures: QueueFiguresWatch
+    queueStats: QueueStats
+    /** What the registered sessions of each protocol are attached to their mailboxes with. */
+    attachments: Readonly<Record<ProtocolName, Attachments>>
   }
+}
+
+export interface ReceiptOptions {
+  readonly mode: ReceiptMode
+  /** How long what a browser received by pong is delivered again should its socket die, in ms. */
+  readonly graceMs: number
+  readonly window: DeliveryWindow
 }
 
 export interface OfflineQueueOptions {
   readonly signaling: MailboxLimits
   readonly l2ps: MailboxLimits
+  readonly receipts: ReceiptOptions
   /** Is the audit trail told of every message? */
   readonly isAudited: boolean
+  /** How long a message may wait, in ms. */
+  readonly ttlMs: number
   /** How long messages are kept for history, in ms. */
   readonly historyMs: number
+  /** Sessions that may end without a receipt of a message before it is set aside; 0: it never is. */
+  readonly maxDeliveries: number
+  /** Sessions one L2PS key may have. */
+  readonly sessionsPerPeer: number
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly sweepMs: number
@@ -31,53 +55,107 @@ export interface OfflineQueueOptions {
 
 /** How often the names of connected peers are noted as in use, and history is looked through, in ms. */
 const HOURLY_MS = 3_600_000
-/** Rest between two looks at how much waits, in ms. */
-const FIGURES_REST_MS = 2_000
+/** Rest between two looks at how old the oldest waiting message is, in ms. */
+const STATS_REST_MS = 2_000
 
 export default fp<OfflineQueueOptions>(
-  async (app, { signaling, l2ps, isAudited, historyMs, now, sweepMs }) => {
+  async (app, options) => {
     const { database, presence, metrics, log } = app
-    const mailbox = (protocol: ProtocolName, shelf: Shelf, limits: MailboxLimits) =>
-      new Mailbox({ database, recipients: presence, shelf, limits, now, log, ...countsOf(metrics, protocol) })
+    const { now } = options
+    const left = await takeAllSlots(database.sql)
+    if (left > 0) log.info({ entries: left }, 'messages of sessions that the last server left are counted as waiting')
+
+    const counters = new MailboxCounters()
+    const releases = new Releases({ database, log })
+    const recipients = new ConnectedRecipients(presence, counters, releases)
+    const stats = new QueueStats({ database, log, now, restMs: STATS_REST_MS })
+    const mailbox = (protocol: ProtocolName, store: MessageStore) =>
+      new Mailbox({
+        ...{ database, recipients, store, limits: options[protocol], now, log, ...countsOf(metrics, protocol) },
+        stored: ({ network, bytes }) => stats.stored(network, bytes)
+      })
     const mailboxes = new Mailboxes({
-      signaling: mailbox('signaling', passingShelf(isAudited), signaling),
-      l2ps: mailbox('l2ps', new HistoryShelf(isAudited), l2ps),
-      database,
-      now
+      signaling: mailbox('signaling', queueStore(options)),
+      l2ps: mailbox('l2ps', new HistoryStore(options)),
+      tell: ({ network, recipient, seq }) => {
+        for (const member of presence.sessions(network, recipient)) member.gone(seq)
+      },
+      ...{ releases, counters, stats, database, now }
     })
+    const parts = { counters, releases, stats }
     app.decorate('mailboxes', mailboxes)
-    const figures = watchQueueFigures({ database, log, now, restMs: FIGURES_REST_MS })
-    app.decorate('queueFigures', figures)
-    metrics.onRead(() => showQueues(metrics, mailboxes, figures.latest(), now()))
-
-    const sweep = async () => {
-      const expired = await mailboxes.expire()
-      metrics.expired.at().inc(expired)
-      if (expired > 0) log.info({ entries: expired }, 'expired messages deleted')
-    }
-    const touch = () => database.within(touchIdentities(database.sql, [...presence.everyone()]))
-    const timers = [
-      every(sweepMs, 'expiry sweep', sweep),
-      every(HOURLY_MS, 'touch', touch),
-      every(HOURLY_MS, 'history sweep', () => mailboxes.forget(historyMs))
-    ]
-    app.addHook('onClose', async () => {
-      figures.close()
-      for (const timer of timers) clearInterval(timer)
+    app.decorate('queueStats', stats)
+    app.decorate('attachments', {
+      signaling: attachmentsOf(app, 'signaling', parts, options),
+      l2ps: attachmentsOf(app, 'l2ps', parts, options)
     })
-
-    function every(ms: number, task: string, work: () => Promise<unknown>): NodeJS.Timeout {
-      let isRunning = false
-      return setInterval(async () => {
-        if (isRunning) return
-        isRunning = true
-        await work().catch((error: unknown) => log.warn({ err: error, task }, 'background task failed'))
-        isRunning = false
-      }, ms).unref()
-    }
+    metrics.onRead(() => showQueues(metrics, mailboxes, stats, now()))
+    sweep(app, options)
+    app.addHook('onClose', async () => stats.close())
   },
   { name: 'offline-queue', fastify: '5.x', dependencies: ['database', 'presence', 'metrics'] }
 )
+
+function attachmentsOf(
+  app: FastifyInstance,
+  protocol: ProtocolName,
+  { counters, releases, stats }: { counters: MailboxCounters; releases: Releases; stats: QueueStats },
+  options: OfflineQueueOptions
+): Attachments {
+  const { database, presence, sessions, metrics, log } = app
+  const { receipts, maxDeliveries, sessionsPerPeer, now } = options
+  const mostDeliveries = maxDeliveries === 0 ? MOST_DELIVERIES : maxDeliveries - 1
+  return {
+    ...receipts,
+    ...{ registry: presence, counters, releases, sessionsPerPeer, now, log },
+    clock: () => sessions.clock.now,
+    contentsOf: batched({
+      ...{ database, work: mailboxContents },
+      failed: (error, mailboxes) => log.warn({ err: error, mailboxes }, 'mailboxes not looked into')
+    }),
+    readPage: (box, afterSeq, limit, maxBytes) => {
+      const page = { afterSeq, limit, maxBytes, now: now(), mostDeliveries }
+      return database.within(takePage(database.sql, box, page))
+    },
+    left: (network, bytes) => stats.left(network, bytes),
+    counts: {
+      delivered: metrics.delivered.by('receipt', { protocol }),
+      redelivered: metrics.redelivered.at({ protocol }),
+      deliverySeconds: metrics.deliverySeconds.at({ protocol }),
+      roundTripSeconds: metrics.receiptSeconds.at({ protocol }),
+      proxyPongs: metrics.proxyPongs.at({ protocol })
+    }
+  }
+}
+
+/** Starts what happens now and then, until the server closes. */
+function sweep(app: FastifyInstance, { sweepMs, historyMs }: OfflineQueueOptions): void {
+  const { database, mailboxes, presence, metrics, log } = app
+  const expire = async () => {
+    const expired = await mailboxes.expire()
+    metrics.expired.at().inc(expired)
+    if (expired > 0) log.info({ entries: expired }, 'expired messages deleted')
+  }
+  const touch = () => database.within(touchIdentities(database.sql, [...presence.everyone()]))
+  const every = (ms: number, task: string, work: () => Promise<unknown>): NodeJS.Timeout => {
+    let isRunning = false
+    const run = async () => {
+      if (isRunning) return
+      isRunning = true
+      await work().catch((error: unknown) => log.warn({ err: error, task }, 'background task failed'))
+      isRunning = false
+    }
+    return setInterval(run, ms).unref()
+  }
+  const timers = [
+    every(sweepMs, 'expiry sweep', expire),
+    every(HOURLY_MS, 'touch', touch),
+    every(HOURLY_MS, 'history sweep', () => mailboxes.forget(historyMs))
+  ]
+  app.addHook('onClose', async () => {
+    for (const timer of timers) clearInterval(timer)
+  })
+}
 
 /** What a mailbox tells of its messages and of its commits. */
 function countsOf(metrics: RelayMetrics, protocol: ProtocolName) {
@@ -89,7 +167,7 @@ function countsOf(metrics: RelayMetrics, protocol: ProtocolName) {
     count: (acceptance: Acceptance) => outcomes[acceptance].inc(),
     observer: {
       item: (seconds: number) => acceptSeconds.observe(seconds),
-      group: (items: number, seconds: number) => {
+      batch: (items: number, seconds: number) => {
         groups.observe(items)
         commitSeconds.observe(seconds)
       }
@@ -97,8 +175,9 @@ function countsOf(metrics: RelayMetrics, protocol: ProtocolName) {
   }
 }
 
-function showQueues(metrics: RelayMetrics, mailboxes: Mailboxes, latest: LatestFigures | undefined, now: number): void {
+function showQueues(metrics: RelayMetrics, mailboxes: Mailboxes, stats: QueueStats, now: number): void {
   const secondsSince = (ms: number) => Math.max(0, now - ms) / 1_000
+  const latest = stats.latest()
   if (latest !== undefined) metrics.queueFiguresAge.at().value = secondsSince(latest.asOf)
   for (const protocol of PROTOCOLS) {
     metrics.commitWaiting.at({ protocol }).value = mailboxes[protocol].waiting

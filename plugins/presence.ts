@@ -1,18 +1,19 @@
 // plugins/presence.ts — who is connected to this process, and every open socket.
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
+import type { Member } from '../src/delivery/member.ts'
+import { sumUpSessions } from '../src/delivery/session-stats.ts'
 import { PROTOCOLS } from '../src/observability/metrics/catalogue.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
-import { Presence } from '../src/presence/registry.ts'
+import { Registry } from '../src/presence/registry.ts'
 import { MAX_SOCKET_FRAME_BYTES } from '../src/protocol/frame.ts'
 import type { Session } from '../src/session/session.ts'
-import { sumUpSessions } from '../src/session/session-stats.ts'
 import { Sessions, type SessionsLimits } from '../src/session/sessions.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    presence: Presence
-    sessions: Sessions
+    presence: Registry<Member>
+    sessions: Sessions<Member>
   }
 }
 
@@ -21,8 +22,8 @@ const CLOSE_HANDSHAKE_MS = 2_000
 
 export default fp<SessionsLimits>(
   async (app, limits) => {
-    const presence = new Presence()
-    const sessions = new Sessions(presence, limits, countClosed(app.metrics))
+    const presence = new Registry<Member>()
+    const sessions = new Sessions<Member>(limits, countClosed(app.metrics))
     app.decorate('presence', presence)
     app.decorate('sessions', sessions)
     showSessions(app.metrics, sessions)
@@ -36,7 +37,10 @@ export default fp<SessionsLimits>(
       errorHandler: (error) => app.log.debug({ err: error }, 'socket failed'),
       preClose: async () => {}
     })
-    app.addHook('onClose', async () => presence.close())
+    app.addHook('onClose', async () => {
+      presence.close()
+      sessions.clock.close()
+    })
   },
   { name: 'presence', fastify: '5.x', dependencies: ['metrics'] }
 )
@@ -46,15 +50,15 @@ function countClosed({ socketsClosed }: RelayMetrics) {
     signaling: socketsClosed.by('reason', { protocol: 'signaling' }),
     l2ps: socketsClosed.by('reason', { protocol: 'l2ps' })
   }
-  return ({ protocol, closeReason }: Session, isClean: boolean) =>
+  return ({ protocol, closeReason }: Session<Member>, isClean: boolean) =>
     closed[protocol.name][closeReason ?? (isClean ? 'peer' : 'lost')].inc()
 }
 
-function showSessions(metrics: RelayMetrics, sessions: Sessions): void {
+function showSessions(metrics: RelayMetrics, sessions: Sessions<Member>): void {
   metrics.onRead(() => {
-    const figures = sumUpSessions(sessions.all())
+    const stats = sumUpSessions(sessions.all(), sessions.clock.now)
     for (const protocol of PROTOCOLS) {
-      const { sockets, registered, windowMessages, windowBytes, stalledMs } = figures[protocol]
+      const { sockets, registered, windowMessages, windowBytes, stalledMs } = stats[protocol]
       metrics.sockets.at({ protocol }).value = sockets
       metrics.sessions.at({ protocol }).value = registered
       metrics.windowMessages.at({ protocol }).value = windowMessages

@@ -1,4 +1,4 @@
-// plugins/proof-verification.ts — checks the signatures peers prove their keys with.
+// plugins/proof-verification.ts: checks the signatures peers prove their keys with.
 import fp from 'fastify-plugin'
 import { PROOF_ALGORITHMS } from '../src/crypto/algorithms.ts'
 import { createProofVerifier, type ProofVerifier } from '../src/crypto/verifier.ts'

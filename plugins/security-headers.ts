@@ -1,4 +1,4 @@
-// plugins/security-headers.ts — what every HTTP answer tells a browser: load nothing, guess nothing, tell nobody.
+// plugins/security-headers.ts: headers that every HTTP answer has for browsers.
 import helmet from '@fastify/helmet'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'

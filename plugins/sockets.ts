@@ -5,8 +5,8 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
-import type { Mailbox } from '../src/delivery/mailbox.ts'
-import { createDoor } from '../src/http/listener.ts'
+import type { Member } from '../src/delivery/member.ts'
+import { createListener } from '../src/http/listener.ts'
 import type { Certificate } from '../src/http/tls/certificate.ts'
 import type { Count } from '../src/observability/metrics/family.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
@@ -17,10 +17,10 @@ import type { ProtocolHooks } from '../src/session/sessions.ts'
 type Name = SessionProtocol['name']
 
 export interface Sockets {
-  /** Serves a protocol from now on: on its own path, and at `/` of its door. */
-  serve(protocol: SessionProtocol, mailbox: Mailbox): void
-  /** The second door: the same routes, but `/` is L2PS. Not listening until somebody makes it. */
-  readonly l2psDoor: Server
+  /** Serves a protocol from now on: on its own path, and at `/` of its listener. */
+  serve(protocol: SessionProtocol<Member>): void
+  /** The second listener: the same routes, but `/` is L2PS. The server makes it listen. */
+  readonly l2psListener: Server
 }
 
 declare module 'fastify' {
@@ -33,9 +33,9 @@ export interface SocketsOptions {
   readonly limits: SessionLimits
   /** Origins a browser may connect from; undefined: any. */
   readonly allowedOrigins: ReadonlySet<string> | undefined
-  /** Slowest an HTTP request may arrive at the second door, in ms. */
+  /** Slowest an HTTP request may arrive at the second listener, in ms. */
   readonly requestMs: number
-  /** What the second door speaks TLS with; undefined: it does not. */
+  /** The TLS certificate of the second listener; undefined: it speaks without TLS. */
   readonly certificate: Certificate | undefined
 }
 
@@ -43,31 +43,32 @@ export default fp<SocketsOptions>(
   async (app, { limits, allowedOrigins, requestMs, certificate }) => {
     const { sessions, metrics, log } = app
     const socketsRefused = metrics.socketsRefused.by('reason', {})
-    const served = new Map<Name, { protocol: SessionProtocol; hooks: ProtocolHooks }>()
-    const throughL2psDoor = new WeakSet<object>()
+    const served = new Map<Name, { protocol: SessionProtocol<Member>; hooks: ProtocolHooks }>()
+    const fromL2psListener = new WeakSet<object>()
 
-    // One server, two doors: requests of the second take the way of the first.
-    const l2psDoor = createDoor(app.routing, requestMs, certificate)
-    l2psDoor.on(certificate === undefined ? 'connection' : 'secureConnection', (socket) => throughL2psDoor.add(socket))
-    l2psDoor.on('upgrade', (request, socket, head) => app.server.emit('upgrade', request, socket, head))
+    // One server, two listeners: Fastify routes the requests of the second like those of the first.
+    const l2psListener = createListener(app.routing, requestMs, certificate?.context)
+    l2psListener.on(certificate === undefined ? 'connection' : 'secureConnection', (socket) =>
+      fromL2psListener.add(socket)
+    )
+    l2psListener.on('upgrade', (request, socket, head) => app.server.emit('upgrade', request, socket, head))
     app.addHook('onClose', async () => {
-      l2psDoor.close()
-      l2psDoor.closeIdleConnections()
+      l2psListener.close()
+      l2psListener.closeIdleConnections()
     })
 
     /** One for all: the WebSocket layer has answered with a close frame, and a peer's broken frame is no news. */
     const socketFailed = (error: Error) => log.debug({ err: error }, 'socket failed')
 
     app.decorate('sockets', {
-      l2psDoor,
-      serve: (protocol, mailbox) => {
+      l2psListener,
+      serve: (protocol) => {
         const { name } = protocol
         const bytesReceived = metrics.frameBytes.at({ protocol: name })
         const refused = refusalsOf(metrics, name)
         served.set(name, {
           protocol,
           hooks: {
-            mailbox,
             limits,
             frameReceived: (bytes) => bytesReceived.inc(bytes),
             frameRefused: (code) => refused.get(code)?.inc(),
@@ -80,8 +81,8 @@ export default fp<SocketsOptions>(
     const routes = new Set<string | undefined>()
     route('/signaling', 'WebSocket: the signaling protocol', () => 'signaling')
     route('/l2ps', 'WebSocket: the L2PS messaging protocol', () => 'l2ps')
-    route('/', 'WebSocket: the protocol of the door', (request) =>
-      throughL2psDoor.has(request.raw.socket) ? 'l2ps' : 'signaling'
+    route('/', 'WebSocket: the protocol of the listener', (request) =>
+      fromL2psListener.has(request.raw.socket) ? 'l2ps' : 'signaling'
     )
 
     // @fastify/websocket opens a socket on any route, and closes it when it finds no handler.
@@ -128,7 +129,7 @@ export default fp<SocketsOptions>(
       return reply.code(status).header('retry-after', '5').send({ error: 'Try Again Later', message })
     }
   },
-  { name: 'sockets', fastify: '5.x', dependencies: ['presence', 'metrics', 'offline-queue'] }
+  { name: 'sockets', fastify: '5.x', dependencies: ['presence', 'metrics'] }
 )
 
 /** The error codes of a protocol, each with its count. */

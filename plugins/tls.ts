@@ -1,4 +1,4 @@
-// plugins/tls.ts — keeps the certificate of the doors that of its files.
+// plugins/tls.ts: serves a renewed certificate as soon as its files hold it.
 import fp from 'fastify-plugin'
 import { setCertificate } from '../src/http/listener.ts'
 import type { Certificate, CertificateFiles } from '../src/http/tls/certificate.ts'
@@ -6,7 +6,7 @@ import { CertificateWatch } from '../src/http/tls/certificate-watch.ts'
 
 export interface TlsOptions {
   readonly files: CertificateFiles
-  /** What the doors were made with. */
+  /** The certificate that the listeners were made with. */
   readonly certificate: Certificate
   /** Tests pass a clock of their own. */
   readonly now: () => number
@@ -28,7 +28,7 @@ export default fp<TlsOptions>(
     tell('TLS certificate read')
     const watch = new CertificateWatch(files, certificate, {
       renewed: (renewed) => {
-        for (const door of [app.server, app.sockets.l2psDoor]) setCertificate(door, renewed)
+        for (const listener of [app.server, app.sockets.l2psListener]) setCertificate(listener, renewed.context)
         expiresAt = renewed.expiresAt
         tell('TLS certificate renewed')
       },

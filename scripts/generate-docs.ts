@@ -1,7 +1,7 @@
 /** Writes the files that are made from the code, whole or in part (`npm run docs`). */
 import { writeFileSync } from 'node:fs'
-import { generatedFiles } from '../src/docs/generated.ts'
 import { packageFile } from '../src/util/package-root.ts'
+import { generatedFiles } from './generated-files.ts'
 
 for (const { path, text } of generatedFiles()) {
   writeFileSync(packageFile(path), text)

@@ -8,7 +8,16 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const compiler = join(root, 'node_modules/typescript/bin/tsc')
 const main = join(root, 'dist/src/main.js')
 
-const SOURCES = ['src', 'plugins', 'client', 'examples', 'migrations', 'tsconfig.json', 'tsconfig.build.json', 'package.json']
+const SOURCES = [
+  'src',
+  'plugins',
+  'client/src',
+  'examples/chat',
+  'migrations',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'package.json'
+]
 
 if (isStale()) compile()
 await import('../dist/src/main.js')

@@ -4,24 +4,24 @@ import { join } from 'node:path'
 import type closeWithGrace from 'close-with-grace'
 import type { Logger } from 'pino'
 import { CommandError, EXIT, type ExitCode, type Io, settingsAreWrong } from './cli/command.ts'
-import { run } from './cli/run.ts'
+import { run } from './cli/program.ts'
 
 /** Signals of one stop come in bursts: on Ctrl-C the terminal sends one, and npm passes another on. */
 const BURST_MS = 500
 
-/** What a stop may take after the grace, which is for peers and their writes: the database needs a moment too. */
+/** Time the database gets to stop after the grace, which is for peers and their writes. */
 const DATABASE_STOP_MS = 5_000
 
-/** Signals that ask us to stop. */
+/** Signals that stop the server. */
 const STOPS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Signals of a broken process. Caught in JavaScript, a real fault would come again and again for ever. */
+/** Signals of a broken process. Not caught: a handler in JavaScript would be entered again and again for ever. */
 const FAULTS = ['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP'] as const
 
 const terminal = process.stdout.isTTY === true
 const colours = terminal && !process.env.NO_COLOR
 
-// Whoever reads our output may have read enough: `demos-relay queues | head`.
+// The reader of our output may close the pipe early: `demos-relay queues | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) =>
   process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed)
 )
@@ -52,7 +52,7 @@ async function settings(): ReturnType<Io['settings']> {
   )
 }
 
-/** Takes what `.env` of the working directory adds to the environment; a missing file is fine. */
+/** Adds the variables of `.env` in the working directory to the environment; the file may be missing. */
 function loadDotEnv(): string | undefined {
   try {
     process.loadEnvFile('.env')
@@ -63,7 +63,7 @@ function loadDotEnv(): string | undefined {
   return undefined
 }
 
-/** The first signal asks; the second ends the process at once. */
+/** Aborted by the first signal; the second one ends the process at once. */
 function abortedBySignals(): AbortSignal {
   const controller = new AbortController()
   for (const signal of STOPS) {
@@ -77,11 +77,11 @@ function abortedBySignals(): AbortSignal {
 
 async function serve(): Promise<ExitCode> {
   const { config, warnings } = await settings()
-  const [{ createLogger }, { banner, serverFacts }, { VERSION }, { DoorError }] = await Promise.all([
+  const [{ createLogger }, { banner, serverFacts }, { VERSION }, { ListenError }] = await Promise.all([
     import('./observability/logging.ts'),
     import('./cli/banner.ts'),
     import('./util/version.ts'),
-    import('./http/listen.ts')
+    import('./http/listener.ts')
   ])
   const log = createLogger(config, { terminal, colours })
   for (const warning of warnings) log.warn(warning)
@@ -100,8 +100,8 @@ async function serve(): Promise<ExitCode> {
     else log.info(facts, 'server ready')
     return EXIT.ok
   } catch (error) {
-    // A door's message says all there is to say; anything else needs its stack.
-    log.fatal(error instanceof DoorError ? { reason: error.message } : { err: error }, 'server could not start')
+    // The message of a ListenError says enough for an operator; any other error needs its stack.
+    log.fatal(error instanceof ListenError ? { reason: error.message } : { err: error }, 'server could not start')
     process.exit(EXIT.failed)
   }
 }
@@ -139,7 +139,7 @@ function stopOnSignals(
   return { begun: () => begun }
 }
 
-/** close-with-grace speaks in sentences and bare errors; both become log lines of ours. */
+/** Writes what close-with-grace reports, sentences or errors, to our log. */
 function closingLog(log: Logger): { error(problem: unknown): void } {
   return {
     error: (problem) => log.error(typeof problem === 'string' ? { problem } : { err: problem }, 'stop went wrong')

@@ -1,12 +1,11 @@
 import { once } from 'node:events'
 import type { RequestListener, Server } from 'node:http'
 import { Server as TlsServer } from 'node:https'
-import { join } from 'node:path'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
-import { refuseBadPath } from '../plugins/admin/problem-reply.ts'
-import admin from '../plugins/admin.ts'
-import adminToken from '../plugins/admin-token.ts'
-import audit from '../plugins/audit.ts'
+import admin from '../plugins/admin/index.ts'
+import { refuseBadPath } from '../plugins/admin/problems.ts'
+import adminToken from '../plugins/admin/token.ts'
+import audit, { auditOptions } from '../plugins/audit.ts'
 import consolePage from '../plugins/console.ts'
 import database from '../plugins/database.ts'
 import docs from '../plugins/docs.ts'
@@ -22,13 +21,12 @@ import securityHeaders from '../plugins/security-headers.ts'
 import signaling from '../plugins/signaling.ts'
 import sockets from '../plugins/sockets.ts'
 import tls from '../plugins/tls.ts'
-import { auditOptions } from './audit/options.ts'
+import { networksDirectory } from './config/files.ts'
 import { originsIn } from './config/origins.ts'
 import { signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { trustedProxies } from './config/trusted-proxies.ts'
-import { listenOnNextFreePort } from './http/listen.ts'
-import { createDoor, KEEP_ALIVE_MS } from './http/listener.ts'
+import { createListener, KEEP_ALIVE_MS, listenOnNextFreePort } from './http/listener.ts'
 import { certificateFiles, readCertificate } from './http/tls/certificate.ts'
 
 export interface ServerOptions {
@@ -41,7 +39,7 @@ export interface ServerOptions {
 
 export interface RunningServer {
   readonly app: FastifyInstance
-  /** Where the doors really listen: the ports asked for may have been taken. */
+  /** Where the listeners listen: the ports asked for may have been taken. */
   readonly addresses: { readonly signaling: string; readonly l2ps: string | undefined; readonly http: string }
   /** Finishes what is under way, closes every socket with 1001, stops the database. */
   close(): Promise<void>
@@ -74,7 +72,7 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     forceCloseConnections: 'idle',
     ...(certificate === undefined
       ? { http: { headersTimeout: REQUEST_MS } }
-      : { serverFactory: (listener: RequestListener) => createDoor(listener, REQUEST_MS, certificate) })
+      : { serverFactory: (listener: RequestListener) => createListener(listener, REQUEST_MS, certificate.context) })
   })
 
   await app.register(securityHeaders)
@@ -99,7 +97,6 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   const mailboxLimits = {
     recipientMessages: config.RECIPIENT_QUEUE_MESSAGES,
     recipientBytes: config.RECIPIENT_QUEUE_BYTES,
-    ttlMs: config.QUEUE_TTL_SECONDS * SECOND,
     waitingMessages: config.MAX_WAITING_MESSAGES,
     waitingBytes: config.MAX_WAITING_BYTES,
     deadlineMs: config.DATABASE_DEADLINE_MS
@@ -108,6 +105,14 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     now,
     isAudited: options.withoutAudit !== true,
     sweepMs: SWEEP_MS,
+    ttlMs: config.QUEUE_TTL_SECONDS * SECOND,
+    maxDeliveries: config.MAX_DELIVERIES,
+    sessionsPerPeer: config.MAX_SESSIONS_PER_KEY,
+    receipts: {
+      mode: config.RECEIPTS,
+      graceMs: config.RECEIPT_GRACE_SECONDS * SECOND,
+      window: { messages: config.WINDOW_MESSAGES, bytes: config.WINDOW_BYTES }
+    },
     historyMs: config.HISTORY_DAYS * DAY,
     signaling: { ...mailboxLimits, quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER },
     l2ps: { ...mailboxLimits, quotaPerSender: config.L2PS_QUOTA_PER_SENDER }
@@ -125,12 +130,6 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   })
   if (tlsFiles && certificate) await app.register(tls, { files: tlsFiles, certificate, now })
   const protocolOptions = {
-    now,
-    receipts: {
-      mode: config.RECEIPTS,
-      graceMs: config.RECEIPT_GRACE_SECONDS * SECOND,
-      window: { messages: config.WINDOW_MESSAGES, bytes: config.WINDOW_BYTES }
-    },
     failedProofsPerMinute: config.MAX_FAILED_PROOFS_PER_ADDRESS,
     failedRegistrations: config.MAX_FAILED_REGISTRATIONS_PER_SOCKET
   }
@@ -139,8 +138,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER
   })
   if (config.L2PS_MESSAGING_ENABLED) {
-    await app.register(l2psRegistry, { directory: config.L2PS_DIR ?? join(config.DATA_DIR, 'l2ps') })
-    await app.register(l2ps, { ...protocolOptions, proofWindowMs: config.PROOF_WINDOW_SECONDS * SECOND })
+    await app.register(l2psRegistry, { directory: networksDirectory(config.DATA_DIR, config.L2PS_DIR) })
+    await app.register(l2ps, { ...protocolOptions, now, proofWindowMs: config.PROOF_WINDOW_SECONDS * SECOND })
   }
   await app.register(adminToken, { token: config.ADMIN_TOKEN, dataDir: config.DATA_DIR })
   if (options.withoutAudit !== true) await app.register(audit, auditOptions(app, config, now))
@@ -154,15 +153,15 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   return app
 }
 
-/** Builds the server and opens its doors. */
+/** Builds the server and starts to listen. */
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
   const app = await buildServer(config, options)
   const { HOST: host } = config
-  const { l2psDoor } = app.sockets
+  const { l2psListener } = app.sockets
   try {
     await listenOnNextFreePort((port) => app.listen({ host, port }), signalingPort(config), 100, host)
     if (config.L2PS_MESSAGING_ENABLED) {
-      await listenOnNextFreePort((port) => listen(l2psDoor, host, port), config.L2PS_MESSAGING_PORT, 100, host)
+      await listenOnNextFreePort((port) => listen(l2psListener, host, port), config.L2PS_MESSAGING_PORT, 100, host)
     }
   } catch (error) {
     await app.close()
@@ -172,10 +171,10 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   const addresses = {
     http,
     signaling: http.replace(/^http/, 'ws'),
-    l2ps: l2psDoor.listening ? addressOf(l2psDoor).replace(/^http/, 'ws') : undefined
+    l2ps: l2psListener.listening ? addressOf(l2psListener).replace(/^http/, 'ws') : undefined
   }
-  app.readiness.openDoor('signaling', addresses.signaling)
-  if (addresses.l2ps !== undefined) app.readiness.openDoor('l2ps', addresses.l2ps)
+  app.readiness.listening('signaling', addresses.signaling)
+  if (addresses.l2ps !== undefined) app.readiness.listening('l2ps', addresses.l2ps)
   const close = () => {
     app.readiness.stopping() // said as long as HTTP is still answered
     return app.close()

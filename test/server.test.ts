@@ -3,14 +3,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
-import { MIGRATION_LOCK } from '../src/database/migrate.ts'
-import { packageFile } from '../src/util/package-root.ts'
 import { atEnd } from './helpers/at-end.ts'
 import { createTestDatabase, startPostgres, temporaryDirectory } from './helpers/database.ts'
+import { startDuringMigration } from './helpers/migration.ts'
+import { OWN_OPTIONS, ownFile } from './helpers/own-program.ts'
 import { openPeer } from './helpers/peer.ts'
 import { lineWith } from './helpers/processes.ts'
 import { startTestServer } from './helpers/server.ts'
+import { until } from './helpers/wait.ts'
 
 test('a plain GET of the door says how to connect', async (t) => {
   const { addresses } = await startTestServer(t)
@@ -58,15 +58,13 @@ test('a browser of an origin that is not listed cannot connect, a client without
   }
 })
 
-test('a start waits for the migration of another server, longer than a plugin of Fastify may by default', async (t) => {
-  const { url, sql } = await createTestDatabase(t)
-  const other = await sql.reserve()
-  await other`select pg_advisory_lock(${MIGRATION_LOCK})`
-  const starting = startTestServer(t, { DATABASE_URL: url, DATABASE_DEADLINE_MS: 60_000 })
-  await setTimeout(11_000)
-  await other`select pg_advisory_unlock(${MIGRATION_LOCK})`
-  other.release()
-  await (await starting).join('alice')
+test('a start waits for the migration of another server', async (t) => {
+  const { starting, isWaiting, release } = await startDuringMigration(t)
+  await until('it waits for the lock', isWaiting)
+  await release()
+  const server = await starting
+  assert.equal(server.app.initialConfig.pluginTimeout, 0) // none: it may wait as long as a migration takes
+  await server.join('alice')
 })
 
 test('past the connection limit a socket is refused with 503', async (t) => {
@@ -105,12 +103,11 @@ test('while Postgres is away senders are told at once, and readiness names it; b
     return { status: response.status, part: failing?.[0]?.part }
   }
   const becomes = async (status: number, ms: number) => {
-    const deadline = Date.now() + ms
-    for (;;) {
+    const isSo = async () => {
       const found = await readiness()
-      if (found.status === status) return found
-      assert.ok(Date.now() < deadline, `still ${found.status} after ${ms} ms`)
+      return found.status === status && found
     }
+    return until(`the status is ${status}`, isSo, ms)
   }
   await send(1)
   assert.equal((await bob.next('message')).payload.message, 1)
@@ -133,7 +130,7 @@ test('while Postgres is away senders are told at once, and readiness names it; b
 
 test('the program starts, says so in one JSON line, and on SIGTERM is gone with its database', async (t) => {
   const dataDir = await temporaryDirectory(t)
-  const child = spawn(process.execPath, ['--import', 'tsx', packageFile('src/main.ts')], {
+  const child = spawn(process.execPath, [...OWN_OPTIONS, ownFile('src/main.ts')], {
     env: { ...process.env, DATA_DIR: dataDir, RPC_SIGNALING_PORT: '0', DATABASE_URL: '' },
     stdio: ['ignore', 'pipe', 'inherit']
   })
@@ -152,7 +149,7 @@ test('the program starts, says so in one JSON line, and on SIGTERM is gone with 
 
 test('a server outlives whoever read its log', async (t) => {
   const { url } = await createTestDatabase(t)
-  const child = spawn(process.execPath, ['--import', 'tsx', packageFile('src/main.ts')], {
+  const child = spawn(process.execPath, [...OWN_OPTIONS, ownFile('src/main.ts')], {
     env: {
       ...process.env,
       ...{ DATA_DIR: await temporaryDirectory(t), DATABASE_URL: url, LOG_LEVEL: 'debug' },

@@ -1,6 +1,6 @@
-// A small typed emitter: the same in browsers and Node.
+// A small typed event emitter for browsers and Node.
 
-/** What an object offers to listeners; `Map` names each event and what it carries. */
+/** Adds handlers; `Map` names each event and its value. */
 export interface Events<Map> {
   /** Calls `handler` on every such event until the returned function is called. */
   on<K extends keyof Map>(type: K, handler: (event: Map[K]) => void): () => void
@@ -10,8 +10,8 @@ export interface Events<Map> {
 
 export interface Emitter<Map> extends Events<Map> {
   /**
-   * Calls the handlers in the order they were added. A handler that throws stops neither the others nor the caller,
-   * which is often a socket's callback: the error goes to the console.
+   * Calls the handlers in the order they were added. The error of a handler goes to the console, so that it stops
+   * neither the other handlers nor the caller, which is often the callback of a socket.
    */
   emit<K extends keyof Map>(type: K, event: Map[K]): void
 }
@@ -22,10 +22,10 @@ export function createEmitter<Map>(): Emitter<Map> {
   const on: Emitter<Map>['on'] = (type, handler) => {
     const known = handlers[type] ?? new Set()
     handlers[type] = known
-    // A wrapper each, so that one function added twice is two listeners.
-    const listener: typeof handler = (event) => handler(event)
-    known.add(listener)
-    return () => known.delete(listener)
+    // A wrapper each, so that one function added twice is called twice.
+    const added: typeof handler = (event) => handler(event)
+    known.add(added)
+    return () => known.delete(added)
   }
 
   const once: Emitter<Map>['once'] = (type, handler) => {

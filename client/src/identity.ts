@@ -1,4 +1,4 @@
-// Who a peer is: a key to sign with, and a key pair others seal messages to.
+// The keys of a peer: one to sign with, and a key pair that others seal messages to.
 import { getPublicKeyAsync, signAsync } from '@noble/ed25519'
 import { ml_dsa65 } from '@noble/post-quantum/ml-dsa.js'
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
@@ -18,7 +18,7 @@ export interface Verification {
   serializedMessage: string
 }
 
-/** A signing key. The server pins its public half to a client id the first time that id registers. */
+/** A signing key. The server pins the public key to a client id the first time that id registers. */
 export interface Signer {
   readonly algorithm: SigningAlgorithm
   readonly signingPublicKey: Uint8Array
@@ -38,11 +38,11 @@ export interface Identity extends Signer {
 export interface IdentityOptions {
   /** Default `ml-dsa`, which is what the official SDK uses. */
   algorithm?: SigningAlgorithm
-  /** {@link SEED_BYTES} secret bytes that stand for the whole identity; keep them to come back as the same peer. */
+  /** {@link SEED_BYTES} secret bytes from which all keys are made; keep them to return as the same peer. */
   seed?: Uint8Array
 }
 
-/** Makes an identity: fresh, or the same one again from its seed. Throws RangeError on a seed of another length. */
+/** Makes a new identity, or the same one again from its seed. Throws RangeError on a seed of another length. */
 export async function createIdentity(options: IdentityOptions = {}): Promise<Identity> {
   const seed = options.seed ?? crypto.getRandomValues(new Uint8Array(SEED_BYTES))
   if (seed.length !== SEED_BYTES) throw new RangeError(`An identity seed has ${SEED_BYTES} bytes, not ${seed.length}`)
@@ -51,7 +51,7 @@ export async function createIdentity(options: IdentityOptions = {}): Promise<Ide
   return { ...signer, publicKey, secretKey }
 }
 
-/** Makes the signing half alone, from a seed of 32 bytes. */
+/** Makes only the signing key, from a seed of 32 bytes. */
 export async function createSigner(algorithm: SigningAlgorithm, seed: Uint8Array): Promise<Signer> {
   const { signingPublicKey, sign } = algorithm === 'ml-dsa' ? mlDsaKey(seed) : await ed25519Key(seed)
   const proofOf = async (publicKey: Uint8Array): Promise<Verification> => ({

@@ -1,7 +1,8 @@
-// A small client for browsers and Node: `createSignalingClient` and `createL2psClient` are the doors, the rest is for
-// those who build their own.
+// The client for browsers and Node. Start with `createSignalingClient` or `createL2psClient`; the other exports are the
+// parts they are made of.
 export { fromBase64, fromHex, toBase64, toHex } from './base64.ts'
 export type { Events } from './events.ts'
+export { type Frame, type LocalErrorType, RelayError } from './frame.ts'
 export {
   createIdentity,
   createSigner,
@@ -15,8 +16,17 @@ export {
 export { createL2psClient, type L2psClient, type L2psEvents, type L2psOptions } from './l2ps.ts'
 export { type HistoryPage, hashOf, type SendResult, type StoredMessage, type SubnetMessage } from './l2ps-answers.ts'
 export { freshTimestamp, historyProof, type L2psSigner, type Proof, registerProof } from './l2ps-proof.ts'
-export { type LocalErrorType, RelayError } from './relay-error.ts'
-export { isSealed, open, type Sealed, seal } from './sealed.ts'
+export {
+  type Encrypted,
+  isEncrypted,
+  isSealed,
+  open,
+  openFromSubnet,
+  openTextFromSubnet,
+  type Sealed,
+  seal,
+  sealForSubnet
+} from './sealed.ts'
 export {
   createSignalingClient,
   type IncomingMessage,
@@ -25,7 +35,6 @@ export {
   type SignalingEvents,
   type SignalingOptions
 } from './signaling.ts'
-export { type Encrypted, isEncrypted, openFromSubnet, openTextFromSubnet, sealForSubnet } from './subnet.ts'
 export {
   createTransport,
   DEFAULT_RECONNECT,

@@ -1,22 +1,21 @@
-// What an L2PS server says, read with suspicion: a frame of another shape is an INVALID_ANSWER, never a crash.
+// Reads what an L2PS server sends. A frame of an unexpected shape is an INVALID_ANSWER, never a crash.
 import { toHex } from './base64.ts'
-import type { Frame } from './frame.ts'
-import { localError } from './relay-error.ts'
-import { type Encrypted, isEncrypted } from './subnet.ts'
+import { type Frame, localError } from './frame.ts'
+import { type Encrypted, isEncrypted } from './sealed.ts'
 
 /** A message from another peer of the network. */
 export interface SubnetMessage {
   from: string
   encrypted: Encrypted
   messageHash: string
-  /** It waited for us while we were away. */
+  /** It was sent while we were away. */
   offline: boolean
 }
 
 export type SendResult =
-  /** Handed to the recipient. `l2psStatus`: whether the network's record has it, `submitted` or `failed`. */
+  /** Sent to the connected recipient. `l2psStatus`: `submitted` when it is recorded in the network, else `failed`. */
   | { status: 'sent'; messageHash: string; l2psStatus?: string }
-  /** Kept until the recipient comes. */
+  /** Kept until the recipient connects. */
   | { status: 'queued'; messageHash: string }
 
 export interface StoredMessage {
@@ -29,7 +28,7 @@ export interface StoredMessage {
   l2psTxHash: string | null
   /** Unix milliseconds, strictly increasing within a conversation. */
   timestamp: number
-  /** How far it is: to its recipient (`queued`, `sent`, `delivered`) or in the rollup (`l2ps_…`). */
+  /** On the way to its recipient (`queued`, `sent`, `delivered`) or into the audit log (`l2ps_…`). */
   status: string
 }
 
@@ -39,7 +38,7 @@ export interface HistoryPage {
   hasMore: boolean
 }
 
-/** The hash a message gets that is given none: SHA-256 of the text `<ciphertext>:<nonce>`, as lower-case hex. */
+/** The default hash of a message: SHA-256 of the text `<ciphertext>:<nonce>`, as lower-case hex. */
 export async function hashOf({ ciphertext, nonce }: Encrypted): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(`${ciphertext}:${nonce}`))
   return toHex(new Uint8Array(digest))
@@ -63,7 +62,7 @@ export function readKey({ payload: { publicKey } }: Frame): string | null {
   throw localError('INVALID_ANSWER', 'the key is neither text nor null')
 }
 
-/** The message, if it is one. */
+/** The message; undefined when the payload has not the shape of one. */
 export function readMessage(payload: Frame['payload']): SubnetMessage | undefined {
   const { from, encrypted, messageHash, offline } = payload
   if (typeof from !== 'string' || typeof messageHash !== 'string' || !isEncrypted(encrypted)) return undefined
@@ -74,7 +73,7 @@ export function onlyStrings(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : []
 }
 
-/** Only what we rely on ourselves, and what would crash a reader who trusts the types. */
+/** Checks only the fields that this client uses, and those whose wrong type would crash an application. */
 function isStored(value: unknown): value is StoredMessage {
   if (typeof value !== 'object' || value === null) return false
   const { from, to, timestamp, encrypted } = value as Partial<StoredMessage>

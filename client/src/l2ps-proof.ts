@@ -1,8 +1,8 @@
-// The signed half of L2PS frames: which text a key signs, and when it says it did.
+// The proofs in L2PS frames: which text a key signs, and the time that belongs to the signature.
 import { toHex } from './base64.ts'
 import type { Signer } from './identity.ts'
 
-/** What signs for an L2PS peer. The public half, as hex, is the peer's name in its networks. */
+/** Signs for an L2PS peer. The public key, as hex, is the peer's name in its networks. */
 export type L2psSigner = Pick<Signer, 'signingPublicKey' | 'sign'>
 
 /** The fields of a signed frame that depend on its signature; `timestamp` belongs at the frame's top level. */
@@ -15,12 +15,12 @@ const utf8 = new TextEncoder()
 
 /**
  * Proves that the holder of `publicKey` registers now. The key is signed as it is spelled, so it must go into the frame
- * in the same letter case. Source: L2PS messaging protocol, "register".
+ * in the same letter case. Source: docs/protocol.md, 4.2.
  */
 export const registerProof = (signer: L2psSigner, publicKey: string, timestamp = freshTimestamp()): Promise<Proof> =>
   prove(signer, `register:${publicKey}:${timestamp}`, timestamp)
 
-/** Proves that we ask for our history with `peerKey`, as it is spelled. Source: L2PS messaging protocol, "history". */
+/** Proves that we ask for our history with `peerKey`, as it is spelled. Source: docs/protocol.md, 4.4. */
 export const historyProof = (signer: L2psSigner, peerKey: string, timestamp = freshTimestamp()): Promise<Proof> =>
   prove(signer, `history:${peerKey}:${timestamp}`, timestamp)
 

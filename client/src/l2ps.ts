@@ -1,7 +1,8 @@
-// The L2PS client: a peer of one network that is registered whenever it is connected, and connected whenever it can be.
+// The L2PS client: a peer of one network, which reconnects and registers again by itself.
+import { KeyedQueue } from './async.ts'
 import { toHex } from './base64.ts'
 import { createEmitter, type Events } from './events.ts'
-import { type Frame, readFrame } from './frame.ts'
+import { type Frame, localError, readFrame } from './frame.ts'
 import {
   type HistoryPage,
   hashOf,
@@ -15,19 +16,17 @@ import {
   type SubnetMessage
 } from './l2ps-answers.ts'
 import { historyProof, type L2psSigner, registerProof } from './l2ps-proof.ts'
-import { Lanes } from './lanes.ts'
+import { L2psRequests, type Outgoing, readError } from './l2ps-requests.ts'
 import { RegisteredConnection, type RegistrationHooks } from './registered-connection.ts'
-import { localError } from './relay-error.ts'
-import { type Outgoing, Requests, readError } from './requests.ts'
-import type { Encrypted } from './subnet.ts'
+import type { Encrypted } from './sealed.ts'
 import type { Transport, TransportEvents, TransportOptions } from './transport.ts'
 
-/** Refusals of `register` that will not go away by trying again; a proof is fresh and a network may come back. */
+/** Refusals of `register` that another attempt would get again. Proofs are made anew, and a network may come back. */
 const FINAL_REFUSALS = ['INVALID_MESSAGE']
 
 export interface L2psOptions extends Pick<TransportOptions, 'url' | 'webSocket' | 'reconnect' | 'openTimeoutMs'> {
   l2psUid: string
-  /** Signs for us, and is who we are: `createSigner('ed25519', seed)`, an ML-DSA-65 one, an identity, or a wallet. */
+  /** Its public key is our name: `createSigner('ed25519', seed)`, an ML-DSA-65 signer, an identity, or a wallet. */
   signer: L2psSigner
   /** How long a request may take, from the call to the answer, reconnections included. Default 15 000. */
   requestTimeoutMs?: number | undefined
@@ -35,52 +34,52 @@ export interface L2psOptions extends Pick<TransportOptions, 'url' | 'webSocket' 
 
 export interface L2psEvents {
   message: SubnetMessage
-  /** A peer of our network has come, with its first connection, or gone, with its last. */
+  /** A peer of our network has opened its first connection, or closed its last one. */
   peerJoined: { publicKey: string }
   peerLeft: { publicKey: string }
-  /** A refusal that belongs to no request that still waits, a bad frame, or a failed reconnection. */
+  /** A refusal that belongs to no pending request, a malformed frame, or a failed reconnection. */
   error: { error: Error }
   /** Registered, after a reconnection if `again`. `onlinePeers`: what `peers` holds at this moment. */
   connected: { again: boolean; onlinePeers: string[] }
   /** A registered connection ended. */
   disconnected: TransportEvents['close']
   reconnecting: TransportEvents['reconnecting']
-  /** Every frame, before anything is made of it: for logs and demonstrations. */
+  /** Every frame, before it is handled: for logs and demonstrations. */
   frame: Frame
 }
 
-/** Requests made while there is no connection wait for it; one whose connection is lost is made again on the next. */
+/** Requests made without a connection wait for one; a request whose connection is lost is sent again on the next. */
 export interface L2psClient {
   readonly l2psUid: string
-  /** Our name in the network: the signer's public key, as lower-case hex. */
+  /** Our name in the network: the signer's public key as lower-case hex. */
   readonly publicKey: string
   readonly events: Events<L2psEvents>
   readonly state: Transport['state']
   /** Bytes handed to the socket and not yet to the network: a fast sender waits while this is large. */
   readonly bufferedBytes: number
-  /** Who else is connected to the network now; empty while we are not. */
+  /** The other peers connected to the network now; empty while we are not connected. */
   readonly peers: ReadonlySet<string>
   /**
    * Connects and registers. Rejects with a RelayError: the server's refusal, or NOT_CONNECTED, TIMEOUT; the client is
-   * then closed and may try again. Once it has resolved, lost connections come back and register by themselves, with
-   * a fresh proof each time.
+   * then closed and may connect again. Once it has resolved, the client reconnects after each loss and registers with
+   * a fresh proof.
    */
   connect(): Promise<void>
   /**
-   * Passes on a body, in the order of the calls for one peer. Resolves when the server has stored it. `messageHash`
-   * names the message: the same body with the same hash is delivered once, however often it is sent, so after an error
-   * that leaves its fate open (TIMEOUT, CLOSED) it may be sent again with the same hash. Default: {@link hashOf}.
+   * Sends a body, in the order of the calls for one peer. Resolves when the server has stored it. `messageHash` names
+   * the message: the same body with the same hash is delivered once, even if it is sent several times. So after TIMEOUT
+   * or CLOSED, when it is not known whether it was stored, send it again with the same hash. Default: {@link hashOf}.
    */
   send(to: string, encrypted: Encrypted, messageHash?: string): Promise<SendResult>
-  /** One page of what was said with a peer, in both directions, newest first: before that time, exclusively. */
+  /** One page of the messages with a peer, in both directions, newest first. `before` is exclusive. */
   history(peerKey: string, page?: { limit?: number; before?: number }): Promise<HistoryPage>
-  /** Everything that was said with a peer, newest first; asks for a page when it is needed. */
+  /** All messages with a peer, newest first; requests each page when the caller gets to it. */
   historyOf(peerKey: string, options?: { pageSize?: number }): AsyncGenerator<StoredMessage, void, undefined>
   /** The keys of those connected to the network now, ourselves included. */
   discover(): Promise<string[]>
   /** The key the server knows for a peer; null when no such peer has been in the network. */
   requestPublicKey(targetId: string): Promise<string | null>
-  /** Fails what is under way, with CLOSED; resolves when the socket is gone. */
+  /** Fails pending requests with CLOSED; resolves when the socket is gone. */
   close(): Promise<void>
 }
 
@@ -95,15 +94,15 @@ class Client implements L2psClient {
   readonly peers = new Set<string>()
   readonly #signer: L2psSigner
   readonly #connection: RegisteredConnection
-  readonly #requests: Requests
-  readonly #outgoing = new Lanes()
+  readonly #requests: L2psRequests
+  readonly #outgoing = new KeyedQueue()
 
   constructor(options: L2psOptions) {
     this.l2psUid = options.l2psUid
     this.publicKey = toHex(options.signer.signingPublicKey)
     this.#signer = options.signer
     this.#connection = new RegisteredConnection(options, this.#registrationHooks())
-    this.#requests = new Requests(options.requestTimeoutMs ?? 15_000, (frame) => this.#connection.send(frame))
+    this.#requests = new L2psRequests(options.requestTimeoutMs ?? 15_000, (frame) => this.#connection.send(frame))
   }
 
   get state() {
@@ -120,7 +119,7 @@ class Client implements L2psClient {
 
   async send(to: string, encrypted: Encrypted, messageHash?: string): Promise<SendResult> {
     const named = messageHash === undefined ? hashOf(encrypted) : Promise.resolve(messageHash)
-    // The lane keeps the order in which sends leave; their answers are waited for side by side.
+    // The queue keeps the order in which messages are sent; their answers are awaited at the same time.
     const { answer } = await this.#outgoing.run(to, named, (hash) => ({
       answer: this.#requests.ask({
         type: 'send',
@@ -149,7 +148,7 @@ class Client implements L2psClient {
       yield* messages
       if (!hasMore) return
       const last = messages.at(-1)?.timestamp
-      // Without this a server that repeats itself would be asked for ever.
+      // A server that repeats its pages would otherwise be asked without end.
       if (last === undefined || last >= (before ?? Number.POSITIVE_INFINITY)) {
         throw localError('INVALID_ANSWER', 'there is more history, but the page does not lead to it')
       }
@@ -185,7 +184,7 @@ class Client implements L2psClient {
       const { proof, timestamp } = await registerProof(this.#signer, publicKey)
       return { payload: { publicKey, l2psUid, proof }, timestamp }
     }
-    // Read as its frame comes, so that a peer who joins in the next one is not forgotten again.
+    // Read while the frame is being received, so that a `peer_joined` in the next frame is applied after it.
     const read = ({ payload }: Frame) => {
       for (const peer of onlyStrings(payload.onlinePeers)) this.peers.add(peer)
     }
@@ -194,28 +193,28 @@ class Client implements L2psClient {
 
   #receive(value: unknown): void {
     const frame = readFrame(value)
-    if (frame) this.#hear(frame, (value as { requestId?: unknown }).requestId)
-    else this.#complain('Received a frame without type or payload')
+    if (frame) this.#handle(frame, (value as { requestId?: unknown }).requestId)
+    else this.#reportError('Received a frame without type or payload')
   }
 
-  #hear(frame: Frame, requestId: unknown): void {
+  #handle(frame: Frame, requestId: unknown): void {
     this.events.emit('frame', frame)
     if (this.#requests.take(requestId, frame)) return
     const { type, payload } = frame
     if (type === 'error') this.events.emit('error', { error: readError(payload) })
     else if (type === 'message') this.#receiveMessage(payload)
-    else if (type === 'peer_joined' || type === 'peer_left') this.#meet(type, payload.publicKey)
+    else if (type === 'peer_joined' || type === 'peer_left') this.#updatePeers(type, payload.publicKey)
   }
 
   #receiveMessage(payload: Frame['payload']): void {
     const message = readMessage(payload)
     if (message) this.events.emit('message', message)
-    else this.#complain('Received a message without sender, body or hash')
+    else this.#reportError('Received a message without sender, body or hash')
   }
 
-  #meet(type: 'peer_joined' | 'peer_left', publicKey: unknown): void {
+  #updatePeers(type: 'peer_joined' | 'peer_left', publicKey: unknown): void {
     if (typeof publicKey !== 'string') {
-      this.#complain(`Received a ${type} without a key`)
+      this.#reportError(`Received a ${type} without a key`)
     } else if (type === 'peer_joined') {
       this.peers.add(publicKey)
       this.events.emit('peerJoined', { publicKey })
@@ -225,7 +224,7 @@ class Client implements L2psClient {
     }
   }
 
-  #complain(text: string): void {
+  #reportError(text: string): void {
     this.events.emit('error', { error: new Error(text) })
   }
 
@@ -239,7 +238,7 @@ class Client implements L2psClient {
       },
       onFail: (reason) => {
         this.peers.clear()
-        this.#requests.fail(reason)
+        this.#requests.refuse(reason)
       },
       onRegistered: (again) => {
         this.#requests.open()

@@ -1,21 +1,21 @@
-// What both clients are made of: a connection that is registered whenever it is open, and open whenever it can be.
-import { localError, type RelayError } from './relay-error.ts'
+// The connection of both clients: it registers whenever it opens, and reconnects whenever it is lost.
+import { localError, type RelayError } from './frame.ts'
 import { createTransport, type Transport, type TransportEvents, type TransportOptions } from './transport.ts'
 
 const CLOSE_REGISTRATION_FAILED = 4_000
 
 export interface RegistrationHooks {
-  /** Registers on the connection that has just opened. Rejects with a RelayError: refused, TIMEOUT, or lost meanwhile. */
+  /** Registers on the newly opened connection. Rejects with a RelayError: refused, TIMEOUT, or connection lost. */
   register(): Promise<void>
-  /** Refusals of `register` that will not go away by trying again. */
+  /** Refusals of `register` that another attempt would get again. */
   readonly finalRefusals: readonly string[]
-  /** A connection is expected to come (back): requests may wait. `reason`: what was under way on the last one is lost. */
+  /** A connection is expected to come (back): requests may wait. `reason`: set when the last connection was lost. */
   onWait(reason?: RelayError): void
-  /** No connection will come, until `connect` is called again: requests fail, those under way too. */
+  /** No connection will come until `connect` is called again: new and pending requests fail. */
   onFail(reason: RelayError): void
   onRegistered(again: boolean): void
   onFrame(value: unknown): void
-  /** Something the user should hear of; what follows from it is told by the others. */
+  /** For the application's `error` event; the other hooks report the consequences. */
   onError(error: Error): void
   /** A registered connection ended. */
   onDisconnected(how: TransportEvents['close']): void
@@ -25,10 +25,10 @@ export interface RegistrationHooks {
 export class RegisteredConnection {
   readonly #hooks: RegistrationHooks
   readonly #transport: Transport
-  /** Set by a first registration: from then on a new connection registers by itself. */
+  /** Set by the first registration: from then on a new connection registers by itself. */
   #registersItself = false
   #isRegistered = false
-  /** Why there is no connection any more; replaced with each one that ends. */
+  /** Why the last connection ended. Replaced with each loss, so a changed value shows that one happened. */
   #loss: RelayError | undefined
   /** Set from `end` to the next `connect`. */
   #hasEnded = false
@@ -57,7 +57,7 @@ export class RegisteredConnection {
     this.#transport.send(frame)
   }
 
-  /** Connects and registers. When that fails, it has ended. */
+  /** Connects and registers. When that fails, the connection has ended as after `end`. */
   async connect(): Promise<void> {
     if (this.state !== 'closed') throw new Error(`Already ${this.state}`)
     this.#registersItself = false
@@ -74,7 +74,7 @@ export class RegisteredConnection {
     this.#registered(false)
   }
 
-  /** Fails what waits, with that reason; resolves when the socket is gone. */
+  /** Fails pending requests with this reason; resolves when the socket is gone. */
   async end(reason: RelayError): Promise<void> {
     this.#registersItself = false
     this.#hasEnded = true
@@ -83,7 +83,7 @@ export class RegisteredConnection {
     await this.#transport.close()
   }
 
-  /** Rejects also when the connection ended between the server's answer and our hearing of it. */
+  /** Rejects also when the connection was lost before the promise of the registration had settled. */
   async #register(): Promise<void> {
     const loss = this.#loss
     await this.#hooks.register()

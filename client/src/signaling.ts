@@ -1,18 +1,19 @@
-// The signaling client: a peer that is registered whenever it is connected, and connected whenever it can be.
-import { type AnswerHooks, Answers } from './answers.ts'
+// The signaling client: a peer that reconnects and registers again by itself.
+import { ConnectionGate, FetchCache, KeyedQueue } from './async.ts'
 import { createEmitter, type Events } from './events.ts'
-import { type Frame, readFrame } from './frame.ts'
-import { Gate } from './gate.ts'
+import { type Frame, localError, type RelayError, readFrame } from './frame.ts'
 import type { Identity } from './identity.ts'
-import { KeyCache } from './key-cache.ts'
-import { Lanes } from './lanes.ts'
 import { RegisteredConnection, type RegistrationHooks } from './registered-connection.ts'
-import { localError, type RelayError } from './relay-error.ts'
 import { open, seal } from './sealed.ts'
+import { type AnswerHooks, SignalingAnswers } from './signaling-answers.ts'
 import type { Transport, TransportEvents, TransportOptions } from './transport.ts'
 
-/** Refusals of `register` that will not go away by trying again. */
+/** Refusals of `register` that another attempt would get again. */
 const FINAL_REFUSALS = ['INVALID_MESSAGE', 'INVALID_PUBLIC_KEY', 'INVALID_PROOF']
+
+/** The server does not announce when a peer comes back with another key, so keys are cached no longer than this. */
+const KEY_LIFETIME_MS = 60_000
+const MAX_CACHED_KEYS = 1_000
 
 export interface SignalingOptions extends Pick<TransportOptions, 'url' | 'webSocket' | 'reconnect' | 'openTimeoutMs'> {
   /** The name others find us by. The server pins it to the identity's signing key. */
@@ -22,10 +23,10 @@ export interface SignalingOptions extends Pick<TransportOptions, 'url' | 'webSoc
   requestTimeoutMs?: number | undefined
 }
 
-/** A message from another peer, live or from the time we were away. */
+/** A message from another peer, sent now or while we were away. */
 export interface IncomingMessage {
   from: string
-  /** The body as it came. */
+  /** The body as received. */
   sealed: unknown
   /** The opened body; absent when it could not be opened, and then `error` says why. */
   text?: string
@@ -41,18 +42,21 @@ export interface ServerQuestion {
 
 export interface SignalingEvents {
   message: IncomingMessage
-  /** The recipient is away and the server keeps the message. See {@link Answers} for when `messageId` is right. */
+  /**
+   * The recipient is away and the server keeps the message. `messageId`: the oldest unsettled message to it, because
+   * the server names only the recipient; absent when there is none.
+   */
   queued: { targetId: string; messageId?: string; details?: string }
   peerDisconnected: { peerId: string }
   serverQuestion: ServerQuestion
-  /** A refusal that belongs to no request (usually to a message), a bad frame, or a failed reconnection. */
+  /** A refusal that belongs to no request (usually to a message), a malformed frame, or a failed reconnection. */
   error: { error: Error; messageId?: string }
   /** Registered. `again`: after a reconnection. */
   connected: { again: boolean }
   /** A registered connection ended. */
   disconnected: TransportEvents['close']
   reconnecting: TransportEvents['reconnecting']
-  /** Every frame, before anything is made of it: for logs and demonstrations. */
+  /** Every frame, before it is handled: for logs and demonstrations. */
   frame: Frame
 }
 
@@ -65,26 +69,26 @@ export interface SignalingClient {
   readonly bufferedBytes: number
   /**
    * Connects and registers. Rejects with a {@link RelayError}: the server's refusal, or NOT_CONNECTED, TIMEOUT; the
-   * client is then closed and may try again. Once it has resolved, lost connections come back and register by
-   * themselves; requests made meanwhile wait, up to `requestTimeoutMs`.
+   * client is then closed and may connect again. Once it has resolved, the client reconnects and registers after each
+   * loss; requests made meanwhile wait, up to `requestTimeoutMs`.
    */
   connect(): Promise<void>
-  /** Client ids that are connected now, ourselves included. Also a barrier: every message before it has been taken. */
+  /** Client ids that are connected now, ourselves included. When it resolves, every earlier message was handled. */
   discover(): Promise<string[]>
   /** A peer's public key, from a cache that forgets when the peer leaves. Rejects with PEER_NOT_FOUND. */
   requestPublicKey(peerId: string): Promise<Uint8Array>
   /**
    * Seals text to the peer's key and hands it to the socket, in the order of the calls for one peer. Resolves with
-   * the id that `queued` and `error` events use. The server confirms no live message: resolving means sent.
+   * the id that `queued` and `error` events use. The server does not confirm a live message: resolving means sent.
    */
   send(peerId: string, text: string): Promise<string>
   /** Sends a body as it is: any JSON value but null, false, 0 and ''. */
   sendSealed(peerId: string, body: unknown): Promise<string>
   /** Answers a question of the server. */
   respond(questionId: string, response: unknown): Promise<void>
-  /** Has the server ask us a question (which is also told as an event). */
+  /** Makes the server ask us a question, which is also emitted as `serverQuestion`. */
   debugQuestion(): Promise<ServerQuestion>
-  /** Forgets everything pending, with CLOSED; resolves when the socket is gone and what it brought is delivered. */
+  /** Fails pending requests with CLOSED; resolves when the socket is gone and every received message was emitted. */
   close(): Promise<void>
 }
 
@@ -98,11 +102,11 @@ class Client implements SignalingClient {
   readonly events = createEmitter<SignalingEvents>()
   readonly #timeoutMs: number
   readonly #connection: RegisteredConnection
-  readonly #answers: Answers
-  readonly #gate = new Gate()
-  readonly #keys = new KeyCache()
-  readonly #outgoing = new Lanes()
-  readonly #incoming = new Lanes()
+  readonly #answers: SignalingAnswers
+  readonly #gate = new ConnectionGate()
+  readonly #keys = new FetchCache<Uint8Array>(KEY_LIFETIME_MS, MAX_CACHED_KEYS)
+  readonly #outgoing = new KeyedQueue()
+  readonly #incoming = new KeyedQueue()
   #proof: ReturnType<Identity['proofOf']> | undefined
   #sent = 0
 
@@ -110,7 +114,7 @@ class Client implements SignalingClient {
     this.clientId = options.clientId
     this.identity = options.identity
     this.#timeoutMs = options.requestTimeoutMs ?? 10_000
-    this.#answers = new Answers(this.#timeoutMs, this.#answerHooks())
+    this.#answers = new SignalingAnswers(this.#timeoutMs, this.#answerHooks())
     this.#connection = new RegisteredConnection(options, this.#registrationHooks())
   }
 
@@ -142,11 +146,11 @@ class Client implements SignalingClient {
 
   send(peerId: string, text: string): Promise<string> {
     const sealed = this.requestPublicKey(peerId).then((key) => seal(text, key))
-    return this.#outgoing.run(peerId, sealed, (body) => this.#handOver(peerId, body))
+    return this.#outgoing.run(peerId, sealed, (body) => this.#sendMessage(peerId, body))
   }
 
   sendSealed(peerId: string, body: unknown): Promise<string> {
-    return this.#outgoing.run(peerId, Promise.resolve(body), () => this.#handOver(peerId, body))
+    return this.#outgoing.run(peerId, Promise.resolve(body), () => this.#sendMessage(peerId, body))
   }
 
   async respond(questionId: string, response: unknown): Promise<void> {
@@ -163,7 +167,7 @@ class Client implements SignalingClient {
     await this.#incoming.idle()
   }
 
-  async #handOver(targetId: string, message: unknown): Promise<string> {
+  async #sendMessage(targetId: string, message: unknown): Promise<string> {
     await this.#gate.pass(this.#timeoutMs)
     return this.#sendUnanswered({ type: 'message', payload: { targetId, message } }, targetId)
   }
@@ -185,7 +189,8 @@ class Client implements SignalingClient {
     const { publicKey } = this.identity
     this.#proof ??= this.identity.proofOf(publicKey)
     const verification = await this.#proof
-    const payload = { clientId: this.clientId, publicKey: [...publicKey], verification }
+    // The field alone tells the relay that replies and notifications may come in any order.
+    const payload = { clientId: this.clientId, publicKey: [...publicKey], verification, features: [] }
     this.#connection.send({ type: 'register', payload })
     await this.#answers.request('register')
   }
@@ -208,7 +213,7 @@ class Client implements SignalingClient {
     }
   }
 
-  /** Opening takes a moment; messages are told in the order they came, whatever their size. */
+  /** Opening takes time that depends on the size; messages are emitted in the order in which they came. */
   #receiveMessage({ fromId, message: sealed, timestamp }: Frame['payload']): void {
     const base = { from: String(fromId), sealed, ...(typeof timestamp === 'number' && { queuedAt: timestamp }) }
     const opened = open(sealed, this.identity.secretKey).then(
@@ -223,12 +228,12 @@ class Client implements SignalingClient {
       finalRefusals: FINAL_REFUSALS,
       register: () => this.#register(),
       onWait: (reason) => {
-        this.#gate.shut()
-        if (reason) this.#forget(reason)
+        this.#gate.wait()
+        if (reason) this.#abandonPending(reason)
       },
       onFail: (reason) => {
-        this.#gate.fail(reason)
-        this.#forget(reason)
+        this.#gate.refuse(reason)
+        this.#abandonPending(reason)
       },
       onRegistered: (again) => {
         this.#gate.open()
@@ -241,26 +246,26 @@ class Client implements SignalingClient {
     }
   }
 
-  #forget(reason: RelayError): void {
+  #abandonPending(reason: RelayError): void {
     this.#answers.abandon(reason)
-    this.#keys.clear() // whoever left meanwhile, we were not told
+    this.#keys.clear() // peers may have left while the server could not tell us
   }
 
   #answerHooks(): AnswerHooks {
     return {
       onQueued: (event) => {
-        this.#keys.forget(event.targetId) // it is away, and may come back with another key
+        this.#keys.forget(event.targetId) // the peer is away and may come back with another key
         this.events.emit('queued', event)
       },
       onError: (error, message) => {
         if (message?.targetId) this.#keys.forget(message.targetId) // a changed key is one reason to be refused
         this.events.emit('error', { error, ...(message && { messageId: message.messageId }) })
       },
-      onDoubt: () => this.#roundTrip()
+      onAmbiguousError: () => this.#roundTrip()
     }
   }
 
-  /** Asks something nobody else is asking, so that its answer cannot be mistaken for another one. */
+  /** Makes a request of a type that is not pending, so that its answer cannot be mistaken for another one. */
   #roundTrip(): void {
     const asked = this.#answers.expects('discover')
       ? this.#request(
@@ -269,7 +274,7 @@ class Client implements SignalingClient {
           this.clientId
         )
       : this.discover()
-    asked.catch(() => {}) // those who wait for the doubtful answer have deadlines of their own
+    asked.catch(() => {}) // the requests that the ambiguous error may belong to have their own deadlines
   }
 }
 

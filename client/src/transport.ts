@@ -1,8 +1,7 @@
-// One WebSocket connection that comes back by itself: JSON frames in, JSON frames out.
-import { Attempt } from './attempt.ts'
+// A WebSocket connection that reconnects by itself and carries JSON frames.
 import { createEmitter, type Events } from './events.ts'
-import { localError } from './relay-error.ts'
-import { findWebSocket, type WebSocketConstructor } from './web-socket.ts'
+import { localError } from './frame.ts'
+import { Attempt, findWebSocket, type WebSocketConstructor } from './web-socket.ts'
 
 const OPEN = 1
 
@@ -39,9 +38,9 @@ export interface TransportOptions {
 
 export interface TransportEvents {
   open: undefined
-  /** One frame, parsed; its shape is the listener's to judge. */
+  /** One parsed JSON value; its shape is not checked. */
   frame: unknown
-  /** A frame that is not JSON text, or a socket error. The connection's end is told by `close`. */
+  /** A frame that is not JSON text, or a socket error. The end of the connection is a `close` event. */
   error: Error
   /** An open connection ended. Code 1006: without a close frame. */
   close: { code: number; reason: string; willReconnect: boolean }
@@ -56,15 +55,15 @@ export interface Transport {
   /** Bytes handed to the socket and not yet to the network. */
   readonly bufferedBytes: number
   /**
-   * Resolves when the connection is open. Rejects with a RelayError when this first attempt fails, and then nothing
-   * goes on trying; reconnection begins once a connection has been open.
+   * Resolves when the connection is open. Rejects with a RelayError when this first attempt fails, which is not
+   * repeated; reconnection begins once a connection has been open.
    */
   connect(): Promise<void>
   /** Hands one frame to the socket. Throws a RelayError NOT_CONNECTED unless the state is `open`. */
   send(frame: unknown): void
-  /** Ends this connection and lets reconnection take its course. */
+  /** Ends this connection; reconnection follows as after any other loss. */
   drop(code: number, reason: string): void
-  /** Ends everything for good, at the latest after `closeTimeoutMs`; leaves no timer and no socket behind. */
+  /** Ends the connection without reconnection, at the latest after `closeTimeoutMs`; no timer or socket remains. */
   close(code?: number, reason?: string): Promise<void>
 }
 
@@ -75,10 +74,10 @@ export function reconnectDelay(attempt: number, policy: ReconnectPolicy, random 
 }
 
 export function createTransport(options: TransportOptions): Transport {
-  return new Connection(options)
+  return new ReconnectingTransport(options)
 }
 
-class Connection implements Transport {
+class ReconnectingTransport implements Transport {
   readonly events = createEmitter<TransportEvents>()
   readonly #options: TransportOptions
   readonly #policy: ReconnectPolicy | undefined
@@ -86,8 +85,8 @@ class Connection implements Transport {
   #current: Attempt | undefined
   #attempts = 0
   #timer: ReturnType<typeof setTimeout> | undefined
-  /** Grows with each connect and close: what an earlier life left under way cannot act in the present one. */
-  #life = 0
+  /** Grows with each connect and close, so that callbacks of an earlier connection do not act on the present one. */
+  #epoch = 0
 
   constructor(options: TransportOptions) {
     this.#options = options
@@ -106,12 +105,12 @@ class Connection implements Transport {
     if (this.#state !== 'closed') throw new Error(`Already ${this.#state}`)
     this.#state = 'connecting'
     this.#attempts = 0
-    this.#life += 1
-    const life = this.#life
+    this.#epoch += 1
+    const epoch = this.#epoch
     try {
-      await this.#attempt(life)
+      await this.#attempt(epoch)
     } catch (cause) {
-      if (life === this.#life) this.#state = 'closed'
+      if (epoch === this.#epoch) this.#state = 'closed'
       throw cause
     }
   }
@@ -127,7 +126,7 @@ class Connection implements Transport {
   }
 
   async close(code = 1000, reason = ''): Promise<void> {
-    this.#life += 1
+    this.#epoch += 1
     clearTimeout(this.#timer)
     this.#state = 'closed'
     const ending = this.#current
@@ -135,9 +134,9 @@ class Connection implements Transport {
     await ending?.ended
   }
 
-  async #attempt(life: number): Promise<void> {
+  async #attempt(epoch: number): Promise<void> {
     const construct = this.#options.webSocket ?? (await findWebSocket())
-    if (life !== this.#life) throw localError('CLOSED', 'the client was closed')
+    if (epoch !== this.#epoch) throw localError('CLOSED', 'the client was closed')
     const { url, openTimeoutMs = 10_000, closeTimeoutMs = 1_000 } = this.#options
     let openedAt = 0
     const attempt = new Attempt(
@@ -145,7 +144,7 @@ class Connection implements Transport {
       { url, openTimeoutMs, closeTimeoutMs },
       {
         onOpen: () => {
-          if (life !== this.#life) return
+          if (epoch !== this.#epoch) return
           openedAt = Date.now()
           this.#state = 'open'
           this.events.emit('open', undefined)
@@ -154,7 +153,7 @@ class Connection implements Transport {
         onError: (error) => this.events.emit('error', error),
         onClose: (code, reason, wasOpen) => {
           if (this.#current === attempt) this.#current = undefined
-          if (wasOpen) this.#lost(life, { code, reason }, Date.now() - openedAt)
+          if (wasOpen) this.#lost(epoch, { code, reason }, Date.now() - openedAt)
         }
       }
     )
@@ -163,24 +162,24 @@ class Connection implements Transport {
   }
 
   /** An open connection ended after `lastedMs`. */
-  #lost(life: number, how: { code: number; reason: string }, lastedMs: number): void {
-    const willReconnect = life === this.#life && this.#policy !== undefined
-    if (life === this.#life) this.#state = willReconnect ? 'connecting' : 'closed'
+  #lost(epoch: number, how: { code: number; reason: string }, lastedMs: number): void {
+    const willReconnect = epoch === this.#epoch && this.#policy !== undefined
+    if (epoch === this.#epoch) this.#state = willReconnect ? 'connecting' : 'closed'
     if (this.#policy && lastedMs >= this.#policy.stableAfterMs) this.#attempts = 0
     this.events.emit('close', { ...how, willReconnect })
-    this.#reconnectLater(life)
+    this.#reconnectLater(epoch)
   }
 
-  #reconnectLater(life: number): void {
-    // A listener may have closed us, or closed and connected anew: that life looks after itself.
-    if (life !== this.#life || !this.#policy) return
+  #reconnectLater(epoch: number): void {
+    // A `close` handler may have closed the transport, or connected anew: then this epoch is over.
+    if (epoch !== this.#epoch || !this.#policy) return
     this.#attempts += 1
     const delayMs = reconnectDelay(this.#attempts, this.#policy)
     this.#timer = setTimeout(() => {
-      this.#attempt(life).catch((cause) => {
-        if (life !== this.#life) return
+      this.#attempt(epoch).catch((cause) => {
+        if (epoch !== this.#epoch) return
         this.events.emit('error', cause)
-        this.#reconnectLater(life)
+        this.#reconnectLater(epoch)
       })
     }, delayMs)
     this.events.emit('reconnecting', { attempt: this.#attempts, delayMs })

@@ -1,19 +1,19 @@
-// Where a person types while messages come in.
+// A terminal on which a person types while messages come in.
 import { once } from 'node:events'
 import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor } from 'node:readline'
 import type { ReadStream, WriteStream } from 'node:tty'
 
 export interface Screen {
-  /** Shows a line above what is being typed, which stays as it is. */
+  /** Prints a line above the text being typed, which stays as it is. */
   print(line: string): void
-  /** Begins to take lines, those that came before included; on a terminal, with a prompt. */
+  /** Starts to pass on lines, beginning with those that came earlier; on a terminal, with a prompt. */
   open(entered: (line: string) => void): void
-  /** Resolves when there will be no more lines: end of input, or Ctrl-C. */
+  /** Resolves when no more lines will come: end of input, or Ctrl-C. */
   readonly ended: Promise<unknown>
   close(): void
 }
 
-/** With a prompt on a terminal; without one, lines in and lines out. */
+/** On a terminal, shows a prompt; on pipes, reads and writes plain lines. */
 export function createScreen(input: ReadStream, output: WriteStream, prompt: string): Screen {
   const isTerminal = input.isTTY === true && output.isTTY === true
   const reader = createInterface(isTerminal ? { input, output, prompt } : { input })
@@ -43,18 +43,18 @@ export function createScreen(input: ReadStream, output: WriteStream, prompt: str
     },
     close: () => {
       reader.close()
-      input.destroy() // an input that stays open would keep us from ending
+      input.destroy() // an open input would keep the process alive
     }
   }
 }
 
-/** What is being typed may take several rows: the line goes where the first one began, and it is drawn again below. */
+/** The text being typed may take several rows: the line is printed where they began, and they are drawn again below. */
 function printAbove(reader: Interface, output: WriteStream, line: string): void {
   moveCursor(output, 0, -reader.getCursorPos().rows)
   cursorTo(output, 0)
   clearScreenDown(output)
   output.write(`${line}\n`)
-  // readline remembers how many rows up its prompt begins: none any more.
+  // readline remembers how many rows above the cursor its prompt began; now the prompt begins at the cursor.
   const drawn: { prevRows?: number } = reader as Interface & { prevRows?: number }
   drawn.prevRows = 0
   reader.prompt(true)

@@ -1,9 +1,9 @@
-import { createIdentity } from '../../client/src/identity.ts'
-import { createSignalingClient, type SignalingClient } from '../../client/src/signaling.ts'
-import { type Chat, fateOf, type Listener, sentence } from './chat.ts'
+// A chat over signaling: messages are sealed to the key that the recipient has announced.
+import { createIdentity, createSignalingClient, type SignalingClient } from '../../client/src/index.ts'
+import { type Chat, errorText, type Listener, statusAfter } from './chat.ts'
 
-/** The protocol tells who leaves, but not who comes: we look so often. */
-const LOOK_MS = 5_000
+/** The protocol announces who leaves, but not who comes: so we ask this often. */
+const DISCOVER_MS = 5_000
 
 export interface SignalingChatOptions {
   readonly url: string
@@ -11,7 +11,6 @@ export interface SignalingChatOptions {
   readonly seed: Uint8Array
 }
 
-/** A chat over signaling: sealed to the key that the other has announced. */
 export async function createSignalingChat(
   { url, name, seed }: SignalingChatOptions,
   listener: Listener
@@ -22,20 +21,21 @@ export async function createSignalingChat(
   let timer: NodeJS.Timeout | undefined
 
   const present = async () => (await client.discover()).filter((peer) => peer !== name)
-  const look = async () => {
+  const updatePresence = async () => {
     const peers = new Set(await present())
     for (const peer of peers) if (!here.has(peer)) listener.presence(peer, true)
     for (const peer of here) if (!peers.has(peer)) listener.presence(peer, false)
     here.clear()
     for (const peer of peers) here.add(peer)
   }
-  const lookQuietly = () => void look().catch(() => {}) // a lost connection is told by itself
-  listen(client, { listener, numbers, here, lookQuietly })
+  // A failure here is a lost connection, which the listener hears of anyway.
+  const discoverPeers = () => void updatePresence().catch(() => {})
+  listen(client, { listener, numbers, here, discoverPeers })
   return {
     me: name,
     start: async () => {
       await client.connect()
-      timer = setInterval(lookQuietly, LOOK_MS)
+      timer = setInterval(discoverPeers, DISCOVER_MS)
     },
     send: (number, to, text) => send(client, { number, to, text, numbers, listener }),
     present,
@@ -50,53 +50,53 @@ interface Sending {
   readonly number: number
   readonly to: string
   readonly text: string
-  /** Of messages whose fate is not known yet, by the client's ids. */
+  /** The numbers of messages without a status yet, by the client's message id. */
   readonly numbers: Map<string, number>
   readonly listener: Listener
 }
 
-/** The server says nothing to a message it handed over at once: the answer to a later question shows that it did. */
+/** The server does not confirm a message it delivers at once; its answer to a later request shows that it did. */
 async function send(client: SignalingClient, { number, to, text, numbers, listener }: Sending): Promise<void> {
   let messageId: string | undefined
   try {
     messageId = await client.send(to, text)
     numbers.set(messageId, number)
     await client.discover()
-    if (numbers.delete(messageId)) listener.fate(number, 'sent')
+    if (numbers.delete(messageId)) listener.status(number, 'sent')
   } catch (error) {
-    if (messageId !== undefined && !numbers.delete(messageId)) return // its fate was told
-    listener.fate(number, messageId === undefined ? 'failed' : fateOf(error), sentence(error))
+    if (messageId !== undefined && !numbers.delete(messageId)) return // its status was reported
+    listener.status(number, messageId === undefined ? 'failed' : statusAfter(error), errorText(error))
   }
 }
 
 function listen(
   client: SignalingClient,
-  context: { listener: Listener; numbers: Map<string, number>; here: Set<string>; lookQuietly: () => void }
+  context: { listener: Listener; numbers: Map<string, number>; here: Set<string>; discoverPeers: () => void }
 ): void {
-  const { listener, numbers, here, lookQuietly } = context
+  const { listener, numbers, here, discoverPeers } = context
   const { events } = client
-  const take = (messageId: string | undefined) => {
+  const takeNumber = (messageId: string | undefined) => {
     const number = messageId === undefined ? undefined : numbers.get(messageId)
     if (messageId !== undefined) numbers.delete(messageId)
     return number
   }
   events.on('message', ({ from, text, error, queuedAt }) => {
     if (queuedAt === undefined && !here.has(from)) {
-      here.add(from) // whoever writes is here
+      here.add(from) // a live message shows that its sender is connected
       listener.presence(from, true)
     }
     const body = text === undefined ? { problem: error?.message ?? 'it cannot be opened' } : { text }
     listener.message({ from, waited: queuedAt !== undefined, ...body })
   })
   events.on('queued', ({ messageId, targetId }) => {
-    const number = take(messageId)
-    if (number !== undefined) listener.fate(number, 'queued')
+    const number = takeNumber(messageId)
+    if (number !== undefined) listener.status(number, 'queued')
     if (here.delete(targetId)) listener.presence(targetId, false)
   })
   events.on('error', ({ error, messageId }) => {
-    const number = take(messageId)
-    if (number === undefined) listener.problem(sentence(error))
-    else listener.fate(number, 'failed', sentence(error))
+    const number = takeNumber(messageId)
+    if (number === undefined) listener.problem(errorText(error))
+    else listener.status(number, 'failed', errorText(error))
   })
   events.on('peerDisconnected', ({ peerId }) => {
     if (here.delete(peerId)) listener.presence(peerId, false)
@@ -106,6 +106,6 @@ function listen(
   )
   events.on('connected', ({ again }) => {
     if (again) listener.connection('again')
-    lookQuietly()
+    discoverPeers()
   })
 }

@@ -1,29 +1,104 @@
+// /admin/identities: who owns a name.
+import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import type { AdminContext } from './api/context.ts'
-import { IdentityAnswer, IdentityParams, ReleaseAnswer, releaseName, showIdentity } from './api/identities.ts'
-import { ForceQuery } from './api/schemas.ts'
-import { described, problems, typed } from './typed.ts'
+import { readIdentity, releaseIdentity } from '../../src/store/identity.ts'
+import type { Amount } from '../../src/store/purge.ts'
+import { nameOf, PeerParams } from './peers.ts'
+import { ProblemError } from './problems.ts'
+import { AmountAnswer, purgeAll } from './queues.ts'
+import { type AdminApp, type AdminContext, described, ForceQuery, problems, Time, typed } from './resource.ts'
+
+export const IdentityAnswer = Type.Object(
+  {
+    network: Type.String(),
+    peer: Type.String(),
+    algorithm: Type.String({ description: 'Of the signing key.' }),
+    signingKey: Type.String({ description: 'The key that owns the name, base64.' }),
+    keyId: Type.Union([Type.String(), Type.Null()], { description: 'Names the encryption key handed out now.' }),
+    registeredAt: Time,
+    lastSeenAt: Time,
+    keys: Type.Array(Type.Object({ keyId: Type.String(), registeredAt: Time }), {
+      description: 'Encryption keys it registered, oldest first: at most 1,000.'
+    })
+  },
+  { description: 'Who owns a name.' }
+)
+const ReleaseAnswer = Type.Object(
+  { released: Type.Boolean(), purged: AmountAnswer },
+  { description: 'The name has no owner now.' }
+)
 
 export function identityRoutes(admin: FastifyInstance, context: AdminContext): void {
-  const app = typed(admin)
-  const show = {
+  for (const route of [showIdentity, releaseName]) route(typed(admin), context)
+}
+
+function showIdentity(app: AdminApp, { database }: AdminContext): void {
+  const schema = {
     ...described('identities', 'Show who owns a name'),
-    params: IdentityParams,
+    params: PeerParams,
     response: { 200: IdentityAnswer, ...problems }
   }
-  app.get('/identities/:network/:peer', { schema: show }, ({ params }) => showIdentity(context, params))
+  app.get('/identities/:network/:peer', { schema }, async ({ params }) => {
+    const name = nameOf(params)
+    const identity = await database.within(readIdentity(database.sql, name.network, name.peer))
+    if (identity === undefined) throw unregistered()
+    return {
+      ...name,
+      algorithm: identity.algorithm,
+      signingKey: Buffer.from(identity.signingKey).toString('base64'),
+      keyId: identity.keyId,
+      registeredAt: identity.registeredAt.toISOString(),
+      lastSeenAt: identity.lastSeenAt.toISOString(),
+      keys: identity.keys.map(({ keyId, registeredAt }) => ({ keyId, registeredAt: registeredAt.toISOString() }))
+    }
+  })
+}
 
-  const release = {
+const unregistered = () => new ProblemError('not-found', 'nobody ever registered this name here')
+
+/** Takes turns with registrations of the name, so that none of them comes in between. */
+function releaseName(app: AdminApp, context: AdminContext): void {
+  const schema = {
     ...described(
       'identities',
       'Release a name',
-      'Whoever registers it next owns it. Refused while messages wait for its owner. Its sessions are closed with code 4004.'
+      'The next peer that registers it owns it. Refused while messages wait for its owner. Its sessions are ' +
+        'closed with code 4004.'
     ),
-    params: IdentityParams,
+    params: PeerParams,
     querystring: ForceQuery,
     response: { 200: ReleaseAnswer, ...problems }
   }
-  app.delete('/identities/:network/:peer', { schema: release }, ({ params, query }) =>
-    releaseName(context, params, query.force ?? false)
-  )
+  app.delete('/identities/:network/:peer', { schema }, async ({ params, query }) => {
+    const name = nameOf(params)
+    const purged = await context.nameMutex.run(name.peer, () => release(context, name, query.force ?? false))
+    if (purged === undefined) throw new ProblemError('too-many-requests', 'too many claims of this name are under way')
+    return { released: true, purged }
+  })
+}
+
+/** Tries to empty a mailbox that is still being filled. */
+const TRIES = 5
+
+async function release(
+  context: AdminContext,
+  { network, peer }: Static<typeof PeerParams>,
+  force: boolean
+): Promise<Amount> {
+  const { database, identities, presence, now } = context
+  const purged = { entries: 0, bytes: 0 }
+  for (let tries = 0; tries < TRIES; tries++) {
+    const outcome = await database.within(releaseIdentity(database.sql, network, peer, now()))
+    if (outcome === 'unknown') throw unregistered()
+    if (outcome === 'released') {
+      identities.set(network, peer, undefined)
+      for (const member of [...presence.sessions(network, peer)]) member.dismiss('dismissed')
+      return purged
+    }
+    if (!force) break
+    const step = await purgeAll(context, { network, recipient: peer })
+    purged.entries += step.entries
+    purged.bytes += step.bytes
+  }
+  throw new ProblemError('messages-waiting', 'messages wait for the owner of this name')
 }

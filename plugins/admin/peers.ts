@@ -1,28 +1,139 @@
+// /admin/peers: who is connected to this process.
+import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import type { AdminContext } from './api/context.ts'
-import { ClosedAnswer, closePeer, listPeers, Peer, PeerParams, PeersAnswer, PeersQuery, showPeer } from './api/peers.ts'
-import { described, problems, typed } from './typed.ts'
+import type { Member } from '../../src/delivery/member.ts'
+import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
+import { ProblemError } from './problems.ts'
+import { NextCursor, PageQuery, placeOf, readPage } from './requests.ts'
+import {
+  type AdminApp,
+  type AdminContext,
+  addressIn,
+  described,
+  NetworkName,
+  PeerName,
+  problems,
+  Time,
+  typed
+} from './resource.ts'
+
+export const PeerParams = Type.Object({
+  network: NetworkName,
+  peer: PeerName('A client id, or an address in the L2PS network.')
+})
+export const Window = Type.Object(
+  { messages: Type.Integer(), bytes: Type.Integer() },
+  { description: 'What was sent and is not receipted yet.' }
+)
+const PeerSession = Type.Object({
+  connectedAt: Time,
+  registeredAt: Time,
+  address: Type.String({ description: 'Where the socket comes from.' }),
+  receipt: Type.Union([Type.Literal('ack'), Type.Literal('pong'), Type.Literal('none')], {
+    description: 'What counts as received: an ack of the application, a pong of its WebSocket stack, or nothing.'
+  }),
+  window: Window,
+  roundTripMs: Type.Union([Type.Number(), Type.Null()], {
+    description: 'From the last ping behind messages to its pong; null before the first.'
+  }),
+  bufferedBytes: Type.Integer({ description: 'Outgoing bytes the system has not taken: the peer does not read.' })
+})
+export const Peer = Type.Object(
+  { network: Type.String(), peer: Type.String(), sessions: Type.Array(PeerSession) },
+  { description: 'A peer and its sessions.' }
+)
+const PeersAnswer = Type.Object(
+  { peers: Type.Array(Peer), nextCursor: NextCursor },
+  { description: 'Peers connected to this process, in the order of their names.' }
+)
+export const ClosedAnswer = Type.Object(
+  { closed: Type.Integer({ description: 'Sessions that were closed.' }) },
+  { description: 'They are closed.' }
+)
+
+type Name = Static<typeof PeerParams>
 
 export function peerRoutes(admin: FastifyInstance, context: AdminContext): void {
-  const app = typed(admin)
-  const list = {
-    ...described('peers', 'List connected peers', 'Those of this process.'),
-    querystring: PeersQuery,
+  for (const route of [listPeers, showPeer, closePeer]) route(typed(admin), context)
+}
+
+const Place = Type.Tuple([NetworkName, PeerName('The last peer.')])
+
+function listPeers(app: AdminApp, { presence }: AdminContext): void {
+  const schema = {
+    ...described('peers', 'List connected peers', 'Only those connected to this process.'),
+    querystring: Type.Object({ network: Type.Optional(NetworkName), ...PageQuery }, { additionalProperties: false }),
     response: { 200: PeersAnswer, ...problems }
   }
-  app.get('/peers', { schema: list }, ({ query }) => listPeers(context, query))
+  app.get('/peers', { schema }, async ({ query }) => {
+    const after = placeOf(query.cursor, Place)
+    const isAfter = ({ network, peer }: Name) =>
+      after === undefined || network > after[0] || (network === after[0] && peer > after[1])
+    const names = [...presence.everyone()].filter(
+      (name) => (query.network === undefined || name.network === query.network) && isAfter(name)
+    )
+    names.sort((a, b) => compare(a.network, b.network) || compare(a.peer, b.peer))
+    const { items, nextCursor } = await readPage(
+      query.limit,
+      (limit) => names.slice(0, limit),
+      (last) => [last.network, last.peer]
+    )
+    return { peers: items.map((name) => peerOf(name, presence.sessions(name.network, name.peer))), nextCursor }
+  })
+}
 
-  const show = {
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+
+function showPeer(app: AdminApp, context: AdminContext): void {
+  const schema = {
     ...described('peers', 'Show a connected peer'),
     params: PeerParams,
     response: { 200: Peer, ...problems }
   }
-  app.get('/peers/:network/:peer', { schema: show }, async ({ params }) => showPeer(context, params))
+  app.get('/peers/:network/:peer', { schema }, async ({ params }) => {
+    const name = nameOf(params)
+    return peerOf(name, membersOf(context, name))
+  })
+}
 
-  const close = {
+/** The record of it is stored before the sessions are closed. */
+function closePeer(app: AdminApp, context: AdminContext): void {
+  const { database, presence, now } = context
+  const schema = {
     ...described('peers', "Close a peer's sessions", 'With code 4004. It may come back; its messages wait for it.'),
     params: PeerParams,
     response: { 200: ClosedAnswer, ...problems }
   }
-  app.delete('/peers/:network/:peer', { schema: close }, ({ params }) => closePeer(context, params))
+  app.delete('/peers/:network/:peer', { schema }, async ({ params }) => {
+    const name = nameOf(params)
+    membersOf(context, name)
+    const event = { kind: 'administration', digest: 'sessionClose', sender: name.peer, network: name.network } as const
+    await database.within(insertAuditEvents(database.sql, [{ ...event, acceptedAt: now() }]))
+    const members = [...presence.sessions(name.network, name.peer)]
+    for (const member of members) member.dismiss('dismissed')
+    return { closed: members.length }
+  })
 }
+
+/** The name as the database spells it. */
+export const nameOf = ({ network, peer }: Name): Name => ({ network, peer: addressIn(network, peer) })
+
+function membersOf({ presence }: AdminContext, { network, peer }: Name): readonly Member[] {
+  const members = presence.sessions(network, peer)
+  if (members.length === 0) throw new ProblemError('not-found', 'no such peer is connected here')
+  return members
+}
+
+const peerOf = ({ network, peer }: Name, members: readonly Member[]): Static<typeof Peer> => ({
+  network,
+  peer,
+  sessions: members.map(({ session, strength, delivery, roundTripMs }) => ({
+    connectedAt: new Date(session.connectedAt).toISOString(),
+    registeredAt: new Date(session.registeredAt ?? session.connectedAt).toISOString(),
+    address: session.address,
+    receipt: strength,
+    window: delivery.unreceipted,
+    roundTripMs: roundTripMs ?? null,
+    bufferedBytes: session.writer.bufferedBytes
+  }))
+})

@@ -1,78 +1,288 @@
+// /admin/queues: messages that wait for their recipients.
+import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import type { AdminContext } from './api/context.ts'
+import { listEntries, listMailboxes, type MailboxSummary, summarizeMailbox } from '../../src/store/mailbox-overview.ts'
+import { type Amount, countEntries, purgeEntries, requeueEntries, type Selection } from '../../src/store/purge.ts'
+import { ProblemError } from './problems.ts'
+import { NextCursor, PageQuery, placeOf, readPage } from './requests.ts'
 import {
-  EntriesQuery,
-  listQueues,
-  NetworkPurgeParams,
-  PurgeAnswer,
-  PurgeQuery,
-  purgeNetwork,
-  purgeQueue,
-  QueueAnswer,
-  QueueParams,
-  QueuesAnswer,
-  QueuesQuery,
-  RequeueAnswer,
-  RequeueBody,
-  requeue,
-  showQueue
-} from './api/queues.ts'
-import { described, problems, typed } from './typed.ts'
+  type AdminApp,
+  type AdminContext,
+  addressIn,
+  described,
+  isKnownNetwork,
+  NetworkName,
+  PeerName,
+  problems,
+  Time,
+  typed
+} from './resource.ts'
+
+/** Entries of one transaction: how long a mailbox's senders may have to wait for it. */
+const STEP = 2_000
+
+const QueueParams = Type.Object({
+  network: NetworkName,
+  recipient: PeerName('Whose mailbox: a client id, or an address in the L2PS network.')
+})
+
+const Amounts = {
+  entries: Type.Integer({ description: 'Messages.' }),
+  bytes: Type.Integer({ description: 'Of their sealed bodies.' })
+}
+export const AmountAnswer = Type.Object(Amounts)
+
+export const Queue = Type.Object({
+  network: Type.String(),
+  recipient: Type.String(),
+  ...Amounts,
+  oldestAcceptedAt: Type.Union([Time, Type.Null()]),
+  oldestAgeSeconds: Type.Union([Type.Number(), Type.Null()]),
+  withheld: Type.Integer({
+    description: "Messages sealed for a key that is not the recipient's present one; they are not delivered."
+  })
+})
+const QueuesQuery = Type.Object(
+  {
+    network: Type.Optional(NetworkName),
+    recipient: Type.Optional(PeerName('Only mailboxes of this recipient, as the database calls it.')),
+    ...PageQuery
+  },
+  { additionalProperties: false }
+)
+const QueuesAnswer = Type.Object(
+  { queues: Type.Array(Queue), nextCursor: NextCursor },
+  { description: 'Mailboxes that hold something, in the order of their names.' }
+)
+export const QueueEntryFacts = Type.Object(
+  {
+    seq: Type.Integer({ description: 'Place in the mailbox.' }),
+    sender: Type.String(),
+    bytes: Type.Integer(),
+    acceptedAt: Time,
+    expiresAt: Time,
+    keyId: Type.Union([Type.String(), Type.Null()], { description: 'Encryption key it was sealed for.' }),
+    withheld: Type.Boolean(),
+    digest: Type.Union([Type.String(), Type.Null()], { description: 'messageHash (L2PS).' }),
+    deliveries: Type.Integer({
+      description: 'How often it was sent to a session that ended without a receipt. At MAX_DELIVERIES it is set aside.'
+    })
+  },
+  { description: 'What is known of a message; never its body.' }
+)
+export const QueueAnswer = Type.Object(
+  {
+    ...Queue.properties,
+    entries: Type.Array(QueueEntryFacts),
+    total: Type.Integer({ description: 'Messages in the mailbox.' }),
+    nextCursor: NextCursor
+  },
+  { description: 'A mailbox; an empty one holds nothing.' }
+)
+const PurgeQuery = Type.Object(
+  {
+    sender: Type.Optional(PeerName('Only what this sender sent.')),
+    olderThanSeconds: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 1_000_000_000, description: 'Only what was accepted so long ago.' })
+    ),
+    dryRun: Type.Optional(Type.Boolean({ default: false, description: 'Only count.' }))
+  },
+  { additionalProperties: false }
+)
+export const PurgeAnswer = Type.Object(
+  { purged: AmountAnswer, dryRun: Type.Boolean() },
+  { description: 'What was deleted; with `dryRun`, what would be.' }
+)
+const RequeueBody = Type.Object(
+  {
+    sender: Type.Optional(PeerName('Only what this sender sent.')),
+    withheld: Type.Optional(
+      Type.Boolean({
+        default: false,
+        description: "Only messages that are withheld; they are freed for the recipient's present key."
+      })
+    )
+  },
+  { additionalProperties: false }
+)
+export const RequeueAnswer = Type.Object(
+  { requeued: Type.Object({ entries: Amounts.entries }) },
+  { description: 'How much was queued again.' }
+)
+
+type Box = Static<typeof QueueParams>
+type Where = Pick<Selection, 'network' | 'recipient'>
 
 export function queueRoutes(admin: FastifyInstance, context: AdminContext): void {
-  const app = typed(admin)
-  const list = {
+  for (const route of [listQueues, showQueue, purgeQueue, purgeEntry, purgeNetwork, requeue])
+    route(typed(admin), context)
+}
+
+const Place = Type.Tuple([NetworkName, PeerName('The last recipient.')])
+
+function listQueues(app: AdminApp, { database, now }: AdminContext): void {
+  const schema = {
     ...described('queues', 'List mailboxes that hold something'),
     querystring: QueuesQuery,
     response: { 200: QueuesAnswer, ...problems }
   }
-  app.get('/queues', { schema: list }, ({ query }) => listQueues(context, query))
+  app.get('/queues', { schema }, async ({ query }) => {
+    const { network, recipient } = query
+    const isAddress = network !== undefined && recipient !== undefined
+    const filter = { network, recipient: isAddress ? addressIn(network, recipient) : recipient }
+    const after = placeOf(query.cursor, Place)
+    const { items, nextCursor } = await readPage(
+      query.limit,
+      (limit) => database.within(listMailboxes(database.sql, filter, after, limit)),
+      (last) => [last.network, last.recipient]
+    )
+    return { queues: items.map((summary) => queueOf(summary, now())), nextCursor }
+  })
+}
 
-  const show = {
+const queueOf = ({ oldestAcceptedAt, ...summary }: MailboxSummary, now: number): Static<typeof Queue> => ({
+  ...summary,
+  oldestAcceptedAt: oldestAcceptedAt === null ? null : new Date(oldestAcceptedAt).toISOString(),
+  oldestAgeSeconds: oldestAcceptedAt === null ? null : Math.max(0, now - oldestAcceptedAt) / 1_000
+})
+
+const EntryPlace = Type.Tuple([Type.Integer({ minimum: 0 })])
+
+function showQueue(app: AdminApp, context: AdminContext): void {
+  const { database, now } = context
+  const schema = {
     ...described('queues', 'Show a mailbox', 'Metadata of its messages, oldest first; never a body.'),
     params: QueueParams,
-    querystring: EntriesQuery,
+    querystring: Type.Object(PageQuery, { additionalProperties: false }),
     response: { 200: QueueAnswer, ...problems }
   }
-  app.get('/queues/:network/:recipient', { schema: show }, ({ params, query }) => showQueue(context, params, query))
+  app.get('/queues/:network/:recipient', { schema }, async ({ params, query }) => {
+    const box = boxOf(params)
+    const [afterSeq] = placeOf(query.cursor, EntryPlace) ?? [0]
+    const summary = await database.within(summarizeMailbox(database.sql, box.network, box.recipient))
+    refuseUnknown(context, box, summary)
+    const { items, nextCursor } = await readPage(
+      query.limit,
+      (limit) => database.within(listEntries(database.sql, box, afterSeq, limit)),
+      (last) => [last.seq]
+    )
+    const entries = items.map((entry) => ({
+      ...entry,
+      acceptedAt: new Date(entry.acceptedAt).toISOString(),
+      expiresAt: new Date(entry.expiresAt).toISOString()
+    }))
+    return { ...queueOf(summary, now()), entries, total: summary.entries, nextCursor }
+  })
+}
 
-  const purge = {
+/** A mailbox of a known network may be empty; nothing in an unknown network means that the name is misspelt. */
+function refuseUnknown(context: AdminContext, { network }: Where, { entries }: Amount): void {
+  if (entries === 0 && !isKnownNetwork(context, network)) {
+    throw new ProblemError('not-found', 'no such network, and nothing waits in it')
+  }
+}
+
+const boxOf = ({ network, recipient }: Box): Box => ({ network, recipient: addressIn(network, recipient) })
+
+function purgeQueue(app: AdminApp, context: AdminContext): void {
+  const schema = {
     ...described(
       'queues',
       'Delete waiting messages',
-      'For ever: in history they are given up. What is accepted after the request began stays, and so does what is being received at that moment.'
+      'It cannot be undone; in history they count as given up. What is accepted after the request began ' +
+        'stays, and so does what is being received at that moment.'
     ),
     params: QueueParams,
     querystring: PurgeQuery,
     response: { 200: PurgeAnswer, ...problems }
   }
-  app.delete('/queues/:network/:recipient', { schema: purge }, ({ params, query }) =>
-    purgeQueue(context, params, query)
-  )
+  app.delete('/queues/:network/:recipient', { schema }, ({ params, query }) => purge(context, boxOf(params), query))
+}
 
-  const purgeMany = {
+function purgeEntry(app: AdminApp, context: AdminContext): void {
+  const schema = {
+    ...described('queues', 'Delete one waiting message', 'For a message that its recipient cannot take, by its place.'),
+    params: Type.Object({ ...QueueParams.properties, seq: Type.Integer({ minimum: 1, description: 'Its place.' }) }),
+    response: { 200: PurgeAnswer, ...problems }
+  }
+  app.delete('/queues/:network/:recipient/:seq', { schema }, async ({ params: { seq, ...params } }) => {
+    const purged = await purgeAll(context, { ...boxOf(params), seq })
+    if (purged.entries === 0) throw new ProblemError('not-found', 'no such message waits in this mailbox')
+    return { purged, dryRun: false }
+  })
+}
+
+/** A filter must be given, so that leaving it out by mistake does not empty every mailbox. */
+function purgeNetwork(app: AdminApp, context: AdminContext): void {
+  const schema = {
     ...described(
       'queues',
       'Delete waiting messages of a whole network',
-      'Those of one sender, or of some age; one of the two must be said.'
+      'Messages of one sender, or of some age: at least one of the two filters must be given.'
     ),
-    params: NetworkPurgeParams,
+    params: Type.Object({ network: NetworkName }),
     querystring: PurgeQuery,
     response: { 200: PurgeAnswer, ...problems }
   }
-  app.delete('/queues/:network', { schema: purgeMany }, ({ params, query }) => purgeNetwork(context, params, query))
+  app.delete('/queues/:network', { schema }, async ({ params: { network }, query }) => {
+    if (query.sender !== undefined || query.olderThanSeconds !== undefined) return purge(context, { network }, query)
+    throw new ProblemError('invalid-request', 'say whose messages, or how old: sender, olderThanSeconds', 'query')
+  })
+}
 
-  const again = {
+/** Deletes waiting messages in steps, each with its record, or counts them. */
+async function purge(context: AdminContext, box: Where, query: Static<typeof PurgeQuery>) {
+  const { database, now } = context
+  const { olderThanSeconds = 0, dryRun = false } = query
+  const sender = query.sender === undefined ? undefined : addressIn(box.network, query.sender)
+  const selection = { ...box, sender, acceptedUntil: now() - olderThanSeconds * 1_000 }
+  const purged = dryRun
+    ? await database.within(countEntries(database.sql, selection))
+    : await purgeAll(context, selection)
+  refuseUnknown(context, box, purged)
+  return { purged, dryRun }
+}
+
+export async function purgeAll({ database, mailboxes, now }: AdminContext, selection: Selection): Promise<Amount> {
+  const sum = { entries: 0, bytes: 0 }
+  for (;;) {
+    const gone = await database.within(purgeEntries(database.sql, selection, STEP, now()))
+    mailboxes.gone(gone)
+    sum.entries += gone.length
+    for (const { bytes } of gone) sum.bytes += bytes
+    if (gone.length < STEP) return sum
+  }
+}
+
+function requeue(app: AdminApp, context: AdminContext): void {
+  const { database, presence, ttlMs } = context
+  const schema = {
     ...described(
       'queues',
       'Queue waiting messages again',
-      'They get a fresh time to live and keep their places. Withheld ones that are freed go at once to a recipient that is here.'
+      'They get a fresh time to live and keep their places. Withheld ones that are freed go at once ' +
+        'to a connected recipient.'
     ),
     params: QueueParams,
     body: RequeueBody,
     response: { 200: RequeueAnswer, ...problems }
   }
-  app.post('/queues/:network/:recipient/requeue', { schema: again }, ({ params, body }) =>
-    requeue(context, params, body)
-  )
+  app.post('/queues/:network/:recipient/requeue', { schema }, async ({ params, body }) => {
+    const now = context.now()
+    const box = boxOf(params)
+    const sender = body.sender === undefined ? undefined : addressIn(box.network, body.sender)
+    const change = { ...box, sender, withheld: body.withheld ?? false, expiresAt: now + ttlMs, acceptedUntil: now }
+    let [entries, afterSeq] = [0, 0]
+    for (let isMore = true; isMore; ) {
+      const places = await database.within(requeueEntries(database.sql, change, { afterSeq, limit: STEP, now }))
+      const [first] = places
+      if (first !== undefined)
+        for (const { delivery } of presence.sessions(box.network, box.recipient)) delivery.reread(first)
+      entries += places.length
+      afterSeq = places.at(-1) ?? afterSeq
+      isMore = places.length === STEP
+    }
+    if (entries === 0) refuseUnknown(context, box, { entries, bytes: 0 })
+    return { requeued: { entries } }
+  })
 }

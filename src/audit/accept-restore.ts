@@ -4,17 +4,16 @@ import { insertAuditEvents } from '../store/audit-inbox.ts'
 import { type AuditLog, beginEpoch, holdSequencer, openLogs } from '../store/audit-log.ts'
 import { EMPTY_ROOT } from '../tlog/tree.ts'
 import type { CheckpointMemory, Remembered } from './checkpoint-file.ts'
-import { faultBySize } from './publisher.ts'
-import { rootsAt } from './stored-tree.ts'
+import { beginsWith, faultBySize } from './consistency.ts'
 
-/** A server holds the logs for some ms a batch. */
+/** A server holds the logs for some ms a batch, so a few tries are enough. */
 const TRIES = 100
 const PAUSE_MS = 50
 
 /**
- * An operator's decision: the records that were signed and are lost stay lost, the log goes on from what the database
- * has. Under the old name that would contradict what was signed, so it gets a new one (its next epoch), and a record
- * that says what was lost. Undefined when nothing is. Servers that run take notice by themselves.
+ * An operator accepts that signed records are lost: the log goes on from what the database has. Under its old name that
+ * would contradict what was signed, so the log gets a new name (its next epoch) and a record that says what was lost.
+ * Undefined when nothing is lost. Running servers notice it by themselves.
  */
 export async function acceptRestore(
   database: Database,
@@ -50,10 +49,9 @@ function decide(database: Database, last: Remembered, network: string, now: numb
   )
 }
 
-/** Does the log still begin with what was signed, or did somebody decide already? */
+/** Whether the log still begins with what was signed, or an operator has decided already. */
 async function isKept(tx: TransactionSql, log: AuditLog, last: Remembered): Promise<boolean> {
   if (faultBySize(log, last) !== undefined) return false
   if (last.epoch < log.epoch) return true
-  const [root] = await rootsAt(tx, [{ log, size: last.size }])
-  return root instanceof Uint8Array && Buffer.from(root).equals(last.root)
+  return beginsWith(tx, log, last)
 }

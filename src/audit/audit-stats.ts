@@ -1,9 +1,9 @@
 import type { Database } from '../database/database.ts'
 import { type Watch, type WatchOptions, watchInBackground } from '../observability/poller.ts'
-import { type LogProgress, readAuditProgress } from '../store/audit-progress.ts'
+import { type LogProgress, readAuditProgress } from '../store/audit-log.ts'
 
-/** How the logs of all networks stand. Times in ms since 1970; undefined: no log is behind. */
-export interface AuditFigures {
+/** The progress of all logs together. Times in ms since 1970; undefined: no log is behind. */
+export interface AuditStats {
   /** Records in all logs. */
   readonly records: number
   /** Events that wait for their place in a log. */
@@ -14,7 +14,7 @@ export interface AuditFigures {
   readonly unanchoredSince: number | undefined
 }
 
-export interface AuditFiguresOptions extends Pick<WatchOptions, 'log' | 'restMs'> {
+export interface AuditStatsOptions extends Pick<WatchOptions, 'log' | 'restMs'> {
   readonly database: Pick<Database, 'sql' | 'within'>
   /** A log's anchored checkpoints are at least so far apart, ms. */
   readonly anchorIntervalMs: number
@@ -22,12 +22,12 @@ export interface AuditFiguresOptions extends Pick<WatchOptions, 'log' | 'restMs'
   readonly now: () => number
 }
 
-/** Looks at the logs in the background. */
-export function watchAuditFigures(options: AuditFiguresOptions): Watch<AuditFigures> {
+/** Polls the progress of all logs in the background. */
+export function watchAuditStats(options: AuditStatsOptions): Watch<AuditStats> {
   const { database, anchorIntervalMs, now, log, restMs } = options
-  const uncovered = new Standstills()
-  const unanchored = new Standstills()
-  const look = async (): Promise<AuditFigures> => {
+  const uncovered = new StallTimes()
+  const unanchored = new StallTimes()
+  const poll = async (): Promise<AuditStats> => {
     const asOf = now()
     const { records, waiting, behind } = await database.within(readAuditProgress(database.sql, asOf - anchorIntervalMs))
     return {
@@ -44,12 +44,12 @@ export function watchAuditFigures(options: AuditFiguresOptions): Watch<AuditFigu
       )
     }
   }
-  return watchInBackground(look, { restMs, log, complaint: 'audit figures not read' })
+  return watchInBackground(poll, { restMs, log, complaint: 'audit figures not read' })
 }
 
 const isUncovered = ({ size, publishedSize }: LogProgress) => size > publishedSize
 
-/** A log that is behind, and the mark that has to move for it to get on. */
+/** A log that is behind, and the size that has to grow for it to catch up. */
 interface Behind {
   readonly id: number
   readonly mark: number
@@ -57,11 +57,11 @@ interface Behind {
   readonly since?: number | null
 }
 
-/** Since when logs have been behind without getting on: a busy log is always a little behind, and moves. */
-class Standstills {
+/** Since when logs have been behind without moving. A busy log is always a little behind, but moves. */
+class StallTimes {
   #known = new Map<number, { mark: number; since: number }>()
 
-  /** Takes all that are behind now; returns since when the one is that has stood still longest. */
+  /** Takes all logs that are behind now; returns since when the longest stalled one has not moved. */
   oldest(logs: readonly Behind[], now: number): number | undefined {
     const entries = logs.map(({ id, mark, since }) => {
       const before = this.#known.get(id)

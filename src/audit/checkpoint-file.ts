@@ -1,4 +1,4 @@
-// What was signed last, kept beside the node key: a database that was restored to an earlier time cannot know it.
+// The last signed checkpoints, kept outside the database: one that was restored to an earlier time does not know them.
 import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Checkpoint, parseCheckpoint } from '../tlog/note.ts'
@@ -6,7 +6,7 @@ import { sha256 } from '../tlog/tree.ts'
 import { readOrigin } from './node-key.ts'
 
 const EXTENSION = '.checkpoint'
-/** Names that are themselves on every file system, also where upper and lower case are one. */
+/** Names that every file system keeps apart, also one that ignores case. */
 const PLAIN = /^[a-z0-9_-]{1,100}$/
 
 /** A checkpoint that was signed, and perhaps shown to others. */
@@ -30,7 +30,7 @@ export class CheckpointMemory {
     this.#directory = directory
   }
 
-  /** Reads every file. One that is not a checkpoint throws: it was evidence, and somebody must look at it. */
+  /** Reads every file. Throws on one that is not a checkpoint: it was evidence, so an operator must decide. */
   static async open(directory: string): Promise<CheckpointMemory> {
     await mkdir(directory, { recursive: true })
     const memory = new CheckpointMemory(directory)
@@ -68,7 +68,7 @@ export class CheckpointMemory {
   }
 }
 
-/** `<network>.checkpoint`; a network that is not fit for a file name is called by its SHA-256. */
+/** `<network>.checkpoint`, or the SHA-256 of a network whose name is not fit for a file. */
 const fileName = (network: string): string =>
   `${PLAIN.test(network) ? network : `~${sha256(network).toString('hex')}`}${EXTENSION}`
 

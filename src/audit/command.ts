@@ -1,19 +1,19 @@
 // demos-relay audit …: what an auditor or an operator asks from the command line.
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { auditDirectory, nodeKeyFile } from '../config/files.ts'
 import { type Database, openDatabase } from '../database/database.ts'
 import { ANCHORS, type AuditLog, allLogs } from '../store/audit-log.ts'
 import { parseVerifier, type Verifier } from '../tlog/note.ts'
 import type { Log } from '../util/log.ts'
 import { acceptRestore } from './accept-restore.ts'
 import { CheckpointMemory, type Remembered } from './checkpoint-file.ts'
+import { storedFaults } from './consistency.ts'
 import { nodeVerifier } from './node-key.ts'
 import { type AuditRecord, parseRecord } from './record.ts'
 import { postgresSource, readVerifierLine, urlSource } from './sources.ts'
-import { storedFaults } from './stored-faults.ts'
-import { auditDirectory, openNode } from './trail.ts'
-import { type AnchoredTree, type Verdict, verifyLog } from './verify.ts'
+import { openNode } from './trail.ts'
+import { type AnchoredTree, type LogVerdict, verifyLog } from './verify.ts'
 
 /** The settings the command needs, as the configuration has them. */
 export interface AuditCommandSettings {
@@ -74,7 +74,7 @@ function parseCall(args: readonly string[]): Call | undefined {
   }
 }
 
-async function verifyDatabase({ network, vkey }: Values, io: AuditCommandIo): Promise<Verdict[]> {
+async function verifyDatabase({ network, vkey }: Values, io: AuditCommandIo): Promise<LogVerdict[]> {
   const verifier = vkey === undefined ? await ownVerifier(io.settings) : parseVerifier(vkey)
   const memory = await CheckpointMemory.open(auditDirectory(io.settings.dataDir))
   return withDatabase(io, async (database) => {
@@ -83,7 +83,7 @@ async function verifyDatabase({ network, vkey }: Values, io: AuditCommandIo): Pr
     )
     const remembered = memory.all().filter((last) => network === undefined || last.network === network)
     const anchors = new AnchoredTrees()
-    const verdicts: Verdict[] = remembered.flatMap((last) =>
+    const verdicts: LogVerdict[] = remembered.flatMap((last) =>
       logs.some((log) => log.network === last.network) ? [] : [lost(last)]
     )
     if (network !== undefined && logs.length === 0 && verdicts.length === 0) verdicts.push(unknown(network))
@@ -98,20 +98,20 @@ async function verifyDatabase({ network, vkey }: Values, io: AuditCommandIo): Pr
   })
 }
 
-const lost = ({ network, size }: Remembered): Verdict => ({
+const lost = ({ network, size }: Remembered): LogVerdict => ({
   ...{ network, size: 0, isWithheld: false },
   findings: [`the database has no such log, but ${size} records of it were signed`]
 })
 
-const unknown = (network: string): Verdict => ({
+const unknown = (network: string): LogVerdict => ({
   ...{ network, size: 0, isWithheld: false },
   findings: ['there is no log of this name']
 })
 
-async function verifyUrl(url: string, { network, vkey }: Values, io: AuditCommandIo): Promise<Verdict[]> {
+async function verifyUrl(url: string, { network, vkey }: Values, io: AuditCommandIo): Promise<LogVerdict[]> {
   const verifier = parseVerifier(vkey ?? (await readVerifierLine(url)))
   if (vkey === undefined) io.print(`key shown by the server itself (give --vkey to compare): ${verifier.name}`)
-  const verdicts: Verdict[] = []
+  const verdicts: LogVerdict[] = []
   const anchors = new AnchoredTrees()
   const verify = async (name: string) => {
     const source = urlSource(url, name, io.settings.adminToken)
@@ -126,7 +126,7 @@ async function verifyUrl(url: string, { network, vkey }: Values, io: AuditComman
   return verdicts
 }
 
-function conclude(verdicts: readonly Verdict[], { print }: AuditCommandIo): 0 | 1 {
+function conclude(verdicts: readonly LogVerdict[], { print }: AuditCommandIo): 0 | 1 {
   for (const { network, size, isWithheld, findings } of verdicts) {
     for (const finding of findings) print(`${network}: ${finding}`)
     const what = isWithheld ? 'hashes verified, the records are not public' : 'records verified'
@@ -153,7 +153,7 @@ async function accept(network: string, io: AuditCommandIo): Promise<0 | 1> {
 }
 
 async function ownVerifier(settings: AuditCommandSettings): Promise<Verifier> {
-  const path = settings.nodeKeyFile ?? join(settings.dataDir, 'node.key')
+  const path = nodeKeyFile(settings.dataDir, settings.nodeKeyFile)
   if (!existsSync(path)) throw new Error(`there is no node key at ${path}: name the verifier key with --vkey`)
   return nodeVerifier(await openNode(settings))
 }

@@ -1,7 +1,8 @@
-// What verification found, put so that the record concerned has a name.
-import type { PlacedEntry } from './verify.ts'
+// What verification finds wrong with records, and how it is put into words that name the record.
+import { ANCHORS } from '../store/audit-log.ts'
+import { escapeId, parseRecord } from './record.ts'
 
-/** Findings told one by one; of more, only how many. */
+/** So many findings are listed; further ones are only counted. */
 const TOLD = 20
 /** Places whose hashes are kept to find out what was moved where. */
 const KEPT = 100_000
@@ -19,7 +20,7 @@ const nameOf = (hash: Uint8Array) => Buffer.from(hash).toString('latin1')
 export class Findings {
   readonly #lines: string[] = []
   readonly #mismatches: Mismatch[] = []
-  /** Where the last records that are in their place stand, by hash: enough to recognise one that follows itself. */
+  /** Indexes by hash of the last matching records: enough to recognise one that is there twice in a row. */
   readonly #inPlace = new Map<string, number>()
   #mismatchCount = 0
 
@@ -27,13 +28,13 @@ export class Findings {
     this.#lines.push(line)
   }
 
-  /** The record at this place is the one its tile knows. */
+  /** The record at this index has the hash in its tile. */
   match(index: number, hash: Uint8Array): void {
     if (this.#inPlace.size >= KEPT) this.#inPlace.clear()
     this.#inPlace.set(nameOf(hash), index)
   }
 
-  /** The record at this place is not the one its tile knows. */
+  /** The record at this index has not the hash in its tile. */
   mismatch(index: number, found: Uint8Array, expected: Uint8Array): void {
     this.#mismatchCount += 1
     if (this.#mismatches.length < KEPT) {
@@ -41,7 +42,7 @@ export class Findings {
     }
   }
 
-  /** Where records and tiles differ: which of them is not what was signed? */
+  /** Adds the findings about records and tiles that differ. `who`: which of them is not what was signed. */
   blame(who: 'records' | 'tiles' | 'both'): void {
     const places = new Map(this.#mismatches.map(({ index, expected }) => [expected, index]))
     const found = new Set(this.#mismatches.map((mismatch) => mismatch.found))
@@ -70,21 +71,33 @@ export class Findings {
   }
 }
 
-/** One entry a place; a place without one, or with several, is a finding. */
-export function decodePlace(
-  entries: readonly PlacedEntry[],
-  start: number,
-  width: number,
-  findings: Findings
-): (Uint8Array | undefined)[] {
-  const places = new Array<Uint8Array | undefined>(width).fill(undefined)
-  for (const { index, entry } of entries) {
-    const place = index - start
-    if (places[place] !== undefined) findings.add(`record ${index} is there twice`)
-    else if (place >= 0 && place < width) places[place] = entry
+/** Checks records in their order: each must be canonical, and every sender's nonces must count up without gap or repetition. */
+export class NonceCheck {
+  readonly #network: string
+  readonly #last = new Map<string, number>()
+  #isComplete = true
+
+  constructor(network: string) {
+    this.#network = network
   }
-  for (const [place, entry] of places.entries()) {
-    if (entry === undefined) findings.add(`record ${start + place} is missing`)
+
+  /** Undefined when the record is as it must be, else what is wrong, fit to follow "record 5 ". */
+  check(entry: Uint8Array): string | undefined {
+    const record = parseRecord(entry)
+    if (record === undefined) return 'is not the canonical form of a record'
+    if (record.network !== escapeId(this.#network)) return `is of another network, ${record.network}`
+    if (record.type === 'checkpoint' && this.#network !== ANCHORS) return 'is a checkpoint, in a log of messages'
+    if (!('nonce' in record)) return undefined
+    const last = this.#last.get(record.from) ?? (this.#isComplete ? 0 : record.nonce - 1)
+    this.#last.set(record.from, record.nonce)
+    return record.nonce === last + 1
+      ? undefined
+      : `has nonce ${record.nonce} of ${record.from}, which follows nonce ${last}: a record was dropped, doubled or moved`
   }
-  return places
+
+  /** A record could not be read: the next one of any sender may have any nonce. */
+  skip(): void {
+    this.#last.clear()
+    this.#isComplete = false
+  }
 }

@@ -1,15 +1,15 @@
 // One batch: events leave the inbox and become records of their logs, in one transaction.
-
 import type { Sql, TransactionSql } from '../database/database.ts'
 import { insertAuditEntries, type NewEntry, type StoredTile, writeTiles } from '../store/audit-entry.ts'
-import { takeAuditEvents } from '../store/audit-inbox.ts'
+import { type InboxEvent, takeAuditEvents } from '../store/audit-inbox.ts'
 import { type AuditLog, type Growth, growLogs, holdSequencer, openLogs, takeNonces } from '../store/audit-log.ts'
-import { EMPTY_ROOT } from '../tlog/tree.ts'
-import { byNetwork, growTree, nonceUses, placeRecords } from './batch.ts'
+import { append, type Edge, rootOfEdge, type Tile } from '../tlog/tiles.ts'
+import { EMPTY_ROOT, leafHash } from '../tlog/tree.ts'
+import { noncedSender, recordText } from './record.ts'
 import { readEdges } from './stored-tree.ts'
 
 export interface BatchOptions {
-  /** About the most events of one batch: what one transaction handed in stays together. */
+  /** Events of one batch, about: the events of one transaction stay together. */
   readonly limit: number
   /** Networks whose events stay where they are. */
   readonly except: readonly string[]
@@ -24,8 +24,8 @@ export interface BatchOutcome {
 }
 
 /**
- * Integrates the oldest events. Undefined when another server is at it: the lock belongs to the transaction, so a holder
- * that dies half-way leaves neither the lock nor half a batch. Nothing is signed here. Throws `LogUnsafe`.
+ * Integrates the oldest events. Undefined while another server holds the lock: it belongs to the transaction, so a holder
+ * that dies leaves neither the lock nor half a batch. Signs nothing. Throws `LogUnsafe`.
  */
 export async function integrate(sql: Sql, options: BatchOptions): Promise<BatchOutcome | undefined> {
   return sql.begin(async (tx) => {
@@ -52,10 +52,7 @@ export async function integrate(sql: Sql, options: BatchOptions): Promise<BatchO
 }
 
 /** By log: each sender's first nonce of this batch. */
-async function firstNonces(
-  tx: TransactionSql,
-  uses: readonly { log: number; sender: string; records: number }[]
-): Promise<Map<number, Map<string, number>>> {
+async function firstNonces(tx: TransactionSql, uses: readonly NonceUse[]): Promise<Map<number, Map<string, number>>> {
   const first = new Map<number, Map<string, number>>()
   if (uses.length === 0) return first
   const taken = await takeNonces(tx, uses)
@@ -66,4 +63,58 @@ async function firstNonces(
     first.set(log, senders)
   }
   return first
+}
+
+/** Groups events by network; their order stays. */
+function byNetwork(rows: readonly InboxEvent[]): Map<string, InboxEvent[]> {
+  const groups = new Map<string, InboxEvent[]>()
+  for (const row of rows) {
+    const group = groups.get(row.network)
+    if (group === undefined) groups.set(row.network, [row])
+    else group.push(row)
+  }
+  return groups
+}
+
+/** How many nonces a sender needs in a log. */
+interface NonceUse {
+  readonly log: number
+  readonly sender: string
+  readonly records: number
+}
+
+function nonceUses(log: number, rows: readonly InboxEvent[]): NonceUse[] {
+  const uses = new Map<string, number>()
+  for (const row of rows) {
+    const sender = noncedSender(row)
+    if (sender !== undefined) uses.set(sender, (uses.get(sender) ?? 0) + 1)
+  }
+  return Array.from(uses, ([sender, records]) => ({ log, sender, records }))
+}
+
+/** A record that waits for its index. */
+interface PlacedRecord {
+  readonly text: string
+  readonly messageSeq: number | null
+}
+
+/** The records of one log's events. `nonces`: each sender's first nonce of this batch; counted up here. */
+function placeRecords(rows: readonly InboxEvent[], nonces: Map<string, number>): PlacedRecord[] {
+  return rows.map((row) => {
+    const sender = noncedSender(row)
+    const nonce = sender === undefined ? 0 : nonces.get(sender)!
+    if (sender !== undefined) nonces.set(sender, nonce + 1)
+    return { text: recordText(row, nonce), messageSeq: row.messageSeq }
+  })
+}
+
+/** The tree with these records added: the tiles that changed, its size and its root. */
+function growTree(
+  size: number,
+  edge: Edge,
+  records: readonly PlacedRecord[]
+): { tiles: Tile[]; size: number; root: Uint8Array } {
+  const leaves = records.map(({ text }) => leafHash(Buffer.from(text)))
+  const grown = append(size, edge, leaves)
+  return { tiles: grown.tiles, size: grown.size, root: rootOfEdge(grown.edge) }
 }

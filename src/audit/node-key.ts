@@ -5,7 +5,7 @@ import { rawPublicKey, type Verifier } from '../tlog/note.ts'
 import { sha256 } from '../tlog/tree.ts'
 import { writeOnce } from '../util/write-once.ts'
 
-/** What a log's name adds to a network, after its operator accepted a restored database. */
+/** The end of a log's name after its operator accepted a restored database. */
 const EPOCH = /@(\d+)$/
 
 /** Reads the key (PKCS#8 PEM, ed25519); makes one (mode 0600) when the file is not there. */

@@ -1,10 +1,9 @@
-// What the world may read of a log: only what is under its published checkpoint.
-
+// The public view of a log: only what is under its published checkpoint.
 import type { Database } from '../database/database.ts'
 import { findEntry, readEntries, readTiles } from '../store/audit-entry.ts'
 import { type AuditLog, findLog } from '../store/audit-log.ts'
 import { proofText } from '../tlog/note.ts'
-import { HASH_BYTES, TILE_WIDTH, type TileRef, tileWidth } from '../tlog/tiles.ts'
+import { encodeBundle, HASH_BYTES, TILE_WIDTH, type TileRef, tileWidth } from '../tlog/tiles.ts'
 import { inclusionRanges } from '../tlog/tree.ts'
 import { subtreeHashes } from './stored-tree.ts'
 
@@ -52,29 +51,4 @@ export class PublishedLogs {
   #within<T>(query: PromiseLike<T>): Promise<T> {
     return this.#database.within(query)
   }
-}
-
-/** Records one after the other, each behind its length in two bytes, big-endian (tlog-tiles, entry bundles). */
-export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
-  return Buffer.concat(
-    entries.flatMap((entry) => {
-      const length = Buffer.alloc(2)
-      length.writeUInt16BE(entry.length)
-      return [length, entry]
-    })
-  )
-}
-
-/** Throws when a length leads past the end. */
-export function decodeBundle(bundle: Uint8Array): Buffer[] {
-  const bytes = Buffer.from(bundle)
-  const entries: Buffer[] = []
-  for (let at = 0; at < bytes.length; ) {
-    const start = at + 2
-    const end = start + bytes.readUInt16BE(at)
-    if (end > bytes.length) throw new RangeError('the bundle ends within a record')
-    entries.push(bytes.subarray(start, end))
-    at = end
-  }
-  return entries
 }

@@ -1,15 +1,15 @@
-// Signs what is committed, remembers what is signed, publishes what is remembered: in this order, so that nobody ever
-// sees a tree which a crash, or a database restored to an earlier time, could take back unnoticed.
-
+// Signs what is committed, remembers what is signed, publishes what is remembered. Because of this order, a crash or a
+// database restored to an earlier time cannot take back a published tree unnoticed.
 import type { Database } from '../database/database.ts'
-import { type AuditLog, logsToLookAt, publishCheckpoints } from '../store/audit-log.ts'
+import { type AuditLog, logsToPublish, publishCheckpoints } from '../store/audit-log.ts'
 import { checkpointText, signNote } from '../tlog/note.ts'
 import type { Log } from '../util/log.ts'
 import type { CheckpointMemory, Remembered } from './checkpoint-file.ts'
+import { faultBySize, notKept } from './consistency.ts'
 import { type NodeIdentity, originOf } from './node-key.ts'
 import { LogUnsafe, rootsAt } from './stored-tree.ts'
 
-/** Logs looked at in one go: bounds the tiles held in memory. */
+/** Logs handled in one go: bounds the tiles held in memory. */
 const GROUP = 64
 
 export interface PublisherOptions {
@@ -28,7 +28,7 @@ export class Publisher {
   readonly #log: Log
   readonly #halted = new Map<string, string>()
   #since = 0
-  #hasLooked = false
+  #hasChecked = false
 
   constructor({ database, memory, node, now, log }: PublisherOptions) {
     this.#database = database
@@ -38,12 +38,12 @@ export class Publisher {
     this.#log = log
   }
 
-  /** Was every checkpoint that was remembered at the start held against the database? */
-  get hasLooked(): boolean {
-    return this.#hasLooked
+  /** Whether every checkpoint that was remembered at the start has been compared with the database. */
+  get hasChecked(): boolean {
+    return this.#hasChecked
   }
 
-  /** Networks whose log is neither added to nor signed until an operator decides, and why. */
+  /** Networks whose log is halted (not added to, not signed) until an operator decides, and why. */
   get halted(): ReadonlyMap<string, string> {
     return this.#halted
   }
@@ -61,16 +61,16 @@ export class Publisher {
   }
 
   /** Signs and publishes what has grown, and remembers what other servers published. */
-  async look(): Promise<void> {
-    const known = this.#hasLooked ? [...this.#halted.keys()] : this.#memory.all().map(({ network }) => network)
-    const logs = await this.#within(logsToLookAt(this.#database.sql, this.#since, known))
+  async publish(): Promise<void> {
+    const known = this.#hasChecked ? [...this.#halted.keys()] : this.#memory.all().map(({ network }) => network)
+    const logs = await this.#within(logsToPublish(this.#database.sql, this.#since, known))
     for (const network of known) {
       const isThere = logs.some((log) => log.network === network)
       if (!isThere) this.halt(new LogUnsafe(network, 'the database has no such log, but a checkpoint of it was signed'))
     }
     for (let at = 0; at < logs.length; at += GROUP) await this.#settle(logs.slice(at, at + GROUP))
     this.#since = Math.max(this.#since, ...logs.map((log) => log.publishedAt))
-    this.#hasLooked = true
+    this.#hasChecked = true
   }
 
   async #settle(logs: readonly AuditLog[]): Promise<void> {
@@ -86,7 +86,7 @@ export class Publisher {
     }
   }
 
-  /** Is there anything to decide, sign or remember about this log? */
+  /** Whether there is anything to decide, sign or remember about this log. */
   #isOpen(log: AuditLog): boolean {
     const last = this.#memory.get(log.network)
     const isRemembered = last?.epoch === log.epoch && last.size === log.size && Buffer.from(log.root).equals(last.root)
@@ -107,7 +107,7 @@ export class Publisher {
     return { log, note }
   }
 
-  /** What each log has against being signed: it must have its root, and begin with the tree that was signed last. */
+  /** Why each log must not be signed: its tiles must give its root, and it must begin with the tree signed last. */
   async #faults(logs: readonly AuditLog[]): Promise<(string | undefined)[]> {
     const roots = await this.#within(
       rootsAt(
@@ -127,7 +127,7 @@ export class Publisher {
       const promise = this.#promise(log)
       if (promise === undefined) return undefined
       const isKept = !(before instanceof LogUnsafe) && Buffer.from(before).equals(promise.root)
-      return isKept ? undefined : `it does not begin with the ${promise.size} records that were signed`
+      return isKept ? undefined : notKept(promise)
     })
   }
 
@@ -140,13 +140,4 @@ export class Publisher {
   #within<T>(query: PromiseLike<T>): Promise<T> {
     return this.#database.within(query)
   }
-}
-
-/** Is the log behind what was signed? An earlier epoch is, whatever its size; a later one was an operator's decision. */
-export function faultBySize(log: AuditLog, last: Remembered | undefined): string | undefined {
-  if (last === undefined || last.epoch < log.epoch) return undefined
-  const isBehind = last.epoch > log.epoch || last.size > log.size
-  return isBehind
-    ? `the database has ${log.size} records of epoch ${log.epoch}, but ${last.size} of epoch ${last.epoch} were signed: it was restored to an earlier time`
-    : undefined
 }

@@ -1,7 +1,8 @@
-// The records of a log: what an audit event becomes once it has its place.
+// The records of a log: their schemas, and how an audit event becomes one.
 import { type Static, type TProperties, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import canonicalize from 'canonicalize'
+import { ADMINISTRATION, type AdministrationAction, type InboxEvent } from '../store/audit-inbox.ts'
 
 /** Longest record, in bytes: an entry bundle counts them in 16 bits. */
 export const MAX_ENTRY_BYTES = 65_535
@@ -50,18 +51,6 @@ export const PurgeRecord = record(
   },
   'An administrator deleted messages that waited.'
 )
-/** Everything an administrator may do that has no record of its own. */
-export const ADMINISTRATION = [
-  'memberAdd',
-  'memberRemove',
-  'networkChange',
-  'networkCreate',
-  'networkDelete',
-  'requeue',
-  'sessionClose'
-] as const
-export type AdministrationAction = (typeof ADMINISTRATION)[number]
-
 export const AdministrationRecord = record(
   'administration',
   {
@@ -119,5 +108,51 @@ export function parseRecord(entry: Uint8Array): AuditRecord | undefined {
     return isRecord.Check(value) && canonicalJson(value) === text && entry.length <= MAX_ENTRY_BYTES ? value : undefined
   } catch {
     return undefined
+  }
+}
+
+/** The sender whose records the nonce counts, as it stands in the record; undefined: the record has no nonce. */
+export const noncedSender = ({ kind, sender }: InboxEvent): string | undefined =>
+  kind === 'message' || kind === 'key-change' ? escapeId(sender!) : undefined
+
+/**
+ * The record of an event, as canonical JSON. `nonce` is ignored where there is no `noncedSender`. The keys are in order
+ * and the texts are ASCII already, so JSON.stringify() gives the same as canonicalJson() (RFC 8785).
+ */
+export const recordText = (row: InboxEvent, nonce: number): string => JSON.stringify(recordOf(row, nonce))
+
+/** Keys in the order of canonical JSON. */
+function recordOf(row: InboxEvent, nonce: number): AuditRecord {
+  const id = (text: string | null) => escapeId(text ?? '')
+  const { acceptedAt: acceptedAtMs, salt } = row
+  const [network, sizeBytes, version] = [id(row.network), row.bytes ?? 0, 1 as const]
+  switch (row.kind) {
+    case 'message': {
+      const [digest, from, to, type] = [id(row.digest), id(row.sender), id(row.recipient), 'instantMessaging' as const]
+      return { acceptedAtMs, digest, from, network, nonce, salt, sizeBytes, to, type, version }
+    }
+    case 'key-change': {
+      const [digest, from] = [id(row.digest), id(row.sender)]
+      return { acceptedAtMs, digest, from, network, nonce, salt, type: 'keyChange', version }
+    }
+    case 'identity-release':
+      return { acceptedAtMs, network, peer: id(row.sender), salt, type: 'identityRelease', version }
+    case 'purge': {
+      const from = row.sender === null ? {} : { from: id(row.sender) }
+      const [entries, to] = [row.entries ?? 0, id(row.recipient)]
+      return { acceptedAtMs, entries, ...from, network, salt, sizeBytes, to, type: 'purge', version }
+    }
+    case 'administration': {
+      const [action, type] = [row.digest as AdministrationAction, 'administration' as const]
+      const entries = row.entries === null ? {} : { entries: row.entries }
+      const peer = row.sender === null ? {} : { peer: id(row.sender) }
+      return { acceptedAtMs, action, ...entries, network, ...peer, salt, type, version }
+    }
+    case 'restore':
+      return { acceptedAtMs, lostRoot: row.digest ?? '', lostSize: sizeBytes, network, salt, type: 'restore', version }
+    case 'checkpoint': {
+      const [of, origin, rootHash] = [id(row.sender), row.recipient ?? '', row.digest ?? '']
+      return { network, of, origin, rootHash, size: sizeBytes, type: 'checkpoint', version }
+    }
   }
 }

@@ -1,9 +1,10 @@
-// Turns what waits in the inbox into records under signed checkpoints, off the path of messages.
-
+// Turns the events of the inbox into records under signed checkpoints, off the path of messages.
 import type { Database } from '../database/database.ts'
 import { ROW_MESSAGES } from '../store/audit-inbox.ts'
 import type { Log } from '../util/log.ts'
+import { rest } from '../util/timers.ts'
 import { integrate } from './integrate.ts'
+import { restAfter } from './pace.ts'
 import type { Publisher } from './publisher.ts'
 import { LogUnsafe } from './stored-tree.ts'
 
@@ -14,18 +15,15 @@ export interface SequencerOptions {
   readonly intervalMs: number
   /** Events of one batch, about: each holds the event loop for some 10 µs. */
   readonly batchEvents: number
-  /** Are messages waiting for the processor? Then batches are small, one an interval, until the oldest event is a minute old. */
+  /** Whether messages wait for the processor: then batches are small, one an interval, until an event is a minute old. */
   readonly isBusy?: () => boolean
   readonly now: () => number
   readonly log: Log
 }
 
-/** A sequencer without a completed round for so long is not well, ms. */
+/** Without a completed round for so long, the sequencer reports a fault, ms. */
 const STALLED_MS = 30_000
-/** Work does not wait longer than a second for a round, on a machine whose rounds take long, too, ms. */
-const PERIOD_MS = 900
-const SHORTEST_REST_MS = 50
-/** So far the records may fall behind messages that keep coming, ms. */
+/** Longest time that the records may fall behind messages, ms. */
 const PATIENCE_MS = 60_000
 
 /** Runs on every server; the database lets one at a time add to the logs. */
@@ -54,7 +52,7 @@ export class Sequencer {
     return this.#lagMs
   }
 
-  /** Undefined when all is well, else words fit for strangers. */
+  /** Undefined: no fault; else a reason fit for strangers. */
   fault(): string | undefined {
     const { publisher, now } = this.#options
     if (publisher.halted.size > 0) return `${publisher.halted.size} audit logs wait for an operator, see the log`
@@ -76,11 +74,11 @@ export class Sequencer {
   /** One batch, and whatever is to be signed; true when more is waiting. */
   async round(): Promise<boolean> {
     const { publisher, now, batchEvents } = this.#options
-    if (!publisher.hasLooked) await publisher.look() // before anything is added to a log that was restored
+    if (!publisher.hasChecked) await publisher.publish() // before anything is added to a log that was restored
     const limit = this.#isGivingWay ? Math.min(ROW_MESSAGES, batchEvents) : batchEvents
     const taken = await this.#integrate(limit)
     const halted = publisher.halted.size
-    await publisher.look()
+    await publisher.publish()
     this.#succeededAt = now()
     return taken >= limit || publisher.halted.size < halted
   }
@@ -110,7 +108,7 @@ export class Sequencer {
         },
         (error: unknown) => this.#failed(error)
       )
-      this.#isGivingWay = this.#givesWay() // asked every time, to be told about the time since
+      this.#isGivingWay = this.#givesWay() // asked every round: the meter measures the time between two calls
       if (!more || this.#isGivingWay) {
         await rest(restAfter(performance.now() - began, this.#options.intervalMs), signal)
       }
@@ -122,28 +120,9 @@ export class Sequencer {
   }
 
   #failed(error: unknown): false {
-    // Said once: while the database is away, every round fails alike.
+    // Logged once: while the database is away, every round fails alike.
     if (!this.#isFailing) this.#options.log.warn({ err: error }, 'audit records not integrated, will try again')
     this.#isFailing = true
     return false
   }
-}
-
-/** How long to rest after a round that took so long: the interval, but the next one begins within the period. All in ms. */
-export const restAfter = (tookMs: number, intervalMs: number): number =>
-  Math.min(intervalMs, Math.max(SHORTEST_REST_MS, PERIOD_MS - tookMs))
-
-/** Resolves after `ms`, or when the signal says stop. */
-export function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    timer.unref()
-    signal.addEventListener('abort', done)
-  })
 }

@@ -3,9 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Database } from '../database/database.ts'
 import { readEntries, readTiles } from '../store/audit-entry.ts'
 import type { AuditLog } from '../store/audit-log.ts'
-import { TILE_WIDTH, type TileRef, tilePath } from '../tlog/tiles.ts'
+import { decodeBundle, TILE_WIDTH, type TileRef, tilePath } from '../tlog/tiles.ts'
 import { networkSegment } from './node-key.ts'
-import { decodeBundle } from './published.ts'
 import type { LogSource, PlacedEntry } from './verify.ts'
 
 const ATTEMPTS = 5
@@ -24,7 +23,7 @@ export function postgresSource(database: Database, log: AuditLog): LogSource {
   }
 }
 
-/** The log as anybody can read it. `token`: the admin token, for the records of networks that are not public. */
+/** The log by its public URLs. `token`: the admin token, for the records of networks that are not public. */
 export function urlSource(base: string, network: string, token?: string): LogSource {
   const prefix = `${base.replace(/\/+$/, '')}/audit/${networkSegment(network)}`
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
@@ -48,7 +47,7 @@ export async function readVerifierLine(base: string): Promise<string> {
   return line.toString().trim()
 }
 
-/** A bundle that does not hold together has no records: each of them will be missing. */
+/** A bundle that cannot be decoded has no records: verification finds each of them missing. */
 function placed(index: number, bundle: Buffer | undefined): PlacedEntry[] {
   try {
     return decodeBundle(bundle ?? Buffer.alloc(0)).map((entry, place) => ({ index: index * TILE_WIDTH + place, entry }))
@@ -65,7 +64,7 @@ async function bytesOf(answer: Response): Promise<Buffer | undefined> {
   return Buffer.from(await answer.arrayBuffer())
 }
 
-/** Asks again after a limit, a fault of the server, or a lost connection. */
+/** Repeats a request that met a limit, an error of the server, or a lost connection. */
 async function request(url: string, headers: Record<string, string>): Promise<Response> {
   for (let attempt = 1; ; attempt++) {
     const answer = await fetch(url, { headers, signal: AbortSignal.timeout(REQUEST_MS) }).catch((error: Error) => error)

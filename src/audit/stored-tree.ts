@@ -1,5 +1,4 @@
-// The trees of the logs as they lie in Postgres.
-
+// The trees of the logs as Postgres has them.
 import type { AnySql } from '../database/database.ts'
 import { readTiles, type StoredTile } from '../store/audit-entry.ts'
 import type { AuditLog } from '../store/audit-log.ts'
@@ -21,8 +20,8 @@ type LogRef = Pick<AuditLog, 'id' | 'network'>
 
 const keyOf = (log: number, level: number, index: number) => `${log}/${level}/${index}`
 
-/** Finds tiles that were read together; a log one of whose tiles is missing is unsafe. */
-class TileShelf {
+/** Tiles that were read in one query. Looking up one that is missing throws `LogUnsafe`. */
+class TileSet {
   readonly #tiles: ReadonlyMap<string, Buffer>
 
   constructor(tiles: readonly StoredTile[]) {
@@ -38,22 +37,22 @@ class TileShelf {
   }
 }
 
-async function readShelf(sql: AnySql, wanted: readonly { log: LogRef; ranges: readonly Range[] }[]) {
+async function readTileSet(sql: AnySql, wanted: readonly { log: LogRef; ranges: readonly Range[] }[]) {
   const refs = wanted.flatMap(({ log, ranges }) => tilesOf(ranges).map((tile) => ({ ...tile, log: log.id })))
-  return new TileShelf(await readTiles(sql, refs))
+  return new TileSet(await readTiles(sql, refs))
 }
 
 /** The growing right side of each log's tree, checked to give the log's root. Throws `LogUnsafe`. */
 export async function readEdges(sql: AnySql, logs: readonly AuditLog[]): Promise<Map<number, Edge>> {
   const refs = logs.flatMap((log) => edgeOf(log.size).map((tile) => ({ ...tile, log: log.id })))
-  const shelf = new TileShelf(await readTiles(sql, refs))
-  return new Map(logs.map((log) => [log.id, edgeIn(shelf, log)]))
+  const tiles = new TileSet(await readTiles(sql, refs))
+  return new Map(logs.map((log) => [log.id, edgeIn(tiles, log)]))
 }
 
-function edgeIn(shelf: TileShelf, log: AuditLog): Edge {
+function edgeIn(tiles: TileSet, log: AuditLog): Edge {
   const edge: Uint8Array[][] = []
   for (const { level, index, width } of edgeOf(log.size)) {
-    const tile = shelf.of(log)({ level, index })
+    const tile = tiles.of(log)({ level, index })
     if (tile.length !== width * HASH_BYTES)
       throw new LogUnsafe(log.network, `tile ${level}/${index} has a wrong length`)
     edge[level] = hashesIn(tile)
@@ -70,11 +69,11 @@ export async function rootsAt(
   wanted: readonly { log: LogRef; size: number }[]
 ): Promise<(Uint8Array | LogUnsafe)[]> {
   const ranges = wanted.map(({ log, size }) => ({ log, ranges: [{ start: 0, end: size }] }))
-  const shelf = await readShelf(sql, ranges)
+  const tiles = await readTileSet(sql, ranges)
   return wanted.map(({ log, size }) => {
     if (size === 0) return EMPTY_ROOT
     try {
-      return hashOf({ start: 0, end: size }, shelf.of(log))
+      return hashOf({ start: 0, end: size }, tiles.of(log))
     } catch (error) {
       if (error instanceof LogUnsafe) return error
       if (error instanceof RangeError) return new LogUnsafe(log.network, error.message)
@@ -85,6 +84,6 @@ export async function rootsAt(
 
 /** The hashes of these subtrees of one log. */
 export async function subtreeHashes(sql: AnySql, log: LogRef, ranges: readonly Range[]): Promise<Uint8Array[]> {
-  const shelf = await readShelf(sql, [{ log, ranges }])
-  return ranges.map((range) => hashOf(range, shelf.of(log)))
+  const tiles = await readTileSet(sql, [{ log, ranges }])
+  return ranges.map((range) => hashOf(range, tiles.of(log)))
 }

@@ -1,11 +1,10 @@
-// Everything of the audit trail that runs in a server, put together.
-import { join } from 'node:path'
-import type { Anchor } from '../anchor/anchor.ts'
-import { AnchorOutbox } from '../anchor/anchor-outbox.ts'
-import { LogAnchor } from '../anchor/log-anchor.ts'
+// Puts together the parts of the audit trail that run in a server.
+import { type Anchor, AnchorOutbox } from '../anchor/anchor.ts'
+import { auditDirectory, nodeKeyFile } from '../config/files.ts'
 import type { Database } from '../database/database.ts'
 import type { Log } from '../util/log.ts'
 import { CheckpointMemory } from './checkpoint-file.ts'
+import { LogAnchor } from './log-anchor.ts'
 import { loadNodeKey, type NodeIdentity, nodeIdentity } from './node-key.ts'
 import { Publisher } from './publisher.ts'
 import { Sequencer } from './sequencer.ts'
@@ -17,11 +16,11 @@ export interface AuditTrailOptions {
   readonly nodeKeyFile: string | undefined
   /** First part of every log's name. Default: `demos-relay.local/<short hash of the key>`. */
   readonly origin: string | undefined
-  /** Rest between two looks at the inbox when it is empty, ms. */
+  /** Rest between two polls of the inbox when it is empty, ms. */
   readonly intervalMs: number
   /** Events integrated at once. */
   readonly batchEvents: number
-  /** Are messages waiting for the processor? Then records give way to them, for at most a minute. Default: never. */
+  /** Whether messages wait for the processor: then records give way to them, for at most a minute. Default: never. */
   readonly isBusy?: () => boolean
   /** A log's anchored checkpoints are at least so far apart, ms. */
   readonly anchorIntervalMs: number
@@ -44,11 +43,9 @@ export interface AuditTrail {
 /** Checkpoints in the log of checkpoints cost nothing, so many go at once. */
 const LOG_ANCHOR_PARALLEL = 32
 
-export const auditDirectory = (dataDir: string): string => join(dataDir, 'audit')
-
 /** The key that signs, and what it signs under. */
 export async function openNode(options: Pick<AuditTrailOptions, 'dataDir' | 'nodeKeyFile' | 'origin'>) {
-  const key = await loadNodeKey(options.nodeKeyFile ?? join(options.dataDir, 'node.key'))
+  const key = await loadNodeKey(nodeKeyFile(options.dataDir, options.nodeKeyFile))
   return nodeIdentity(key, options.origin)
 }
 
@@ -72,7 +69,7 @@ export async function openAuditTrail(database: Database, log: Log, options: Audi
       outbox.start()
     },
     close: async () => {
-      await outbox.close() // before the sequencer: an anchor may be waiting for it
+      await outbox.close() // before the sequencer, which an anchor may wait for
       await sequencer.close()
     }
   }

@@ -1,11 +1,9 @@
 // Recomputes a whole log from its records, and says what does not fit.
-
 import { type Checkpoint, openNote, parseCheckpoint, type Verifier } from '../tlog/note.ts'
 import { append, type Edge, hashesIn, rootOfEdge, TILE_WIDTH, type TileRef, tileWidth } from '../tlog/tiles.ts'
 import { EMPTY_ROOT, leafHash } from '../tlog/tree.ts'
-import { decodePlace, Findings } from './findings.ts'
+import { Findings, NonceCheck } from './findings.ts'
 import { readOrigin } from './node-key.ts'
-import { NonceCheck } from './nonce-check.ts'
 
 /** Where a log is read from: the database, or its public URLs. */
 export interface LogSource {
@@ -13,7 +11,7 @@ export interface LogSource {
   checkpoint(): Promise<string | undefined>
   /** At least the first `width` hashes; undefined: there is no such tile. */
   tile(ref: TileRef, width: number): Promise<Uint8Array | undefined>
-  /** The records of a bundle with their places, in order; undefined: not for us. */
+  /** The records of a bundle with their indexes, in order; undefined: not readable for us. */
   entries(index: number, width: number): Promise<readonly PlacedEntry[] | undefined>
 }
 
@@ -27,9 +25,9 @@ export interface VerifyOptions {
   readonly source: LogSource
   /** The node; its name begins the log's origin. */
   readonly verifier: Verifier
-  /** Trees of this log that were anchored, by what its checkpoint calls it (its origin). */
+  /** Anchored trees, by the origin of their log. */
   readonly anchored?: ReadonlyMap<string, readonly AnchoredTree[]>
-  /** Told of every record that is in its place. */
+  /** Called with every record that matches its tile. */
   readonly onRecord?: (index: number, entry: Uint8Array) => void
   readonly onProgress?: (done: number, total: number) => void
 }
@@ -38,22 +36,22 @@ export interface VerifyOptions {
 export interface AnchoredTree {
   readonly size: number
   readonly rootHash: string
-  /** Where it is said. */
+  /** Index of the record that says so. */
   readonly index: number
 }
 
-export interface Verdict {
+export interface LogVerdict {
   readonly network: string
   /** Records under the checkpoint. */
   readonly size: number
-  /** The records could not be read: only the tiles were held against the signature. */
+  /** The records could not be read: only the tiles were compared with the signature. */
   readonly isWithheld: boolean
   /** What does not fit, in words; empty: everything does. */
   readonly findings: readonly string[]
 }
 
 /** Reads everything once. Damage is a finding, never an exception; a source that does not answer throws. */
-export async function verifyLog(options: VerifyOptions): Promise<Verdict> {
+export async function verifyLog(options: VerifyOptions): Promise<LogVerdict> {
   const { network, source } = options
   const findings = new Findings()
   const checkpoint = signedCheckpoint(await source.checkpoint(), options, findings)
@@ -85,7 +83,7 @@ function signedCheckpoint(
   return undefined
 }
 
-/** A tree that grows with the reading, and its upper tiles. */
+/** A tree that grows while the log is read, and its upper tiles. */
 class Tree {
   size = 0
   edge: Edge = []
@@ -119,7 +117,7 @@ class Reading {
   readonly #nonces: NonceCheck
   readonly #byRecords = new Tree()
   readonly #byTiles = new Tree()
-  /** Those that are still to be met, smallest last. */
+  /** Anchored trees that are larger than what was read so far, smallest last. */
   readonly #anchored: AnchoredTree[]
 
   constructor(options: VerifyOptions, { origin, size }: Checkpoint, findings: Findings) {
@@ -138,7 +136,7 @@ class Reading {
       this.isWithheld ? undefined : source.entries(index, width)
     ])
     const hashes = this.#tileHashes(tile, { level: 0, index }, width)
-    this.#meetAnchored(hashes)
+    this.#checkAnchored(hashes)
     this.#byTiles.add(hashes)
     this.isWithheld ||= entries === undefined
     if (entries === undefined) return
@@ -148,7 +146,7 @@ class Reading {
     )
   }
 
-  /** Chooses which of the two trees was signed, and names what differs from it. */
+  /** Finds out which of the two trees was signed, and what differs from it. */
   async finish({ root }: Checkpoint): Promise<void> {
     for (const { size, index } of this.#anchored) {
       this.#findings.add(`it has ${this.#size} records, but anchors/${index} says ${size}`)
@@ -170,8 +168,8 @@ class Reading {
     }
   }
 
-  /** Holds the trees that were anchored within the next leaves against what these give. */
-  #meetAnchored(leaves: readonly Uint8Array[]): void {
+  /** Compares the anchored trees that end within the next leaves with what these give. */
+  #checkAnchored(leaves: readonly Uint8Array[]): void {
     const before = this.#byTiles.size
     for (let tree = this.#anchored.at(-1); tree !== undefined; tree = this.#anchored.at(-1)) {
       if (tree.size > before + leaves.length) return
@@ -205,4 +203,23 @@ class Reading {
     }
     return found
   }
+}
+
+/** One entry a place; a place without one, or with several, is a finding. */
+function decodePlace(
+  entries: readonly PlacedEntry[],
+  start: number,
+  width: number,
+  findings: Findings
+): (Uint8Array | undefined)[] {
+  const places = new Array<Uint8Array | undefined>(width).fill(undefined)
+  for (const { index, entry } of entries) {
+    const place = index - start
+    if (places[place] !== undefined) findings.add(`record ${index} is there twice`)
+    else if (place >= 0 && place < width) places[place] = entry
+  }
+  for (const [place, entry] of places.entries()) {
+    if (entry === undefined) findings.add(`record ${start + place} is missing`)
+  }
+  return places
 }

@@ -1,18 +1,18 @@
-// demos-relay backup: everything a server is, in one directory.
+// demos-relay backup: copies everything that a server has into one directory.
 import { existsSync } from 'node:fs'
 import { chmod, lstat, mkdir, open, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { loadNodeKey, nodeIdentity, nodeVerifier } from '../audit/node-key.ts'
+import { nodeKeyFile } from '../config/files.ts'
 import type { Config } from '../config/schema.ts'
 import { verifierLine } from '../tlog/note.ts'
 import type { Log } from '../util/log.ts'
 import { VERSION } from '../util/version.ts'
 import { CLUSTER, copyCluster, PASSWORD, withEmbedded } from './cluster.ts'
-import { schemaVersion, serverMajor, withConnection } from './connection.ts'
 import { type Facts, MANIFEST, type Manifest, manifestText, type Part, PLATFORM, parseManifest } from './manifest.ts'
 import { copyPart, measurePart, type Progress } from './parts.ts'
-import { findPlaces, nodeKeyFile } from './places.ts'
-import { findFitting, runPostgresProgram } from './programs.ts'
+import { findPlaces } from './places.ts'
+import { findFitting, runPostgresProgram, schemaVersion, serverMajor, withConnection } from './postgres.ts'
 
 export const DUMP = 'database.dump'
 const WATCH_MS = 500
@@ -63,13 +63,13 @@ async function refuseExisting(target: string): Promise<void> {
 }
 
 /**
- * First the files, then the database. So no checkpoint that was signed meanwhile is in the backup without its records:
- * what is in the log's files is in the database too.
+ * Saves first the files, then the database. So the backup has the records of every checkpoint in it, also of one that was
+ * signed meanwhile.
  */
 async function saveAll(draft: string, io: BackupIo): Promise<Facts> {
   const { config } = io
   const createdAt = new Date().toISOString()
-  const key = nodeKeyFile(config)
+  const key = nodeKeyFile(config.DATA_DIR, config.NODE_KEY_FILE)
   const places = await findPlaces(config)
   const parts: Part[] = []
   for (const { path, file } of places) parts.push(await copyPart(file, join(draft, path), path, io.signal))
@@ -93,7 +93,7 @@ async function saveDump(url: string, draft: string, { progress, signal }: Backup
   }))
   const program = await findFitting('pg_dump', server)
   const file = join(draft, DUMP)
-  await writeFile(file, '', { mode: 0o600, flag: 'wx' }) // pg_dump alone would let everybody read it
+  await writeFile(file, '', { mode: 0o600, flag: 'wx' }) // pg_dump alone would make it readable for all
   const watch = setInterval(async () => {
     const { size } = await lstat(file).catch(() => ({ size: 0 }))
     progress(`dumping the database: ${size} bytes so far`)

@@ -1,5 +1,5 @@
 // The embedded database's files, copied while it runs: PostgreSQL's low-level base backup (manual, "Making a Base Backup
-// Using the Low Level API"). It needs no program besides the server, which the npm package has; pg_dump it has not.
+// Using the Low Level API"). It needs only the server program: the npm package brings no pg_dump.
 import { randomBytes } from 'node:crypto'
 import { readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -17,7 +17,7 @@ export const PASSWORD = 'postgres-password'
 const EMPTIED = /^(pg_wal|pg_replslot|pg_dynshmem|pg_notify|pg_serial|pg_snapshots|pg_stat_tmp|pg_subtrans)\//
 const LEFT_OUT =
   /^(postmaster\.(pid|opts)|backup_label.*|tablespace_map.*)$|(^|\/)(pgsql_tmp[^/]*|pg_internal\.init[^/]*)(\/|$)/
-/** Copied last, like pg_basebackup does: it is the file that says how far the others are. */
+/** Copied last, as pg_basebackup does: it says up to which point the others are complete. */
 const CONTROL = 'global/pg_control'
 const SEGMENT = /^[0-9A-F]{24}$/
 
@@ -86,7 +86,7 @@ export async function copyCluster(
   return { parts, directories: [CLUSTER, ...kept.map((name) => `${CLUSTER}/${name}`)] }
 }
 
-/** A table that is dropped meanwhile is none of the backup's: the write-ahead log says so too. */
+/** A table that is dropped meanwhile need not be in the backup: the write-ahead log has the drop. */
 async function copyUnlessGone(from: string, to: string, path: string, signal: AbortSignal): Promise<Part | undefined> {
   try {
     return await copyPart(from, to, path, signal)

@@ -1,10 +1,10 @@
-// What a backup says about itself. It is the last file written, and the first one read.
+// The manifest of a backup: the last file that is written, and the first one that is read.
 import { createHash } from 'node:crypto'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 
 export const MANIFEST = 'manifest.json'
-/** Grows when older programs could not restore what newer ones write. */
+/** Increased when older versions cannot restore the backups of newer ones. */
 const FORMAT = 1
 
 const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
@@ -37,7 +37,7 @@ export type Facts = Omit<Manifest, 'format'>
 
 export const PLATFORM = `${process.platform}-${process.arch}`
 
-/** The text of the manifest: its own SHA-256 in the last line, so that no bit of it can change unnoticed. */
+/** The text of the manifest: its own SHA-256 in the last line, so that a change of any bit is noticed. */
 export function manifestText(facts: Facts): string {
   const body = `${JSON.stringify({ format: FORMAT, ...facts }, undefined, 1)}\n`
   return `${body}${sha256(body)}\n`

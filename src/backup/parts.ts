@@ -1,4 +1,4 @@
-// Files on their way into a backup and out of it: every byte is hashed as it passes.
+// Copies files into a backup and out of it, and hashes every byte.
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { lstat, mkdir, readdir } from 'node:fs/promises'
@@ -7,7 +7,7 @@ import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { MANIFEST, type Manifest, type Part } from './manifest.ts'
 
-/** Says how far long work is. */
+/** Tells the progress of long work. */
 export type Progress = (text: string) => void
 
 /** Copies a file (mode 0600, on disk when it resolves). The part is named by where it is in the backup. */

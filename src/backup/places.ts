@@ -1,8 +1,7 @@
-// What belongs to a server besides its database, where the settings have it, and where it is in a backup.
+// The files of a server besides its database: where the settings put them, and where they are in a backup.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { adminTokenFile } from '../../plugins/admin/api/token.ts'
-import { auditDirectory } from '../audit/trail.ts'
+import { adminTokenFile, auditDirectory, networksDirectory, nodeKeyFile } from '../config/files.ts'
 import type { Config } from '../config/schema.ts'
 import { filesBelow } from './parts.ts'
 
@@ -15,15 +14,13 @@ export interface Place {
 
 type Settings = Pick<Config, 'DATA_DIR' | 'NODE_KEY_FILE' | 'L2PS_DIR'>
 
-export const nodeKeyFile = ({ DATA_DIR, NODE_KEY_FILE }: Settings) => NODE_KEY_FILE ?? join(DATA_DIR, 'node.key')
-
 /** Where a part of a backup belongs under these settings; undefined: it is the database's. */
 export function placeOf(path: string, settings: Settings): string | undefined {
   const [first, ...rest] = path.split('/')
-  if (path === 'node.key') return nodeKeyFile(settings)
+  if (path === 'node.key') return nodeKeyFile(settings.DATA_DIR, settings.NODE_KEY_FILE)
   if (path === 'admin.token') return adminTokenFile(settings.DATA_DIR)
   if (first === 'audit') return join(auditDirectory(settings.DATA_DIR), ...rest)
-  if (first === 'l2ps') return join(settings.L2PS_DIR ?? join(settings.DATA_DIR, 'l2ps'), ...rest)
+  if (first === 'l2ps') return join(networksDirectory(settings.DATA_DIR, settings.L2PS_DIR), ...rest)
   return undefined
 }
 

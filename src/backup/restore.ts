@@ -14,11 +14,10 @@ import type { Log } from '../util/log.ts'
 import { packageFile } from '../util/package-root.ts'
 import { DUMP } from './backup.ts'
 import { CLUSTER, PASSWORD, withEmbedded } from './cluster.ts'
-import { serverMajor, withConnection } from './connection.ts'
 import { MANIFEST, type Manifest, PLATFORM, parseManifest } from './manifest.ts'
 import { copyPart, type Progress, verifyParts } from './parts.ts'
 import { contents, type Place, placeOf } from './places.ts'
-import { findFitting, runPostgresProgram } from './programs.ts'
+import { findFitting, runPostgresProgram, serverMajor, withConnection } from './postgres.ts'
 
 export interface RestoreIo {
   readonly config: Config
@@ -54,7 +53,7 @@ export async function readBackup(from: string, progress: Progress): Promise<Mani
   return manifest
 }
 
-/** Restores a backup under the settings. Everything that could be refused is looked at before anything is changed. */
+/** Restores a backup under the settings. Whatever could be refused is checked before anything is changed. */
 export async function restore(from: string, io: RestoreIo): Promise<Restored> {
   const backup = resolve(from)
   const manifest = await readBackup(backup, io.progress)
@@ -140,7 +139,7 @@ async function planFiles({ parts }: Manifest, backup: string, { config, replace 
   return { wanted, inTheWay, kept }
 }
 
-/** Of two checkpoints of one log the newer one is never given up: what was signed was signed. */
+/** Of two checkpoints of one log the newer one is always kept: it was signed. */
 function newerCheckpoint(there: Buffer, saved: Buffer): { network: string; isHere: boolean } | undefined {
   try {
     const [here, back] = [rememberedFrom(there.toString()), rememberedFrom(saved.toString())]
@@ -245,7 +244,7 @@ async function refuseOccupied(sql: postgres.Sql, replace: boolean): Promise<void
   if (others!.count > 0) throw new Error(`${others!.count} others are connected to the database: stop the server first`)
 }
 
-/** In one step, so that nobody ever reads half of a key. */
+/** In one step, so that no reader ever sees half of a key. */
 async function placeFile(from: string, path: string, file: string): Promise<void> {
   const draft = `${file}.${process.pid}.new`
   await rm(draft, { force: true })

@@ -1,30 +1,30 @@
-// The administration of a running server, as the commands ask it.
+// The admin API of a running server, as the commands call it.
 import { readFile } from 'node:fs/promises'
-import { adminTokenFile } from '../../plugins/admin/api/token.ts'
+import { Option } from '@commander-js/extra-typings'
+import { adminTokenFile } from '../../plugins/admin/token.ts'
+import { signalingPort } from '../config/read.ts'
 import type { Config } from '../config/schema.ts'
-import { type Call, CommandError, EXIT, type ExitCode, type Io, type Options, UsageError, usual } from './command.ts'
-import { plain } from './words.ts'
+import { CommandError, EXIT, type ExitCode, type Io, UsageError, usual } from './command.ts'
+import { plain } from './format.ts'
 
 /** Options of every command that talks to a server. */
-export const SERVER_OPTIONS: Options = {
-  url: {
-    value: 'URL',
-    about: 'the server; default: where the settings have its signaling door (http://127.0.0.1:3005)'
-  },
-  json: { about: 'one JSON document for machines' }
-}
+export const SERVER_URL = new Option(
+  '--url <url>',
+  'the server; default: the signaling listener of the settings (http://127.0.0.1:3005)'
+)
+export const JSON_OUTPUT = new Option('--json', 'print one JSON document')
 
 /** For the help of these commands. */
 export const ABOUT_SERVER =
-  'Asks a running server. The token is ADMIN_TOKEN, or what the file ADMIN_TOKEN_FILE holds, or DATA_DIR/admin.token.'
+  'Asks a running server. The token is ADMIN_TOKEN, or the content of the file ADMIN_TOKEN_FILE, or of DATA_DIR/admin.token.'
 
 export const SERVER_EXITS: Partial<Record<ExitCode, string>> = {
-  [EXIT.failed]: 'refused, or no such thing',
+  [EXIT.failed]: 'refused, or not found',
   ...usual(EXIT.unreachable, EXIT.later, EXIT.token, EXIT.settings)
 }
 
 const REQUEST_MS = 30_000
-/** The most a page of the server holds. */
+/** Largest page of the server. */
 const PAGE = 200
 
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
@@ -45,10 +45,15 @@ export interface AdminClient {
   list<T>(path: readonly string[], field: string, limit?: number, query?: Query): Promise<T[]>
 }
 
-/** The client for a call's --url and the settings' token. */
-export async function openAdminClient(call: Call, io: Io): Promise<AdminClient> {
+export interface ServerOptions {
+  readonly url?: string | undefined
+  readonly json?: true | undefined
+}
+
+/** The client for --url and the token of the settings. */
+export async function openAdminClient(options: ServerOptions, io: Io): Promise<AdminClient> {
   const { config } = await io.settings()
-  const url = serverUrl(call, config)
+  const url = serverUrl(options, config)
   const { token, origin } = await readToken(config)
   const change: AdminClient['change'] = async <T>(
     method: string,
@@ -85,16 +90,15 @@ const listWith =
     }
   }
 
-/** Where the server is: --url, or where the settings have its signaling door. */
-export function serverUrl(call: Call, config: Config): string {
-  const given = call.text('url')
-  if (given !== undefined) return parsedUrl(given)
-  const port = config.RPC_SIGNALING_PORT ?? config.SIGNALING_SERVER_PORT
+/** The address of the server: --url, or the signaling listener of the settings. */
+export function serverUrl({ url }: ServerOptions, config: Config): string {
+  if (url !== undefined) return parsedUrl(url)
+  const port = signalingPort(config)
   if (port === 0) throw new UsageError('the settings let the server take any free port: name it with --url')
   return `http://${hostToReach(config.HOST)}:${port}`
 }
 
-/** "Any address" is nothing to connect to; on this machine the loopback address is. */
+/** The host part of a URL for a listener on this host: "any address" is reached over the loopback address. */
 export function hostToReach(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1'
   if (host === '::') return '[::1]'
@@ -102,11 +106,15 @@ export function hostToReach(host: string): string {
 }
 
 function parsedUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text.replace(/^ws(s?):/, 'http$1:')) : undefined
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '') {
-    throw new UsageError('--url must be the address of a server, like http://127.0.0.1:3005')
-  }
+  const url = httpUrl(text)
+  if (url === undefined) throw new UsageError('--url must be the address of a server, like http://127.0.0.1:3005')
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
+}
+
+/** An HTTP address without a user name; ws: and wss: count as http: and https:. */
+export function httpUrl(text: string): URL | undefined {
+  const url = URL.canParse(text) ? new URL(text.replace(/^ws(s?):/, 'http$1:')) : undefined
+  return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' ? url : undefined
 }
 
 async function readToken(config: Config): Promise<{ token: string; origin: string }> {
@@ -130,7 +138,7 @@ function addressOf(url: string, path: readonly string[], query: Query): string {
   return `${url}/${path.map(encodeURIComponent).join('/')}${search === '' ? '' : `?${search}`}`
 }
 
-/** One request; rejects with a sentence when nobody is there, or when it is no server of ours that answers. */
+/** One request. Rejects with a `CommandError` when no server answers, or one that is not a demos-relay. */
 export async function ask(address: string, init: RequestInit = {}): Promise<Answer> {
   const { origin } = new URL(address)
   let answer: Response
@@ -143,9 +151,7 @@ export async function ask(address: string, init: RequestInit = {}): Promise<Answ
     throw new CommandError(
       EXIT.unreachable,
       `no server answers at ${origin} (${reason}). Is it running? --url says where`,
-      {
-        cause
-      }
+      { cause }
     )
   }
   try {
@@ -169,7 +175,7 @@ function reasonOf(error: Error): string {
   )
 }
 
-/** What the server said no to, and what to do. */
+/** Why the server refused, and what to do. */
 function refusal({ status, body }: Answer, url: string, tokenOrigin: string): CommandError {
   const { title, detail } = body as { title?: unknown; detail?: unknown }
   const said = plain(String(detail ?? title ?? `status ${status}`))
@@ -182,7 +188,7 @@ function refusal({ status, body }: Answer, url: string, tokenOrigin: string): Co
   if (status === 429)
     return new CommandError(EXIT.later, 'the server has been asked too often in the last minute. Try again in a minute')
   if (status === 503)
-    return new CommandError(EXIT.later, `${said}. Whether a change was made is not known: look before you repeat it`)
+    return new CommandError(EXIT.later, `${said}. A change may have been made: check before you repeat it`)
   if (status >= 500) return new CommandError(EXIT.failed, `the server failed (${status}); the cause is in its log`)
   return new CommandError(EXIT.failed, said)
 }

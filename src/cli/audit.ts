@@ -1,18 +1,44 @@
-import { type Action, type Command, EXIT, type Io, usual } from './command.ts'
-import { statusLine } from './status-line.ts'
+import type { Command } from '@commander-js/extra-typings'
+import { httpUrl } from './admin-client.ts'
+import { CommandError, EXIT, endHelp, type Io, UsageError, usual } from './command.ts'
+import { statusLine } from './output.ts'
 
-const NETWORK = { value: 'NAME', about: 'one log: a network, `signaling` or `anchors`' }
+const NETWORK = '--network <name>'
+const ONE_LOG = 'the log of one network, `signaling` or `anchors`'
 
-/** The command's own part checks nothing that was not checked here, and so takes the arguments as they came. */
-const handOn =
-  (action: string): Action['run'] =>
-  async (call, io) => {
-    const options = ['network', 'from-url', 'vkey'].flatMap((name) => {
-      const value = call.text(name)
-      return value === undefined ? [] : [`--${name}=${value}`]
+export function addAudit(program: Command, io: Io): void {
+  const audit = program.command('audit').description('verify the audit trail; accept a restored database')
+  audit
+    .command('verify')
+    .description(
+      'recompute every log, or one, from the database; with --from-url from what a server publishes, where ADMIN_TOKEN is needed for records that are not public'
+    )
+    .option(NETWORK, ONE_LOG)
+    .option('--from-url <url>', 'the server whose published log is verified')
+    .option('--vkey <line>', "the verifier key that must have signed; default: the node's own")
+    .action(async ({ network, fromUrl, vkey }) => {
+      if (fromUrl !== undefined && httpUrl(fromUrl) === undefined) {
+        throw new UsageError('--from-url must be the address of a server, like http://127.0.0.1:3006')
+      }
+      await runOrFail('verify', { network, vkey, 'from-url': fromUrl }, io)
     })
-    return auditCommand([action, ...options], io)
-  }
+  audit
+    .command('accept-restore')
+    .description('continue a log whose database was restored to an earlier time, under a new name')
+    .requiredOption(NETWORK, ONE_LOG)
+    .action(({ network }) => runOrFail('accept-restore', { network }, io))
+  endHelp(
+    audit,
+    ["Needs the server's settings. With the embedded database, stop the server first, or use --from-url."],
+    { [EXIT.failed]: 'a fault was found, or nothing was done', ...usual(EXIT.settings) }
+  )
+}
+
+async function runOrFail(action: string, options: Record<string, string | undefined>, io: Io): Promise<void> {
+  const given = Object.entries(options).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]))
+  const exit = await auditCommand([action, ...given], io)
+  if (exit !== EXIT.ok) throw new CommandError(exit)
+}
 
 /** Runs an audit command on the database and the keys of the settings; resolves to its exit code. */
 export async function auditCommand(args: readonly string[], io: Io): Promise<0 | 1 | 2> {
@@ -37,30 +63,4 @@ export async function auditCommand(args: readonly string[], io: Io): Promise<0 |
   }
   const log = createLogger({ ...config, LOG_LEVEL: 'warn' }, { terminal: io.stdout.isTTY, colours: io.colours })
   return runAuditCommand(args, { settings, print, progress: status.show, log })
-}
-
-export const audit: Command = {
-  name: 'audit',
-  summary: 'verify the audit trail; accept a restored database',
-  about: ["Needs the server's settings. With the embedded database, stop the server first, or use --from-url."],
-  actions: [
-    {
-      name: 'verify',
-      about:
-        'recompute every log, or one, from the database; with --from-url from the public URLs of a server alone, where ADMIN_TOKEN opens the records that are not public',
-      options: {
-        network: NETWORK,
-        'from-url': { value: 'URL', about: 'the server whose published log is verified' },
-        vkey: { value: 'LINE', about: "the verifier key that must have signed; default: the node's own" }
-      },
-      run: handOn('verify')
-    },
-    {
-      name: 'accept-restore',
-      about: 'go on with a log whose database was restored to an earlier time, under a new name',
-      options: { network: { ...NETWORK, required: true } },
-      run: handOn('accept-restore')
-    }
-  ],
-  exits: { [EXIT.failed]: 'not fine, or not done', ...usual(EXIT.settings) }
 }

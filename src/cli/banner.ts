@@ -1,14 +1,15 @@
-import { adminTokenFile } from '../../plugins/admin/api/token.ts'
+import { adminTokenFile } from '../../plugins/admin/token.ts'
 import { signalingPort } from '../config/read.ts'
 import type { Config } from '../config/schema.ts'
+import { painter } from './format.ts'
 
-/** What a started server says about itself; nothing in it is secret. */
+/** What a started server prints about itself; nothing in it is secret. */
 export interface ServerFacts {
   version: string
   signaling: string
   /** Undefined: L2PS messaging is turned off. */
   l2ps: string | undefined
-  /** Where the server is administered: the page, and the API it uses. */
+  /** The administration: its page, and the API the page uses. */
   console: string
   admin: string
   /** The file that holds its token; undefined: the configuration gave it. */
@@ -21,7 +22,7 @@ export interface ServerFacts {
   takenPort?: number
 }
 
-/** Collects the facts from the configuration and from where the doors really opened. */
+/** Collects the facts from the configuration and the addresses the listeners got. */
 export function serverFacts(
   config: Config,
   addresses: { signaling: string; l2ps: string | undefined; http: string },
@@ -45,7 +46,7 @@ export function serverFacts(
   }
 }
 
-/** Where the database is, never who logs in there or how. */
+/** The address of the database, without user and password. */
 function databasePlace(url: string | undefined): string {
   if (url === undefined) return 'embedded PostgreSQL'
   if (!URL.canParse(url)) return 'PostgreSQL of DATABASE_URL'
@@ -53,13 +54,10 @@ function databasePlace(url: string | undefined): string {
   return `PostgreSQL at ${host || 'this machine'}${pathname}`
 }
 
-/** "Any address" is nothing a client can connect to; on this machine the loopback address is. */
+/** The address for a client on this machine: "any address" is reached over the loopback address. */
 function reachable(address: string): string {
   return address.replace('//0.0.0.0', '//127.0.0.1').replace('//[::]', '//[::1]').replace(/\/$/, '')
 }
-
-const STYLES = { bold: '\x1b[1m', dim: '\x1b[2m', cyan: '\x1b[36m' }
-const PLAIN = '\x1b[0m'
 
 export interface BannerStyle {
   colours: boolean
@@ -69,7 +67,7 @@ export interface BannerStyle {
 
 /** The banner a person sees on a terminal: where everything is, and what to do next. */
 export function banner(facts: ServerFacts, { colours, width = 80 }: BannerStyle): string {
-  const paint = (style: keyof typeof STYLES, text: string) => (colours ? `${STYLES[style]}${text}${PLAIN}` : text)
+  const paint = painter(colours)
   const row = (label: string, value: string) => {
     const shown = shortened(value, width - 15)
     return `  ${paint('dim', label.padEnd(12))} ${/^\w+:\/\//.test(shown) ? paint('cyan', shown) : shown}`
@@ -91,7 +89,7 @@ export function banner(facts: ServerFacts, { colours, width = 80 }: BannerStyle)
   return `\n${[title, '', ...rows, '', ...next].join('\n')}\n\n`
 }
 
-/** A text that fits, its middle left out when it does not: a path's beginning and end tell the most. */
+/** Leaves out the middle of a text that is too long: beginning and end of a path tell the most. */
 function shortened(text: string, width: number): string {
   if (text.length <= width) return text
   const head = Math.floor((width - 1) / 2)

@@ -1,5 +1,6 @@
-// What a command is. Parsing, `--help`, docs/cli.md and the tests derive from this one declaration.
+// What the commands share: exit codes, errors, what they see of the process, and the end of their help.
 import type { ReadStream, WriteStream } from 'node:tty'
+import { type CommandUnknownOpts, Help, InvalidArgumentError } from '@commander-js/extra-typings'
 import type { Config } from '../config/schema.ts'
 
 /** What the exit code tells a script; 69 to 78 as in sysexits.h. */
@@ -7,27 +8,32 @@ export const EXIT = { ok: 0, failed: 1, usage: 2, unreachable: 69, later: 75, to
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 export const EXIT_MEANINGS: Readonly<Record<ExitCode, string>> = {
-  [EXIT.ok]: 'fine',
+  [EXIT.ok]: 'success',
   [EXIT.failed]: 'failed',
-  [EXIT.usage]: 'not a call of this program',
-  [EXIT.unreachable]: 'no server there',
+  [EXIT.usage]: 'wrong command, option or argument',
+  [EXIT.unreachable]: 'no server answers',
   [EXIT.later]: 'not now, try again later',
   [EXIT.token]: 'token missing or wrong',
   [EXIT.settings]: 'wrong settings'
 }
 
-/** What these codes mean wherever they come from. */
-export const usual = (...codes: ExitCode[]): Partial<Record<ExitCode, string>> =>
-  Object.fromEntries(codes.map((code) => [code, EXIT_MEANINGS[code]]))
-
-/** Ends a command with a sentence for standard error. */
+/** Ends a command with an exit code and a sentence for standard error; without a sentence nothing more is printed. */
 export class CommandError extends Error {
   override name = 'CommandError'
   readonly exit: ExitCode
 
-  constructor(exit: ExitCode, sentence: string, options?: ErrorOptions) {
+  constructor(exit: ExitCode, sentence = '', options?: ErrorOptions) {
     super(sentence, options)
     this.exit = exit
+  }
+}
+
+/** The options or arguments do not fit: the help of the command is printed too. */
+export class UsageError extends CommandError {
+  override name = 'UsageError'
+
+  constructor(sentence: string) {
+    super(EXIT.usage, sentence)
   }
 }
 
@@ -37,71 +43,47 @@ export function settingsAreWrong(mistakes: readonly string[], warnings: readonly
   return `the settings are wrong.\n${lines.map((line) => `  ${line}`).join('\n')}`
 }
 
-/** The call is not one the command understands: its usage is shown too. */
-export class UsageError extends CommandError {
-  override name = 'UsageError'
-
-  constructor(sentence: string) {
-    super(EXIT.usage, sentence)
-  }
-}
-
-export interface OptionSpec {
-  /** What stands for its value in the help; without it the option is a switch. */
-  readonly value?: string
-  readonly about: string
-  readonly required?: true
-}
-export type Options = Readonly<Record<string, OptionSpec>>
-
-/** One thing a command does. */
-export interface Action {
-  /** The word after the command's name; '': what it does without one. */
-  readonly name: string
-  /** Names of its arguments, in order. All are needed. */
-  readonly takes?: readonly string[]
-  readonly about: string
-  /** Its own options, beside those of the command. */
-  readonly options?: Options
-  run(call: Call, io: Io): Promise<ExitCode>
-}
-
-export interface Command {
-  readonly name: string
-  /** For the list of commands. */
-  readonly summary: string
-  /** Paragraphs below the usage. */
-  readonly about?: readonly string[]
-  readonly actions: readonly Action[]
-  /** Options of every action. */
-  readonly options?: Options
-  /** Exit codes it may end with besides 0, 1 and 2, and what 0 and 1 say where it is more than fine and failed. */
-  readonly exits?: Readonly<Partial<Record<ExitCode, string>>>
-  /** Arguments are handed on as they are. */
-  readonly handsOn?: true
-}
-
-/** The arguments of one call, checked against the declaration. */
-export interface Call {
-  readonly args: readonly string[]
-  text(option: string): string | undefined
-  flag(option: string): boolean
-  /** A whole number from 1. Throws `UsageError` on anything else. */
-  count(option: string): number | undefined
-}
-
 /** What a command sees of the process: main.ts hands it over. */
 export interface Io {
   readonly stdin: ReadStream
   readonly stdout: WriteStream
   readonly stderr: WriteStream
   readonly colours: boolean
-  /** Where a person's own settings are kept. */
+  /** Directory for the files of a person, like the keys of `chat`. */
   readonly configHome: string
   /** The checked settings of the environment and `.env`. Rejects with a `CommandError` (78) that has every mistake. */
   settings(): Promise<{ readonly config: Config; readonly warnings: readonly string[] }>
-  /** Aborted by Ctrl-C or a SIGTERM; unless it is asked for, these end the process as ever. */
+  /** Aborted by Ctrl-C or SIGTERM; a command that does not call this is ended by them. */
   interruption(): AbortSignal
   /** Runs the server until it is stopped; resolves when it has started, or has failed to. */
   serve(): Promise<ExitCode>
+}
+
+/** Columns of the help. */
+export const HELP_WIDTH = 80
+
+export const wrapped = (text: string): string => new Help().boxWrap(text, HELP_WIDTH)
+
+type Exits = Readonly<Partial<Record<ExitCode, string>>>
+
+/** These exit codes with their usual meaning. */
+export const usual = (...codes: ExitCode[]): Exits =>
+  Object.fromEntries(codes.map((code) => [code, EXIT_MEANINGS[code]]))
+
+/** "0 success, 1 failed, …": the codes every command has, and these. */
+export const exitCodes = (exits: Exits): string =>
+  Object.entries({ ...usual(EXIT.ok, EXIT.failed, EXIT.usage), ...exits })
+    .map(([code, meaning]) => `${code} ${meaning}`)
+    .join(', ')
+
+/** Ends the help of a command and of its subcommands with paragraphs and exit codes. After an error they are left out. */
+export function endHelp(command: CommandUnknownOpts, paragraphs: readonly string[], exits: Exits = {}): void {
+  const end = [...paragraphs, `Exit codes: ${exitCodes(exits)}.`].map(wrapped).join('\n\n')
+  command.addHelpText('afterAll', ({ error }) => (error ? '' : `\n${end}`))
+}
+
+/** Reads the value of an option that takes a whole number. */
+export function wholeNumber(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It must be a whole number from 1.')
 }

@@ -1,66 +1,60 @@
-import type { Action, Command, Io, Options } from './command.ts'
-import { CommandError, EXIT, usual } from './command.ts'
+import type { Command } from '@commander-js/extra-typings'
+import type { Config } from '../config/schema.ts'
+import { CommandError, EXIT, endHelp, type Io, usual } from './command.ts'
 
-const WHERE: Options = {
-  out: { value: 'FILE', about: 'where it is written, mode 0600; default: where the server looks for it' },
-  force: { about: 'make another one; the old file is kept beside it' }
+const OUT = ['--out <file>', 'the file to write, mode 0600; default: the one the server reads'] as const
+const FORCE = ['--force', 'replace an existing file; the old one is kept beside it'] as const
+
+export function addKeygen(program: Command, io: Io): void {
+  const keygen = program.command('keygen').description('make a node key, an admin token, or a subnet key')
+  keygen
+    .command('node-key', { isDefault: true })
+    .description('make the ed25519 key that signs the audit trail, and print its verifier line (the default)')
+    .option(...OUT)
+    .option(...FORCE)
+    .action(async ({ out, force }) => {
+      const { config } = await io.settings()
+      const { join } = await import('node:path')
+      await makeNodeKey(out ?? config.NODE_KEY_FILE ?? join(config.DATA_DIR, 'node.key'), force === true, config, io)
+    })
+  keygen
+    .command('admin-token')
+    .description('make the token that opens the administration')
+    .option(...OUT)
+    .option(...FORCE)
+    .action(async ({ out, force }) => {
+      const { config } = await io.settings()
+      const { adminTokenFile, makeAdminToken } = await import('../../plugins/admin/token.ts')
+      const path = out ?? adminTokenFile(config.DATA_DIR)
+      await writeNew(path, makeAdminToken(), force === true, io)
+      io.stdout.write(`The token is in ${path}. A running server takes it at its next start.\n`)
+      if (config.ADMIN_TOKEN !== undefined) io.stderr.write('ADMIN_TOKEN is set, and wins over that file.\n')
+    })
+  keygen
+    .command('subnet-key')
+    .description('make a key that the members of a network share, for chat --network')
+    .argument('<file>', 'the file to write, mode 0600')
+    .option(...FORCE)
+    .action(async (path, { force }) => {
+      const { randomBytes } = await import('node:crypto')
+      await writeNew(path, `${randomBytes(32).toString('hex')}\n`, force === true, io)
+      io.stdout.write(`The key is in ${path}. Give it to the members; the server never sees it.\n`)
+    })
+  endHelp(keygen, ['A server makes the node key and the token itself at its first start, if they do not exist.'], {
+    [EXIT.failed]: 'the file exists, or cannot be written',
+    ...usual(EXIT.settings)
+  })
 }
 
-const nodeKey: Action = {
-  name: '',
-  about: 'make the ed25519 key that signs the audit trail, and print its verifier line',
-  options: WHERE,
-  run: async (call, io) => {
-    const { config } = await io.settings()
-    const { join } = await import('node:path')
-    const { loadNodeKey, nodeIdentity, nodeVerifier } = await import('../audit/node-key.ts')
-    const { verifierLine } = await import('../tlog/note.ts')
-    const path = call.text('out') ?? config.NODE_KEY_FILE ?? join(config.DATA_DIR, 'node.key')
-    await makeRoom(path, call.flag('force'), io)
-    const key = await loadNodeKey(path)
-    io.stderr.write(`The node key is in ${path}: keep a copy, no other key continues its logs.\nIts verifier line:\n`)
-    io.stdout.write(`${verifierLine(nodeVerifier(nodeIdentity(key, config.AUDIT_ORIGIN)))}\n`)
-    return EXIT.ok
-  }
-}
-
-const adminToken: Action = {
-  name: 'admin-token',
-  about: 'make the token that opens the administration',
-  options: WHERE,
-  run: async (call, io) => {
-    const { config } = await io.settings()
-    const { adminTokenFile, makeAdminToken } = await import('../../plugins/admin/api/token.ts')
-    const path = call.text('out') ?? adminTokenFile(config.DATA_DIR)
-    await writeNew(path, makeAdminToken(), call.flag('force'), io)
-    io.stdout.write(`The token is in ${path}. A server that runs takes it at its next start.\n`)
-    if (config.ADMIN_TOKEN !== undefined) io.stderr.write('ADMIN_TOKEN is set, and wins over that file.\n')
-    return EXIT.ok
-  }
-}
-
-const subnetKey: Action = {
-  name: 'subnet-key',
-  takes: ['FILE'],
-  about: 'make a key that the members of a network share, for chat --network',
-  options: { force: WHERE.force! },
-  run: async (call, io) => {
-    const { randomBytes } = await import('node:crypto')
-    const [path = ''] = call.args
-    await writeNew(path, `${randomBytes(32).toString('hex')}\n`, call.flag('force'), io)
-    io.stdout.write(`The key is in ${path}. Hand it to the members; the server never sees it.\n`)
-    return EXIT.ok
-  }
-}
-
-export const keygen: Command = {
-  name: 'keygen',
-  summary: 'make a node key, an admin token, or a subnet key',
-  about: [
-    'A server makes the node key and the token itself at its first start: this is for those who make them before.'
-  ],
-  actions: [nodeKey, adminToken, subnetKey],
-  exits: { [EXIT.failed]: 'there is one already, or it cannot be written', ...usual(EXIT.settings) }
+async function makeNodeKey(path: string, force: boolean, config: Config, io: Io): Promise<void> {
+  const { loadNodeKey, nodeIdentity, nodeVerifier } = await import('../audit/node-key.ts')
+  const { verifierLine } = await import('../tlog/note.ts')
+  await makeRoom(path, force, io)
+  const key = await loadNodeKey(path)
+  io.stderr.write(
+    `The node key is in ${path}: keep a copy, its logs cannot continue with another key.\nIts verifier line:\n`
+  )
+  io.stdout.write(`${verifierLine(nodeVerifier(nodeIdentity(key, config.AUDIT_ORIGIN)))}\n`)
 }
 
 async function writeNew(path: string, text: string, force: boolean, io: Io): Promise<void> {
@@ -69,7 +63,7 @@ async function writeNew(path: string, text: string, force: boolean, io: Io): Pro
   if (!(await writeOnce(path, text))) throw exists(path)
 }
 
-/** What is there is never overwritten: refused, or put aside where whoever forces it finds it again. */
+/** An existing file is never overwritten: without --force it stays, with it the file gets another name. */
 async function makeRoom(path: string, force: boolean, io: Io): Promise<void> {
   const { lstat, rename } = await import('node:fs/promises')
   const isThere = await lstat(path).then(

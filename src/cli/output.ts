@@ -1,26 +1,86 @@
-import { type Call, EXIT, type ExitCode, type Io, type Options } from './command.ts'
-import { type Column, table } from './table.ts'
-import { counted, painter } from './words.ts'
+// What the commands write: tables, JSON, a status line, and the question before something is deleted.
+import { createInterface } from 'node:readline/promises'
+import type { WriteStream } from 'node:tty'
+import { Option } from '@commander-js/extra-typings'
+import { type Io, UsageError, wholeNumber } from './command.ts'
+import { counted, type Paint, painter } from './format.ts'
 
-export const LIMIT: Options = { limit: { value: 'N', about: 'at most so many; default: all of them' } }
-export const FULL: Options = { full: { about: 'names and keys in full' } }
+export const LIMIT = new Option('--limit <n>', 'list at most n; default: all').argParser(wholeNumber)
+export const FULL = new Option('--full', 'print names and keys in full')
+export const YES = new Option('--yes', 'do not ask; needed where there is no terminal')
 
 export const printJson = (value: unknown, io: Io): void => void io.stdout.write(`${JSON.stringify(value)}\n`)
+
+export interface Column<T> {
+  readonly head: string
+  readonly cell: (row: T) => string
+  /** Aligned to the right, as numbers are. */
+  readonly right?: true
+}
 
 /** A list as a table that ends with its count, or as JSON: an object with the list under its name. */
 export function printList<T>(
   one: string,
   rows: readonly T[],
-  call: Call,
+  { json, limit }: { json?: true | undefined; limit?: number | undefined },
   io: Io,
   columns: readonly Column<T>[]
-): ExitCode {
-  if (call.flag('json')) printJson({ [`${one}s`]: rows }, io)
-  else {
-    const paint = painter(io.colours)
-    if (rows.length > 0) io.stdout.write(table(rows, columns, paint))
-    const isCut = rows.length === call.count('limit')
-    io.stdout.write(paint('dim', `${counted(rows.length, one)}${isCut ? '; there may be more, see --limit' : ''}\n`))
+): void {
+  if (json) {
+    printJson({ [`${one}s`]: rows }, io)
+    return
   }
-  return EXIT.ok
+  const paint = painter(io.colours)
+  if (rows.length > 0) io.stdout.write(table(rows, columns, paint))
+  const more = rows.length === limit ? '; there may be more, see --limit' : ''
+  io.stdout.write(paint('dim', `${counted(rows.length, one)}${more}\n`))
+}
+
+/** The rows below their heads, aligned; columns two spaces apart. */
+export function table<T>(rows: readonly T[], columns: readonly Column<T>[], paint: Paint): string {
+  const cells = rows.map((row) => columns.map(({ cell }) => cell(row)))
+  const widths = columns.map(({ head }, at) => Math.max(head.length, ...cells.map((row) => [...row[at]!].length)))
+  const line = (texts: readonly string[]) =>
+    texts
+      .map((text, at) => {
+        const space = ' '.repeat(widths[at]! - [...text].length)
+        return columns[at]!.right ? space + text : text + space
+      })
+      .join('  ')
+      .trimEnd()
+  return [paint('bold', line(columns.map(({ head }) => head))), ...cells.map(line)].map((text) => `${text}\n`).join('')
+}
+
+/** Asks a person on a terminal; resolves to whether the answer was yes. Without a terminal --yes is needed. */
+export async function confirm(question: string, io: Io): Promise<boolean> {
+  if (!io.stdin.isTTY || !io.stderr.isTTY) throw new UsageError(`${question} Say so with --yes`)
+  const prompt = createInterface({ input: io.stdin, output: io.stderr })
+  try {
+    const answer = await prompt.question(`${question} [y/N] `)
+    return /^y(es)?$/i.test(answer.trim())
+  } finally {
+    prompt.close()
+  }
+}
+
+/** Shortest time between two redraws of the status line, ms: terminals are slow. */
+const REDRAW_MS = 100
+const CLEAR_LINE = '\r\x1b[K'
+
+/** A line with the progress of long work: overwritten by the next one on a terminal, not printed elsewhere. */
+export function statusLine(stream: WriteStream): { show(text: string): void; clear(): void } {
+  let shownAt = Number.NEGATIVE_INFINITY
+  let isShown = false
+  return {
+    show(text) {
+      if (!stream.isTTY || performance.now() - shownAt < REDRAW_MS) return
+      shownAt = performance.now()
+      isShown = true
+      stream.write(CLEAR_LINE + text.slice(0, (stream.columns || 80) - 1))
+    },
+    clear() {
+      if (isShown) stream.write(CLEAR_LINE)
+      isShown = false
+    }
+  }
 }

@@ -1,32 +1,46 @@
+import type { Command } from '@commander-js/extra-typings'
 import type { Static } from '@sinclair/typebox'
-import type { StatsAnswer } from '../../plugins/admin/api/stats.ts'
+import type { StatsAnswer } from '../../plugins/admin/stats.ts'
 import type { ReadyAnswer, UnavailableAnswer } from '../../plugins/health.ts'
-import { ABOUT_SERVER, ask, openAdminClient, SERVER_OPTIONS, serverUrl } from './admin-client.ts'
-import { type Call, type Command, CommandError, EXIT, type ExitCode, type Io, usual } from './command.ts'
+import {
+  ABOUT_SERVER,
+  ask,
+  JSON_OUTPUT,
+  openAdminClient,
+  SERVER_URL,
+  type ServerOptions,
+  serverUrl
+} from './admin-client.ts'
+import { CommandError, EXIT, endHelp, type Io, usual } from './command.ts'
+import { ago, counted, number, type Paint, painter, plain, size, span } from './format.ts'
 import { printJson } from './output.ts'
-import { ago, counted, number, type Paint, painter, plain, size, span } from './words.ts'
 
 type Health = Static<typeof ReadyAnswer> | Static<typeof UnavailableAnswer>
 type Stats = Static<typeof StatsAnswer>
 
-export const status: Command = {
-  name: 'status',
-  summary: 'is the server ready, and how is it doing',
-  about: [ABOUT_SERVER, 'Readiness is told without a token, figures only with it.'],
-  options: SERVER_OPTIONS,
-  exits: { 0: 'ready', 1: 'not ready, or nobody there', ...usual(EXIT.settings) },
-  actions: [{ name: '', about: 'Tell how the server is.', run: showStatus }]
+export function addStatus(program: Command, io: Io): void {
+  const status = program
+    .command('status')
+    .description('print whether the server is ready, and its statistics')
+    .addOption(SERVER_URL)
+    .addOption(JSON_OUTPUT)
+    .action((options) => printStatus(options, io))
+  endHelp(status, [ABOUT_SERVER, 'Readiness needs no token, the statistics do.'], {
+    [EXIT.ok]: 'ready',
+    [EXIT.failed]: 'not ready, or no server answers',
+    ...usual(EXIT.settings)
+  })
 }
 
-async function showStatus(call: Call, io: Io): Promise<ExitCode> {
+async function printStatus(options: ServerOptions, io: Io): Promise<void> {
   const { config } = await io.settings()
-  const url = serverUrl(call, config)
+  const url = serverUrl(options, config)
   const health = await healthOf(url)
-  const figures = await statsOf(call, io)
-  const exit = health.status === 'ok' ? EXIT.ok : EXIT.failed
-  if (call.flag('json')) printJson({ url, ready: health.status === 'ok', health, ...figures }, io)
-  else io.stdout.write(printed(url, health, figures, painter(io.colours)))
-  return exit
+  const answer = await statsOf(options, io)
+  const ready = health.status === 'ok'
+  if (options.json) printJson({ url, ready, health, ...answer }, io)
+  else io.stdout.write(printed(url, health, answer, painter(io.colours)))
+  if (!ready) throw new CommandError(EXIT.failed)
 }
 
 async function healthOf(url: string): Promise<Health> {
@@ -37,13 +51,13 @@ async function healthOf(url: string): Promise<Health> {
   } catch (error) {
     throw new CommandError(EXIT.failed, (error as Error).message)
   }
-  throw new CommandError(EXIT.failed, `what answers at ${url} is no demos-relay. Give --url the server itself`)
+  throw new CommandError(EXIT.failed, `what answers at ${url} is no demos-relay. --url must be the server itself`)
 }
 
-/** The figures, or why there are none: a server that is not well is asked all the same. */
-async function statsOf(call: Call, io: Io): Promise<{ stats: Stats | null; reason?: string }> {
+/** The statistics, or why there are none: a server that is not ready may still answer. */
+async function statsOf(options: ServerOptions, io: Io): Promise<{ stats: Stats | null; reason?: string }> {
   try {
-    return { stats: await (await openAdminClient(call, io)).get<Stats>(['stats']) }
+    return { stats: await (await openAdminClient(options, io)).get<Stats>(['stats']) }
   } catch (error) {
     if (error instanceof CommandError) return { stats: null, reason: error.message }
     throw error
@@ -62,16 +76,16 @@ function printed(
   const failing = health.status === 'ok' ? [] : health.failing
   const rows = [
     ...failing.map(({ part, reason }) => [part, paint('red', plain(reason))]),
-    ...Object.entries(health.doors).map(([door, address]) => [door, plain(address)]),
-    ...(stats === null ? [] : figureRows(stats))
+    ...Object.entries(health.doors).map(([listener, address]) => [listener, plain(address)]),
+    ...(stats === null ? [] : statsRows(stats))
   ]
   const width = Math.max(...rows.map(([label]) => label!.length))
   const lines = rows.map(([label, value]) => `  ${paint('dim', label!.padEnd(width))}  ${value}`)
-  const lack = reason === undefined ? [] : [`  No figures: ${reason}.`]
+  const lack = reason === undefined ? [] : [`  No statistics: ${reason}.`]
   return `${[`${name} ${stats?.version ?? ''} at ${url} ${word}`.replace('  ', ' '), ...lines, ...lack].join('\n')}\n`
 }
 
-function figureRows(stats: Stats): [string, string][] {
+function statsRows(stats: Stats): [string, string][] {
   const { protocols, networks, eventLoop, memory, database, audit } = stats
   const records = audit.logs.reduce((sum, log) => sum + log.size, 0)
   const halted = audit.haltedLogs === 0 ? '' : `; ${audit.haltedLogs} HALTED, see docs/audit.md`

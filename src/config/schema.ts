@@ -5,7 +5,7 @@ import { TRUSTED_PROXIES, trustedProxies } from './trusted-proxies.ts'
 FormatRegistry.Set('trusted-proxies', (text) => trustedProxies(text) !== undefined)
 FormatRegistry.Set('origins', (text) => originsIn(text) !== undefined)
 
-/** A TCP port a door listens on; 0 asks the system for any free one. */
+/** A TCP port to listen on; 0 asks the system for any free one. */
 const Port = (description: string, value?: number) =>
   Type.Integer({ minimum: 0, maximum: 65_535, description, ...(value === undefined ? {} : { default: value }) })
 
@@ -19,11 +19,11 @@ const Text = (description: string, value?: string) =>
 const optional = <T extends TSchema>(schema: T) => Type.Optional(schema)
 
 /**
- * Every setting of the server, once. The type, the check at start, `--help`, `.env.example` and the README's table
- * all derive from it; a section is a heading in each of them. Units are part of the names.
+ * Every setting of the server. The type, the check at start, `--help`, `.env.example` and `docs/settings.md` are made
+ * from it; a section is a heading in each of them. Units are part of the names.
  */
 export const SECTIONS = {
-  Doors: {
+  Listeners: {
     HOST: Text('Address to listen on.', '127.0.0.1'),
     RPC_SIGNALING_PORT: optional(
       Port('Signaling port. If taken, the next free port is used. Wins over SIGNALING_SERVER_PORT.')
@@ -33,7 +33,7 @@ export const SECTIONS = {
       format: 'trusted-proxies',
       allowed: TRUSTED_PROXIES,
       description:
-        'Take the peer address from X-Forwarded-For, for doors that only your proxies reach. true: behind one proxy. A number: behind so many. Addresses (10.0.0.7, 10.1.0.0/16, loopback), comma-separated: only what comes from these is believed.',
+        'Take the peer address from X-Forwarded-For, for listeners that only your proxies reach. true: behind one proxy. A number: behind so many. Addresses (10.0.0.7, 10.1.0.0/16, loopback), comma-separated: the header is used only when it comes from one of these.',
       default: 'false'
     }),
     ALLOWED_ORIGINS: optional(
@@ -45,15 +45,13 @@ export const SECTIONS = {
       })
     ),
     TLS_CERT_FILE: optional(
-      Text(
-        'Certificate of the doors (PEM, followed by those that lead to its authority). Unset: they speak without TLS.'
-      )
+      Text('Certificate of the listeners (PEM, followed by the intermediate certificates). Unset: no TLS.')
     ),
     TLS_KEY_FILE: optional(Text("The certificate's key (PEM). Both files are read again when they change.")),
     SHUTDOWN_GRACE_SECONDS: Type.Integer({
       minimum: 1,
       maximum: 60,
-      description: 'How long a stop waits for writes and for sockets to close; the database gets up to 5 s after it.',
+      description: 'How long a stop waits for writes and for sockets to close; the database then gets up to 5 s more.',
       default: 5
     })
   },
@@ -72,18 +70,24 @@ export const SECTIONS = {
       description: 'Connections to PostgreSQL.',
       default: 8
     }),
-    DATABASE_DEADLINE_MS: Count('Longest a peer waits for the database before it is told so.', 5_000, 100)
+    DATABASE_DEADLINE_MS: Count('Longest time a peer waits for the database before it gets an error.', 5_000, 100)
   },
   Signaling: {
     SIGNALING_QUOTA_PER_SENDER: Count('Messages one sender may have waiting for peers that are away.', 100),
-    IDENTITY_IDLE_DAYS: Count('Days after which an unused client id with an empty mailbox is free again.', 30)
+    IDENTITY_IDLE_DAYS: Count(
+      'Days after which an unused client id with an empty mailbox may be registered with other keys.',
+      30
+    )
   },
   L2PS: {
     L2PS_MESSAGING_ENABLED: Type.Boolean({ description: 'Serve L2PS messaging.', default: true }),
     L2PS_MESSAGING_PORT: Port('L2PS port. If taken, the next free port is used.', 3006),
     L2PS_DIR: optional(Text('Directory of the network configurations. Unset: l2ps in DATA_DIR.')),
     L2PS_QUOTA_PER_SENDER: Count('Messages one sender may have waiting for peers that are away, in one network.', 200),
-    PROOF_WINDOW_SECONDS: Count("How far the timestamp of a proof may be from the server's clock, either way.", 300),
+    PROOF_WINDOW_SECONDS: Count(
+      "Largest difference between the timestamp of a proof and the server's clock, in both directions.",
+      300
+    ),
     HISTORY_DAYS: Count('Days a message is kept for history.', 365)
   },
   Mailboxes: {
@@ -99,25 +103,32 @@ export const SECTIONS = {
       ],
       {
         description:
-          'What counts as received. auto: an ack where the client offers it, else the pong of a ping sent behind the message. none: written to the socket, for peers behind a proxy that answers pings.',
+          'What counts as a receipt. auto: an ack where the client offers it, else the pong of a ping sent after the message. none: the write to the socket, for peers behind a proxy that answers pings.',
         default: 'auto'
       }
     ),
     RECEIPT_GRACE_SECONDS: Count(
-      'How long what a browser received by pong is delivered again should its socket die.',
+      'Messages with a pong as receipt within this time before the socket of a browser died are delivered again.',
       10,
       0
     ),
-    PONG_DEADLINE_SECONDS: Count('A socket from which nothing comes this long after a ping is closed (4002).', 10),
+    PONG_DEADLINE_SECONDS: Count('A socket that sends nothing for this long after a ping is closed (4002).', 10),
     STALL_DEADLINE_SECONDS: Count(
-      'A socket that receipts nothing this long, though it was sent something, is closed (4002).',
+      'A socket that was sent messages and gives no receipt for this long is closed (4002).',
       30
     ),
     WINDOW_MESSAGES: Count(
-      'Messages a socket is sent before the first of them is receipted; further ones wait in the database.',
+      'Most messages sent to a socket and still without a receipt; further ones wait in the database.',
       1_024
     ),
-    WINDOW_BYTES: Count('Bytes a socket is sent before the first of them is receipted.', 1_048_576, 1_024)
+    WINDOW_BYTES: Count('Most bytes sent to a socket and still without a receipt.', 1_048_576, 1_024),
+    MAX_DELIVERIES: Type.Integer({
+      minimum: 0,
+      maximum: 32_767,
+      default: 0,
+      description:
+        'A message that so many sessions were sent and did not receipt is set aside: it stays in its mailbox, is shown to administrators, and is not sent until it is queued again. 0: never.'
+    })
   },
   Limits: {
     MAX_CONNECTIONS: Count('Sockets open at once; one more is refused with 503.', 20_000),
@@ -126,27 +137,28 @@ export const SECTIONS = {
       2_048
     ),
     REGISTRATION_DEADLINE_SECONDS: Count('A socket that has not registered by then is closed (4001).', 10),
-    MAX_FAILED_PROOFS_PER_ADDRESS: Count('Failed proofs per address and minute; past it none is checked.', 1_000),
+    MAX_FAILED_PROOFS_PER_ADDRESS: Count('Failed proofs per address and minute; above it no proof is checked.', 1_000),
     MAX_FAILED_REGISTRATIONS_PER_SOCKET: Count('Failed registrations on one socket; the next closes it (1008).', 20),
     MAX_REFUSED_FRAMES_PER_SECOND: Count(
-      'Frames of one socket answered with an error; past it the socket is read no further until the second is over.',
+      'Frames of one socket answered with an error; above it the socket is not read until the second is over.',
       1_000
     ),
+    MAX_SESSIONS_PER_KEY: Count('Registered sockets of one L2PS key in one network; one more is refused.', 16),
     MAX_FRAMES_IN_FLIGHT: Count(
-      'Frames of one socket being worked on; past it the socket is read no further until one is done.',
+      'Frames of one socket being handled; above it the socket is not read until one is done.',
       256
     ),
     PROOF_WORKERS: Type.Integer({
       minimum: 0,
       maximum: 64,
       description:
-        'Worker threads that check Falcon proofs, and ML-DSA ones before Node 24.6; 0: one less than the processors, at least one.',
+        'Worker threads that check Falcon proofs, and before Node 24.6 also ML-DSA proofs. 0: one less than there are processors, at least one.',
       default: 0
     }),
     PROOF_QUEUE_LENGTH: Count('Proofs that may wait for a worker; one more is refused.', 2_048),
     MAX_WAITING_MESSAGES: Count('Accepted messages that may wait for their commit; one more is refused.', 20_000),
     MAX_WAITING_BYTES: Count('Bytes of accepted messages that may wait for their commit.', 67_108_864),
-    HEARTBEAT_SECONDS: Count('A socket that was silent this long is pinged.', 30)
+    HEARTBEAT_SECONDS: Count('A socket that sent nothing for this long is pinged.', 30)
   },
   'Audit trail': {
     NODE_KEY_FILE: optional(
@@ -161,17 +173,17 @@ export const SECTIONS = {
     AUDIT_INTERVAL_MS: Type.Integer({
       minimum: 50,
       maximum: 1_000,
-      description: 'Rest between two looks for records that wait for their place in the log.',
+      description: 'Pause between two polls for records that wait for their index in the log.',
       default: 500
     }),
     AUDIT_BATCH_EVENTS: Type.Integer({
       minimum: 16,
       maximum: 4_096,
-      description: 'Records that get their place at once.',
+      description: 'Most records that get their index in one transaction.',
       default: 512
     }),
     AUDIT_REQUESTS_PER_MINUTE: Count('Requests to /audit one address may make in a minute.', 3_000),
-    AUDIT_ANCHOR_SECONDS: Count("A log's anchored checkpoints are at least so far apart.", 60),
+    AUDIT_ANCHOR_SECONDS: Count('Shortest time between two anchored checkpoints of a log.', 60),
     ANCHOR: Type.Union([Type.Literal('log'), Type.Literal('demos-rpc')], {
       description:
         'Where checkpoints are anchored. log: a log of this node. demos-rpc: a Demos chain, which costs DEM.',
@@ -198,14 +210,14 @@ export const SECTIONS = {
       })
     ),
     ADMIN_REQUESTS_PER_MINUTE: Count(
-      'Requests to /admin one address may make in a minute, those with a wrong token included.',
+      'Requests to /admin one address may make in a minute, including those with a wrong token.',
       600
     )
   },
   Logging: {
     LOG_LEVEL: Type.Union(
       ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'].map((level) => Type.Literal(level)),
-      { description: 'Least important log line that is written.', default: 'info' }
+      { description: 'Lowest level of the log lines that are written.', default: 'info' }
     )
   }
 } as const

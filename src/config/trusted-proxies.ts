@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 
-/** Whose X-Forwarded-For is believed, as Fastify's `trustProxy` takes it. */
+/** The proxies whose X-Forwarded-For is used, as Fastify's `trustProxy` takes them. */
 export type TrustedProxies = false | string[] | ((address: string, hop: number) => boolean)
 
 /** What TRUST_PROXY may be, fit to follow "must be". */
@@ -11,8 +11,8 @@ const RANGES = new Set(['loopback', 'linklocal', 'uniquelocal'])
 const BITS = { 4: 32, 6: 128 } as const
 
 /**
- * Reads TRUST_PROXY; undefined: nothing we understand. A number says how many proxies of ours a request passes, `true`
- * that it is one: of X-Forwarded-For only that many entries count, from its end, so what a client wrote there does not.
+ * Reads TRUST_PROXY; undefined: neither a number nor addresses. A number says how many proxies of ours a request passes,
+ * `true` means one. Only that many entries at the end of X-Forwarded-For are used: a client may have written the others.
  */
 export function trustedProxies(text: string): TrustedProxies | undefined {
   const hops = hopsIn(text.toLowerCase())

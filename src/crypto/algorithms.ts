@@ -1,4 +1,5 @@
 // The signature algorithms a proof may use, and the lengths their parts must have.
+import type { ProofAlgorithm } from '../protocol/peer-key.ts'
 
 /** What is fixed about an algorithm: lengths in bytes, both ends of a range included. */
 export interface AlgorithmSpec {
@@ -8,14 +9,11 @@ export interface AlgorithmSpec {
   readonly longestSignature: number
 }
 
-/** The name of an algorithm, as the wire spells it. Source: signaling protocol, `register` (section 2.1). */
-export type ProofAlgorithm = 'ed25519' | 'ml-dsa' | 'falcon'
-
 /**
  * A Falcon-512 signature as falcon-sign (`falcon512_n3_v1`) writes it: length of what follows the nonce (2 bytes,
  * big-endian), nonce (40), header 0x29 (1), compressed polynomial. The message is not inside. Each of the polynomial's
  * 512 coefficients takes at least 9 bits, so 576 bytes at least; 690 in all is the package's own maximum.
- * The minimum is not a nicety: given a polynomial of no bytes, falcon-sign 1.0.4 goes on with the one an earlier call
+ * The minimum matters: given a polynomial of no bytes, falcon-sign 1.0.4 goes on with the one an earlier call
  * left on its stack, and so accepts the first 43 bytes of a signature it has just seen whole.
  */
 const FALCON_SHORTEST = 2 + 40 + 1 + (512 * 9) / 8
@@ -30,7 +28,7 @@ export const PROOF_ALGORITHMS: readonly AlgorithmSpec[] = [
 
 const BY_NAME: ReadonlyMap<string, AlgorithmSpec> = new Map(PROOF_ALGORITHMS.map((spec) => [spec.name, spec]))
 
-/** The algorithm of that name, or `undefined`; names every object has (`constructor`) are none of ours. */
+/** The algorithm of that name, or `undefined`, also for names that every object has (`constructor`). */
 export function algorithmNamed(name: string): AlgorithmSpec | undefined {
   return BY_NAME.get(name)
 }

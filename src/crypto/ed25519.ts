@@ -44,8 +44,8 @@ function isSmallOrderPoint(point: Uint8Array): boolean {
 
 /**
  * Refuses what OpenSSL lets through but RFC 8032 in its strict reading (and `@noble/ed25519` with `zip215: false`) does
- * not, and an R of small order, which OpenSSL lets through up to 3.0 and refuses in 3.5: the answer must not hang on the
- * Node we run on. OpenSSL itself checks S and compares R byte by byte; both are repeated here for the same reason.
+ * not, and an R of small order, which OpenSSL lets through up to 3.0 and refuses in 3.5: the answer must not depend
+ * on the version of Node. OpenSSL itself checks S and compares R byte by byte; both are repeated here for the same reason.
  */
 function isStrictlyEncoded(publicKey: Uint8Array, signature: Uint8Array): boolean {
   const [r, s] = [signature.subarray(0, 32), signature.subarray(32)]

@@ -1,19 +1,12 @@
 // Checks proofs: signatures of a peer's key over a message's bytes as they are.
 import { availableParallelism } from 'node:os'
-import { lengthsFit, type ProofAlgorithm } from './algorithms.ts'
+import { lengthsFit } from './algorithms.ts'
 import { verifyEd25519 } from './ed25519.ts'
 import { hasNativeMlDsa, verifyMlDsa } from './ml-dsa.ts'
+import type { Proof, Verdict } from './proof.ts'
 import { createWorkerPool } from './worker-pool.ts'
 
-export interface Proof {
-  algorithm: ProofAlgorithm
-  publicKey: Uint8Array
-  message: Uint8Array
-  signature: Uint8Array
-}
-
-/** `busy`: too many proofs wait, or no answer came in time; the proof may be right, and may be sent again. */
-export type Verdict = 'valid' | 'invalid' | 'busy'
+export type { Proof, Verdict } from './proof.ts'
 
 export interface ProofVerifier {
   /** Never rejects: wrong lengths and nonsense are `invalid`, and so is an algorithm we do not know. */
@@ -35,14 +28,13 @@ export interface ProofVerifierOptions {
   workerFile?: string
 }
 
-/** A whole frame has no more characters than that (protocol, section 11: size), so neither has what it signs. */
+/** A whole frame has no more characters than that (docs/protocol.md, 1.2), so neither has what it signs. */
 const LONGEST_MESSAGE_BYTES = 262_144
 
 /**
  * Checks proofs off the event loop: Ed25519 in libuv's thread pool, and there ML-DSA-65 too where the runtime has it; else
  * it is checked like Falcon-512 in worker threads, which start with the first such proof. The signed bytes are the
- * message's own, for all three algorithms, without the text conversion of the SDK's verifier (protocol, section 11: proof
- * message in signaling).
+ * message's own, for all three algorithms, without the text conversion of the SDK's verifier (docs/protocol.md, 2.1).
  */
 export function createProofVerifier(options: ProofVerifierOptions): ProofVerifier {
   const { queueLength, answerWithinMs = 10_000, mlDsaInWorker = !hasNativeMlDsa, workerFile } = options

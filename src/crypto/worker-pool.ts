@@ -1,7 +1,6 @@
 // The threads that check ML-DSA and Falcon proofs.
 import { Piscina } from 'piscina'
-import type { Proof, Verdict } from './verifier.ts'
-import { monotonicMs, type WorkerTask } from './worker-task.ts'
+import { monotonicMs, type Proof, type Verdict, type WorkerTask } from './proof.ts'
 
 export interface WorkerPoolOptions {
   workers: number
@@ -27,7 +26,7 @@ const WORKER_FILE = import.meta.url.replace(/worker-pool(\.[jt]s)$/, 'worker$1')
  */
 export function createWorkerPool({ workers, answerWithinMs, filename = WORKER_FILE }: WorkerPoolOptions): WorkerPool {
   let pool: Piscina<WorkerTask, Verdict> | undefined
-  const turns = createTurns(workers)
+  const places = createSemaphore(workers)
 
   const start = (): Piscina<WorkerTask, Verdict> => {
     const started = new Piscina<WorkerTask, Verdict>({
@@ -44,7 +43,7 @@ export function createWorkerPool({ workers, answerWithinMs, filename = WORKER_FI
     async check(proof) {
       pool ??= start()
       const staleAtMs = monotonicMs() + answerWithinMs
-      await turns.take()
+      await places.acquire()
       const task = toTask(proof, staleAtMs)
       const stuck = new AbortController()
       // Stale proofs are skipped in no time, so one that is under way after twice the wait hangs: end its thread.
@@ -54,7 +53,7 @@ export function createWorkerPool({ workers, answerWithinMs, filename = WORKER_FI
         return await pool.run(task, { signal: stuck.signal, transferList })
       } finally {
         clearTimeout(watchdog)
-        turns.pass()
+        places.release()
       }
     },
     async close() {
@@ -74,16 +73,16 @@ function toTask({ algorithm, publicKey, message, signature }: Proof, staleAtMs: 
   }
 }
 
-/** `places` at once, the others in the order they came: of what waits in the pool, the newest would be taken first. */
-function createTurns(places: number) {
+/** At most `places` at once, in the order they came. The queue of the pool itself is last in, first out. */
+function createSemaphore(places: number) {
   const waiting: (() => void)[] = []
   let free = places
   return {
-    take: async () => {
+    acquire: async () => {
       if (free > 0) free -= 1
       else await new Promise<void>((resolve) => waiting.push(resolve))
     },
-    pass: () => {
+    release: () => {
       const next = waiting.shift()
       if (next === undefined) free += 1
       else next()

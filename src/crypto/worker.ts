@@ -1,8 +1,7 @@
 // Runs in a worker thread: the checks that would hold up the event loop for milliseconds.
 import { ml_dsa65 } from '@noble/post-quantum/ml-dsa.js'
 import type { FalconKernel } from 'falcon-sign'
-import type { Verdict } from './verifier.ts'
-import { monotonicMs, type WorkerTask } from './worker-task.ts'
+import { monotonicMs, type Verdict, type WorkerTask } from './proof.ts'
 
 let falconKernel: Promise<FalconKernel> | undefined
 
@@ -14,7 +13,7 @@ function loadFalcon(): Promise<FalconKernel> {
 
 /**
  * Checks one proof whose lengths are known to fit; a library that throws over it has met a wrong one.
- * A proof nobody waits for any more is dropped unchecked, so a backlog cannot keep the workers behind for ever.
+ * A stale proof is dropped unchecked, so that the workers can catch up with a backlog.
  */
 export default async function checkProof(task: WorkerTask): Promise<Verdict> {
   if (monotonicMs() >= task.staleAtMs) return 'busy'

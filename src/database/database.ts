@@ -13,7 +13,7 @@ export interface DatabaseSettings {
   dataDir: string
   /** Connections to PostgreSQL. */
   poolSize: number
-  /** Longest anybody waits for a query. */
+  /** Longest wait for a query, in ms. */
   deadlineMs: number
 }
 
@@ -26,7 +26,7 @@ export interface Database {
   readonly sql: Sql
   /** Is it the PostgreSQL that we run ourselves? */
   readonly embedded: boolean
-  /** Longest anybody waits for a query, in ms. */
+  /** Longest wait for a query, in ms. */
   readonly deadlineMs: number
   /**
    * The result of a query or transaction, or `DatabaseUnavailable` after `ms` (default: the deadline of the settings).
@@ -35,12 +35,12 @@ export interface Database {
    */
   within<T>(query: PromiseLike<T>, ms?: number): Promise<T>
   /**
-   * Asks within the deadline, or not at all: while Postgres has just left a question without an answer, it is
-   * `DatabaseUnavailable` at once. For what a peer asks one after the other: it must not wait a deadline for each.
+   * Runs a query within the deadline, but fails with `DatabaseUnavailable` at once when another query got no answer a
+   * moment ago. For queries that one peer causes one after the other: the peer must not wait a deadline for each.
    */
-  ask<T>(question: () => PromiseLike<T>): Promise<T>
-  /** Open connections, and how many queries had no answer so far: what `DatabaseUnavailable` was said of. */
-  figures(): { connections: number; unanswered: number }
+  ask<T>(query: () => PromiseLike<T>): Promise<T>
+  /** Open connections, and how many queries ended in `DatabaseUnavailable`. */
+  stats(): { connections: number; unanswered: number }
   /** Does a trivial query answer within `ms`? Never throws. */
   answers(ms: number): Promise<boolean>
   /** Lets queries in progress finish, then disconnects and stops the embedded PostgreSQL. At most about 20 seconds. */
@@ -51,8 +51,8 @@ const FIRST_ANSWER_LIMIT_MS = 20_000
 const CLOSE_LIMIT_MS = 5_000
 /** A connection that has been silent for so many deadlines will not answer any more. */
 const SILENT_DEADLINES = 3
-/** How long after a question without an answer no other is asked, in ms. */
-const HUSH_MS = 1_000
+/** How long `ask` fails at once after a query got no answer, in ms. */
+const PAUSE_MS = 1_000
 /** Answers count as a recovery once there has been no failure for this long. */
 const CALM_MS = 1_000
 
@@ -99,11 +99,11 @@ class PooledDatabase implements Database {
   readonly #log: Log
   /** When Postgres last failed us, while we have not seen it recover. */
   #failedAt: number | undefined
-  /** When the last question was left without an answer; undefined once another was answered. */
+  /** When the last query got no answer; undefined once another was answered. */
   #unansweredAt: number | undefined
   #unanswered = 0
   #probe: Promise<unknown> | undefined
-  #sweep: NodeJS.Timeout | undefined
+  #nextDrop: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
   constructor(pool: Pool, server: EmbeddedPostgres | undefined, deadlineMs: number, log: Log) {
@@ -130,25 +130,25 @@ class PooledDatabase implements Database {
         },
         (error: unknown) => {
           clearTimeout(timer)
-          reject(isAbsence(error) ? this.#unavailable(absence(error)) : withoutValues(error))
+          reject(isUnavailability(error) ? this.#unavailable(unavailability(error)) : withoutValues(error))
         }
       )
     })
   }
 
-  ask<T>(question: () => PromiseLike<T>): Promise<T> {
-    if (this.#unansweredAt === undefined || performance.now() - this.#unansweredAt > HUSH_MS) {
-      return this.within(question())
+  ask<T>(query: () => PromiseLike<T>): Promise<T> {
+    if (this.#unansweredAt === undefined || performance.now() - this.#unansweredAt > PAUSE_MS) {
+      return this.within(query())
     }
     return Promise.reject(new DatabaseUnavailable('Postgres did not answer a moment ago'))
   }
 
-  figures() {
+  stats() {
     return { connections: this.#pool.connections(), unanswered: this.#unanswered }
   }
 
   async answers(ms: number): Promise<boolean> {
-    // One question at a time: a database that stands still must not collect them.
+    // One probe at a time: they must not pile up while the database stands still.
     this.#probe ??= this.within(this.sql`select 1`).finally(() => {
       this.#probe = undefined
     })
@@ -163,12 +163,12 @@ class PooledDatabase implements Database {
     return this.#closing
   }
 
-  /** Now, and once more when the connection whose query was just given up has had its time. */
+  /** Drops silent connections now, and once more when the connection of the query just given up is overdue. */
   #dropSilent(): void {
     const ms = SILENT_DEADLINES * this.deadlineMs
     this.#pool.dropSilent(ms)
-    this.#sweep ??= setTimeout(() => {
-      this.#sweep = undefined
+    this.#nextDrop ??= setTimeout(() => {
+      this.#nextDrop = undefined
       this.#pool.dropSilent(ms)
     }, ms).unref()
   }
@@ -197,14 +197,14 @@ const NO_CONNECTION = /^(E(?!RR_)[A-Z_]+|CONNECT_TIMEOUT|CONNECTION_[A-Z]+)$/
  */
 const NO_SERVICE = /^(08|53|57P|58|57014|55P03|25P0[34])/
 
-function isAbsence(error: unknown): boolean {
+function isUnavailability(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   const { code } = error as { code?: unknown }
   if (error instanceof postgres.PostgresError) return NO_SERVICE.test(error.code)
   return error instanceof ConnectionLost || (typeof code === 'string' && NO_CONNECTION.test(code))
 }
 
-function absence(cause: unknown): DatabaseUnavailable {
+function unavailability(cause: unknown): DatabaseUnavailable {
   return new DatabaseUnavailable(`Postgres is not available: ${(cause as Error).message}`, {
     cause: withoutValues(cause)
   })

@@ -1,21 +1,24 @@
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import postgres from 'postgres'
 import type { Log } from '../util/log.ts'
-import { ARRAY_TYPE_OF, COLUMN_TYPES } from './column-types.ts'
-import { type Endpoint, openSocket, readEndpoint } from './endpoint.ts'
-import { ConnectionLost, DeadWire, Wire } from './postgres-socket.ts'
+import {
+  createDriver,
+  type Driver,
+  type Endpoint,
+  type Query,
+  type ReservedSql,
+  readEndpoint,
+  redirect,
+  type Sql
+} from './driver.ts'
+import { openSocket } from './open-socket.ts'
+import { ConnectionLost, DeadSocket, PostgresSocket } from './postgres-socket.ts'
 
-type Types = { bigint: number }
-/** Runs queries on any connection of the pool; `begin` opens a transaction. No `listen`: its connection is not renewed. */
-export type Sql = postgres.Sql<Types>
-/** Runs queries inside one transaction. */
-export type TransactionSql = postgres.TransactionSql<Types>
-/** Either of them: for statements that may stand alone. */
-export type AnySql = postgres.ISql<Types>
+export type { AnySql, Sql, TransactionSql } from './driver.ts'
 
 /** After a lost or refused connection, the next attempt waits this long. */
 const RETRY_MS = 250
+const CLOSED = 'the connections to Postgres are closed'
 
 export interface PoolOptions {
   url: string
@@ -37,15 +40,23 @@ export interface Pool {
 
 /**
  * A connection pool that survives Postgres. It is a driver instance that is replaced as a whole once it has lost a
- * connection (Wire says why): the old one finishes what still runs on its other connections, the new one takes
- * whatever comes next. `sql` stays the same.
+ * connection (PostgresSocket says why): the old one finishes what still runs on its other connections, the new one takes
+ * what waits and what comes next. `sql` stays the same.
+ *
+ * A query or transaction is handed to the driver only when one of its connections is free. The driver itself would
+ * send it on a busy connection, behind whatever runs there, and it would wait for that while others become free.
  */
 export function createPool(options: PoolOptions): Pool {
   const pool = new RenewingPool(options)
   const target = () => {}
+  const gated: Partial<Record<PropertyKey, unknown>> = {
+    reserve: pool.reserve,
+    begin: (...args: unknown[]) => pool.begin(args),
+    unsafe: (...args: Parameters<Sql['unsafe']>) => redirect(pool.current.sql.unsafe(...args), pool.query)
+  }
   const sql = new Proxy(target as unknown as Sql, {
-    apply: (_target, _self, args: Parameters<Sql>) => pool.current.sql(...args),
-    get: (_target, key) => (key === 'reserve' ? pool.reserve : Reflect.get(pool.current.sql, key))
+    apply: (_target, _self, args: Parameters<Sql>) => redirect(pool.current.sql(...args), pool.query),
+    get: (_target, key) => gated[key] ?? Reflect.get(pool.current.sql, key)
   })
   return {
     sql,
@@ -55,11 +66,19 @@ export function createPool(options: PoolOptions): Pool {
   }
 }
 
+/** A query or transaction that was asked for. */
+interface Task {
+  readonly since: number
+  /** Hands it to the driver; settles when its connection is free again. */
+  start(driver: Driver): PromiseLike<unknown>
+  giveUp(error: Error): void
+}
+
 class RenewingPool {
-  current: Generation
+  current: PoolGeneration
   readonly #options: PoolOptions
   readonly #endpoint: Endpoint
-  readonly #generations = new Set<Generation>()
+  readonly #generations = new Set<PoolGeneration>()
   #attempts = 0
   #lastLossAt = Number.NEGATIVE_INFINITY
   #ended = false
@@ -70,8 +89,27 @@ class RenewingPool {
     this.current = this.#renew(options.size)
   }
 
+  readonly query = (query: Query): void => {
+    const start = ({ execute }: Driver) => {
+      execute(query)
+      return query
+    }
+    this.current.run({ since: performance.now(), start, giveUp: (error) => query.reject(error) })
+  }
+
+  begin(args: unknown[]): Promise<unknown> {
+    return new Promise((resolve, giveUp) => {
+      const start = ({ sql }: Driver) => {
+        const work = (sql.begin as (...args: unknown[]) => Promise<unknown>)(...args)
+        work.then(resolve, giveUp)
+        return work
+      }
+      this.current.run({ since: performance.now(), start, giveUp })
+    })
+  }
+
   /** A connection of its own, beside the pool, until `release()`: for session locks. */
-  readonly reserve = async (): Promise<postgres.ReservedSql<Types>> => {
+  readonly reserve = async (): Promise<ReservedSql> => {
     const generation = this.#renew(1)
     try {
       await generation.sql`select 1` // a reserve() that has to connect first never resolves (without fetch_types)
@@ -101,8 +139,8 @@ class RenewingPool {
     await Promise.all([...this.#generations].map((generation) => generation.end(ms)))
   }
 
-  #renew(size: number): Generation {
-    const generation: Generation = new Generation({
+  #renew(size: number): PoolGeneration {
+    const generation: PoolGeneration = new PoolGeneration({
       ...this.#options,
       size,
       endpoint: this.#endpoint,
@@ -120,12 +158,14 @@ class RenewingPool {
     return openSocket(this.#endpoint, this.#attempts++)
   }
 
-  #lost(generation: Generation, cause: Error): void {
+  #lost(generation: PoolGeneration, cause: Error): void {
     this.#lastLossAt = performance.now()
-    generation.retire(this.#options.statementMs)
-    if (generation !== this.current || this.#ended) return
-    this.#options.log.debug({ err: cause }, 'connection to Postgres lost')
-    this.current = this.#renew(this.#options.size)
+    const waiting = generation.retire(this.#options.statementMs)
+    if (generation === this.current && !this.#ended) {
+      this.#options.log.debug({ err: cause }, 'connection to Postgres lost')
+      this.current = this.#renew(this.#options.size)
+    }
+    for (const task of waiting) this.current.run(task)
   }
 }
 
@@ -136,111 +176,115 @@ interface GenerationOptions extends PoolOptions {
   onEnded: () => void
 }
 
-/** One driver instance: takes new connections until it loses one. */
-class Generation {
-  readonly sql: Sql
+/**
+ * One driver instance, with its own connections.
+ *
+ *     open ──retire(): it lost a connection──► retired ──nothing runs, or the time is over──► ended
+ *       └────────────────end(): the pool is closed───────────────────────────────────────────►┘
+ *
+ * open: makes connections as they are needed. retired: makes none, finishes what runs. ended: none is left.
+ */
+class PoolGeneration {
+  readonly #driver: Driver
   readonly #options: GenerationOptions
-  readonly #wires = new Set<Wire>()
+  readonly #sockets = new Set<PostgresSocket>()
+  #running = 0
+  #waiting: Task[] = []
   #opening = 0
   #retired = false
   #ending: Promise<void> | undefined
+  #closed = false
 
   constructor(options: GenerationOptions) {
     this.#options = options
-    this.sql = createDriver(options, () => this.#openWire())
+    this.#driver = createDriver({ ...options, socket: () => this.#openSocket() })
+  }
+
+  get sql(): Sql {
+    return this.#driver.sql
   }
 
   get connections(): number {
-    return this.#wires.size
+    return this.#sockets.size
   }
 
-  /** No new connections; what runs may finish for `ms`, or until the last connection is gone. */
-  retire(ms: number): void {
+  /** Hands a task to the driver once a connection is free for it; in the order they come. */
+  run(task: Task): void {
+    if (this.#closed) task.giveUp(new ConnectionLost(CLOSED))
+    else if (this.#running < this.#options.size) this.#start(task)
+    else this.#waiting.push(task)
+  }
+
+  /** No new connections; what runs may finish for `ms`, or until the last connection is gone. Returns what waits. */
+  retire(ms: number): Task[] {
+    const waiting = this.#waiting.splice(0)
     if (!this.#retired) {
       this.#retired = true
       setTimeout(() => this.end(1_000), ms).unref()
     }
-    if (this.#opening === 0 && this.#wires.size === 0) void this.end(0)
+    if (this.#opening === 0 && this.#sockets.size === 0) void this.end(0)
+    return waiting
   }
 
   dropSilent(ms: number): void {
-    for (const wire of [...this.#wires]) if (wire.silentMs() > ms) wire.destroy()
+    for (const socket of [...this.#sockets]) if (socket.silentMs() > ms) socket.destroy()
   }
 
-  /** Lets what runs finish for at most `ms`. */
+  /** Lets what runs and waits finish for at most `ms`. */
   end(ms: number): Promise<void> {
     this.#retired = true
     this.#ending ??= this.#finish(ms).finally(this.#options.onEnded)
     return this.#ending
   }
 
+  #start(task: Task): void {
+    if (performance.now() - task.since > this.#options.statementMs) {
+      task.giveUp(new ConnectionLost('no connection to Postgres came free in time')) // its caller has given up
+      return
+    }
+    this.#running += 1
+    const done = () => {
+      this.#running -= 1
+      while (this.#running < this.#options.size && this.#waiting.length > 0) this.#start(this.#waiting.shift()!)
+    }
+    task.start(this.#driver).then(done, done)
+  }
+
   async #finish(ms: number): Promise<void> {
     const deadline = performance.now() + ms
     // Twice at rest: between two queries of a queue, a connection is at rest for a moment.
     for (let rests = 0; rests < 2 && performance.now() < deadline; await delay(10)) {
-      rests = [...this.#wires].every((wire) => wire.atRest()) ? rests + 1 : 0
+      rests = [...this.#sockets].every((socket) => socket.atRest()) ? rests + 1 : 0
     }
+    this.#closed = true
+    for (const { giveUp } of this.#waiting.splice(0)) giveUp(new ConnectionLost(CLOSED))
     await this.sql.end({ timeout: 0 })
-    for (let waits = 0; waits < 20 && this.#wires.size > 0; waits++) await delay(10)
-    for (const wire of [...this.#wires]) wire.destroy()
+    for (let waits = 0; waits < 20 && this.#sockets.size > 0; waits++) await delay(10)
+    for (const socket of [...this.#sockets]) socket.destroy()
   }
 
-  async #openWire(): Promise<Wire | DeadWire> {
-    if (this.#retired) return new DeadWire(new ConnectionLost('the connection to Postgres was lost'))
+  async #openSocket(): Promise<PostgresSocket | DeadSocket> {
+    if (this.#retired) return new DeadSocket(new ConnectionLost('the connection to Postgres was lost'))
     this.#opening++
     try {
       return this.#keep(await this.#options.open())
     } catch (error) {
       queueMicrotask(() => this.#options.onLost(error as Error))
-      return new DeadWire(error as Error)
+      return new DeadSocket(error as Error)
     } finally {
       this.#opening--
     }
   }
 
-  #keep(socket: Socket): Wire {
-    const wire: Wire = new Wire(socket, {
+  #keep(socket: Socket): PostgresSocket {
+    const kept: PostgresSocket = new PostgresSocket(socket, {
       lost: (cause) => {
-        this.#wires.delete(wire)
+        this.#sockets.delete(kept)
         this.#options.onLost(cause)
       },
-      ended: () => this.#wires.delete(wire)
+      ended: () => this.#sockets.delete(kept)
     })
-    this.#wires.add(wire)
-    return wire
+    this.#sockets.add(kept)
+    return kept
   }
-}
-
-function createDriver(options: GenerationOptions, socket: () => Promise<Wire | DeadWire>): Sql {
-  const { url, size, statementMs, endpoint, log } = options
-  const sql = postgres(url, {
-    max: size,
-    // Several hosts and TLS are openSocket's affair.
-    host: endpoint.host[0],
-    port: Number(endpoint.port[0]),
-    ssl: false,
-    socket,
-    backoff: 0,
-    types: COLUMN_TYPES,
-    fetch_types: false,
-    // A connection that hangs while it starts is dropped as silent; timers of lost ones would live on.
-    connect_timeout: 0,
-    max_lifetime: null,
-    // Out of reach: a transaction that begins exactly at this limit would share its connection (issue 1189).
-    max_pipeline: 1_000_000,
-    onnotice: (notice: postgres.Notice) => log.debug({ notice: notice.message }, 'notice from Postgres'),
-    connection: {
-      application_name: 'demos-relay',
-      synchronous_commit: 'on',
-      plan_cache_mode: 'force_generic_plan',
-      // A plan made while a mailbox table was empty is kept when it is full: every row for every page (decision 5).
-      enable_seqscan: 'off',
-      statement_timeout: statementMs,
-      lock_timeout: statementMs,
-      // A transaction we lost track of must not hold its locks for ever.
-      idle_in_transaction_session_timeout: Math.max(60_000, 2 * statementMs)
-    }
-  } as object) as unknown as Sql
-  Object.assign((sql.options as unknown as { shared: { typeArrayMap: object } }).shared.typeArrayMap, ARRAY_TYPE_OF)
-  return sql
 }

@@ -1,8 +1,9 @@
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
+import type { DriverSocket } from './driver.ts'
 
 const KEEP_ALIVE_MS = 10_000
-/** PostgreSQL protocol, ReadyForQuery outside of a transaction: the last thing Postgres says before it waits for us. */
+/** PostgreSQL protocol, ReadyForQuery outside of a transaction: Postgres sends it last, then waits for the next query. */
 const READY = Buffer.from('Z\0\0\0\x05I', 'latin1')
 
 /** The connection is gone, and with it the answer to what was sent on it. */
@@ -10,33 +11,36 @@ export class ConnectionLost extends Error {
   override name = 'ConnectionLost'
 }
 
-/** Exactly one of them is called, once. */
-export interface WireFate {
+/** Hears how a socket ended: exactly one of the two is called, once. */
+export interface SocketListener {
   lost(cause: Error): void
   /** The driver ended the connection itself. */
   ended(): void
 }
 
 /**
- * The socket postgres.js speaks through. On a connection that was lost in the middle of something, version 3.4.9 of it
- * may write to a socket that is gone (which ends the process), run the rest of a transaction outside of it after
- * connecting again, or never connect again (porsager/postgres issues 1208, 1216, 1133). So such a wire is never said to
- * be closed: what is written to it fails, now and later, and the pool gives up the driver instance it belongs to.
- * Reported as closed are only an end that the driver asked for, and a connection that never got as far as a query.
+ * The socket that the driver speaks through. After a connection was lost in the middle of something, the driver may write
+ * to a socket that is gone (which ends the process), run the rest of a transaction outside of it after connecting again,
+ * or never connect again (porsager/postgres issues 1208, 1216, 1133). So a lost socket emits no `close`: every write to it
+ * fails, and the pool replaces the driver instance it belongs to. `close` is emitted only for an end that the driver
+ * asked for, and for a connection that was lost before its first query.
+ *
+ *     starting ──ReadyForQuery──► started ──end() by the driver──► ended   (close)
+ *         └── lost: error, close     └── lost: error, no close
  */
-export class Wire extends EventEmitter {
+export class PostgresSocket extends EventEmitter implements DriverSocket {
   readonly #socket: Socket
-  readonly #fate: WireFate
+  readonly #listener: SocketListener
   #lost: Error | undefined
   #ending = false
   #started = false
   #silentSince: number | undefined
   #ready = false
 
-  constructor(socket: Socket, fate: WireFate) {
+  constructor(socket: Socket, listener: SocketListener) {
     super()
     this.#socket = socket
-    this.#fate = fate
+    this.#listener = listener
     socket.setKeepAlive(true, KEEP_ALIVE_MS)
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
@@ -59,8 +63,8 @@ export class Wire extends EventEmitter {
   }
 
   /**
-   * Always true, "go on": postgres.js forgets to keep a transaction's connection to itself when `begin` meets a full
-   * socket buffer (its issue 1189). How much waits here is bounded by what callers may have waiting.
+   * Always true, whatever the socket's buffer holds: the driver does not keep a transaction's connection to itself when
+   * the `begin` meets a full buffer (its issue 1189). The buffer is bounded by what callers may have waiting.
    */
   write(chunk: Buffer, done?: () => void): true {
     if (this.#lost) process.nextTick(() => this.#fail())
@@ -99,7 +103,7 @@ export class Wire extends EventEmitter {
   #closed(): void {
     if (this.#lost) return
     if (this.#ending) {
-      this.#fate.ended()
+      this.#listener.ended()
       this.emit('close', false)
     } else this.#lose(new ConnectionLost('Postgres closed the connection'))
   }
@@ -110,9 +114,9 @@ export class Wire extends EventEmitter {
     this.#silentSince = undefined
     this.#socket.destroy()
     this.#fail()
-    // Late enough that the driver has written, in vain, whatever it was about to write.
+    // By then the driver has written what it was about to write.
     if (!this.#started) setTimeout(() => this.emit('close', false), 10)
-    this.#fate.lost(cause)
+    this.#listener.lost(cause)
   }
 
   #fail(): void {
@@ -120,8 +124,8 @@ export class Wire extends EventEmitter {
   }
 }
 
-/** In place of a connection that could not be made: fails whatever waits for it, and lets the driver go on to the next. */
-export class DeadWire extends EventEmitter {
+/** Stands in for a connection that could not be made: fails the query that waits for it, then says it is closed. */
+export class DeadSocket extends EventEmitter implements DriverSocket {
   readonly readyState = 'closed'
 
   constructor(cause: Error) {

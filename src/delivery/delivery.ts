@@ -1,30 +1,30 @@
+import { strict as assert } from 'node:assert'
 import type { QueueEntry } from '../store/queue-entry.ts'
 
-/** What is kept of an entry that was sent, until it is received: not its body. */
-export type SentEntry = Pick<QueueEntry, 'seq' | 'digest' | 'bytes' | 'slot' | 'acceptedAt'>
+/** What is kept of an entry that was sent, until it has left the mailbox: not its body. */
+export interface SentEntry extends Pick<QueueEntry, 'seq' | 'digest' | 'bytes' | 'slot' | 'acceptedAt'> {
+  /** A session that was sent it has said that it has it. */
+  isReceipted: boolean
+  /** Has it failed before, so that it is sent alone? */
+  readonly isSuspect: boolean
+}
 
 /** What one session is sent from one mailbox, and how. */
 export interface DeliveryRoute {
-  readonly network: string
-  readonly recipient: string
-  /** The encryption key the peer registered with: entries sealed for another one are withheld from it. */
-  readonly keyId: string | null
-  /** Reads stored entries after a place, oldest first: a page. */
-  take(afterSeq: number, limit: number, maxBytes: number): Promise<QueueEntry[]>
-  /** May this entry be sent to this peer at all? What is refused stays in the mailbox. */
-  admits(entry: QueueEntry): boolean
-  /** The frame that carries the entry; `backlog` when it was accepted before the session had caught up. */
-  encode(entry: QueueEntry, backlog: boolean): string
-  /** Writes a frame. */
-  write(frame: string): void
-  /** `sent` frames were written in all; `urgent`: no more fits before a receipt. Receipts come back through receipt(). */
-  wrote(sent: number, urgent: boolean): void
-  /** Does the socket hold more outgoing bytes than it should? Then nothing is written until it has drained. */
-  isBehind(): boolean
-  /** Calls back once the socket has drained. */
-  onDrained(listener: () => void): void
-  /** These entries were received and leave the mailbox. Once one has, gone() is told. */
-  release(entries: readonly SentEntry[]): void
+  /** Reads stored entries after a place, oldest first: a page. Only those that this peer's key can open. */
+  read(afterSeq: number, limit: number, maxBytes: number): Promise<QueueEntry[]>
+  /** Is this entry on its way out of the mailbox, received by this session or an earlier one? */
+  isReleasing(seq: number): boolean
+  /** Writes an entry; `isBacklog`: it was accepted before the session had caught up. False: it cannot be sent, and stays. */
+  send(entry: QueueEntry, isBacklog: boolean): boolean
+  /** `sent` entries were written in all; `isUrgent`: no more fits before a receipt. Receipts come back through receipt(). */
+  wrote(sent: number, isUrgent: boolean): void
+  /** Does the socket hold more outgoing bytes than it should? Then nothing is written until drained() is called. */
+  isFull(): boolean
+  /** These entries were received. Once one has left the mailbox, gone() is called. */
+  received(entries: readonly SentEntry[]): void
+  /** Milliseconds, of a clock that stands still while the process does. */
+  clock(): number
 }
 
 /** How much a session is sent before the first of it is receipted; past it, entries stay in Postgres until it catches up. */
@@ -33,60 +33,80 @@ export interface DeliveryWindow {
   readonly bytes: number
 }
 
+type State = 'idle' | 'reading' | 'retrying' | 'live' | 'behind' | 'stopped'
+
+/** Which states follow a state, see `Delivery`. */
+const FOLLOWS: Readonly<Record<State, readonly State[]>> = {
+  idle: ['reading', 'live', 'stopped'],
+  reading: ['reading', 'retrying', 'live', 'behind', 'stopped'],
+  retrying: ['reading', 'stopped'],
+  live: ['reading', 'behind', 'stopped'],
+  behind: ['reading', 'stopped'],
+  stopped: ['stopped']
+}
+
 const PAGE_ENTRIES = 128
 /** Pause before a page that could not be read is tried again, in ms. */
 const RETRY_MS = 500
-/** How far a connected recipient may fall behind before senders are refused: messages that wait only for its window. */
-const MAX_LAG = 100_000
+/** Receipted entries that may wait for their deletion: past it nothing more is sent until some are gone. */
+const MOST_RELEASING = 8_192
+/** An entry that so many sessions did not receipt is sent alone: what is behind it must not count as failed with it. */
+const SUSPECT_DELIVERIES = 2
 
 /**
- * Sends one mailbox to one session, in order: what is stored first, then what comes in. One path for both: it reads
- * pages from Postgres until it is at the head, then takes committed entries from memory; when the window fills up it
- * falls back to reading. An entry offered meanwhile is never lost: it is committed, so the next page has it.
+ * Sends one mailbox to one session, in order.
+ *
+ *     idle ──start()──► reading ──an empty page: nothing is left──► live
+ *       │               │  ▲ ▲                                      │ │
+ *       │      page     │  │ └───────────────reread()──────────────┘ │ no room for a committed entry
+ *       │      fails    ▼  │ room again                             ▼
+ *       │          retrying └──────────────────────────────────── behind ◄── no room for the page (from reading)
+ *       └──start(nothing is stored)──► live            any state ──stop()──► stopped
+ *
+ * A mailbox is a set: all that is in it and not outstanding here is to be sent. The cursor is a shortcut: everything up to
+ * it was sent or cannot be. A committed entry that is offered while the state is not `live` is not lost: it is in the
+ * mailbox, and a page is read after it was committed.
  */
 export class Delivery {
-  readonly route: DeliveryRoute
+  readonly #route: DeliveryRoute
   readonly #window: DeliveryWindow
-  #state: 'idle' | 'reading' | 'live' | 'behind' | 'stopped' = 'idle'
-  /** Place of the last entry that was sent or withheld: pages begin after it. */
-  #sentSeq = 0
-  /** An entry was committed after the page under way was asked for. */
-  #offeredMeanwhile = false
-  #caughtUpOnce = false
-  #lag = 0
-  /**
-   * Places of entries that were sent and may still be in the mailbox: not to be sent again by this session. Only of those
-   * with a digest: without one nothing is recalled, only freed.
-   */
-  readonly #outstanding = new Set<number>()
-  /** Those that left it while a page was read, which may hold them still. */
+  #state: State = 'idle'
+  #cursor = 0
+  #lastOffered = 0
+  /** Something was committed, or has to be looked at again, since the page under way was asked for. */
+  #isStale = false
+  /** The first place to look at again, if there is one. */
+  #rereadFrom: number | undefined
+  /** The next entry is sent alone, so it waits until the window is empty. */
+  #waitsForEmptyWindow = false
+  #hasCaughtUp = false
+  /** Sent, and perhaps still in the mailbox: not sent again by this session. */
+  readonly #outstanding = new Map<number, SentEntry>()
+  /** Entries that left the mailbox while a page was read, which may hold them still. */
   #goneMeanwhile: number[] = []
-  /** A place that was passed and has to be looked at again. */
-  #recalled: number | undefined
-  /** Places that were withheld until now, and the first of them that is not looked at yet. */
-  readonly #freed = new Set<number>()
-  #freedFrom: number | undefined
-  /** How far this session had come when places before it were freed: up to here, only they are sent. */
-  #passedTo = 0
   /** Sent and not yet receipted, oldest first: the window. An entry acknowledged out of turn leaves a gap. */
   readonly #unreceipted: (SentEntry | undefined)[] = []
   #sent = 0
   #receipted = 0
-  #bytes = 0
-  #progressAt = performance.now()
-  #awaitsDrain = false
-  /** When the page that is asked for was asked for first. */
+  #windowBytes = 0
+  /** When the window last moved, or the page that is asked for was asked for first. */
+  #progressAt = 0
   #readingSince: number | undefined
   #retry: NodeJS.Timeout | undefined
 
   constructor(route: DeliveryRoute, window: DeliveryWindow) {
-    this.route = route
+    this.#route = route
     this.#window = window
   }
 
-  /** Is the session so far behind that its senders must be told? */
-  get isOverrun(): boolean {
-    return this.#lag > MAX_LAG
+  /** Everything up to this place was sent, or cannot be. */
+  get cursor(): number {
+    return this.#cursor
+  }
+
+  /** Place of the last entry that was offered or read. */
+  get lastSeq(): number {
+    return Math.max(this.#lastOffered, this.#cursor)
   }
 
   /** Entries sent to the session in all. */
@@ -96,80 +116,79 @@ export class Delivery {
 
   /** What the session was sent and has not receipted. */
   get unreceipted(): { messages: number; bytes: number } {
-    return { messages: this.#sent - this.#receipted, bytes: this.#bytes }
+    return { messages: this.#sent - this.#receipted, bytes: this.#windowBytes }
   }
 
-  /** When the window last moved while there was something in it (performance.now()), or undefined when it is empty. */
+  /** When the window last moved while there was something in it, by the route's clock, or undefined when it is empty. */
   get waitingSince(): number | undefined {
     return this.#sent > this.#receipted ? this.#progressAt : undefined
   }
 
-  /** Since when nothing has moved, though entries are on their way or are being read (performance.now()), or undefined. */
+  /** Since when nothing has moved, though entries are on their way or are being read, or undefined. */
   get stalledSince(): number | undefined {
-    return this.waitingSince ?? (this.#isReading() ? this.#readingSince : undefined)
+    return this.waitingSince ?? this.#readingSince
   }
 
   /** Begins with the stored entries. The peer must be visible to senders before this, so that none falls in between. */
-  start(): void {
-    if (this.#state === 'idle') void this.#read()
+  start(isEmpty = false): void {
+    if (this.#state !== 'idle') return
+    if (isEmpty) this.#becomeLive()
+    else void this.#read()
   }
 
-  /** Sends nothing more; what is not receipted, it returns: that stays in the mailbox, whatever this session says later. */
+  /** Sends nothing more. Returns what is not receipted: it stays in the mailbox, whatever this session says later. */
   stop(): SentEntry[] {
-    this.#state = 'stopped'
+    this.#become('stopped')
     clearTimeout(this.#retry)
     return this.#unreceipted.splice(0).filter((entry) => entry !== undefined)
   }
 
   /** Takes note of a committed entry: sent at once at the head, else read from the mailbox in its turn. */
   offer(entry: QueueEntry): void {
-    if (this.#state === 'live' && this.#hasRoom()) {
+    this.#lastOffered = entry.seq
+    if (this.#state !== 'live') this.#isStale = true
+    else if (this.#hasRoom()) {
       this.#send(entry)
-      this.#wrote()
-    } else {
-      this.#lag += 1
-      if (this.#state === 'live') this.#fallBehind()
-      else this.#offeredMeanwhile = true
-    }
+      this.#route.wrote(this.#sent, !this.#hasRoom())
+    } else this.#become('behind')
   }
 
   /**
-   * Looks for a stored entry again. It may have been committed after later ones, when its group had been given up: its
-   * place was passed, or nobody was told of it.
+   * Looks again from this place on: an entry there was committed after later ones, or can be sent only now. What is
+   * outstanding is not sent again.
    */
-  recall(seq: number): void {
+  reread(seq: number): void {
     if (this.#outstanding.has(seq)) return
-    this.#recalled = Math.min(seq, this.#recalled ?? seq)
-    this.#readSoon()
+    this.#rereadFrom = Math.min(seq, this.#rereadFrom ?? seq)
+    if (this.#state === 'live') void this.#read()
+    else this.#isStale = true
   }
 
-  /** Looks for stored entries that are not withheld any more, at places in ascending order; sends nothing else again. */
-  free(places: readonly number[]): void {
-    const [first] = places
-    if (first === undefined) return
-    for (const seq of places) this.#freed.add(seq)
-    this.#freedFrom = Math.min(first, this.#freedFrom ?? first)
-    this.#readSoon()
+  /** Is this session still to receipt the entry at this place: sent and not receipted, or not sent yet? */
+  owes(seq: number): boolean {
+    if (this.#state === 'stopped') return false
+    const sent = this.#outstanding.get(seq)
+    return sent === undefined ? seq > this.#cursor : !sent.isReceipted
   }
 
   /** The entry at this place has left the mailbox. */
   gone(seq: number): void {
     if (this.#state === 'reading') this.#goneMeanwhile.push(seq)
-    else this.#outstanding.delete(seq)
+    else this.#forget(seq)
   }
 
   /** The first `count` entries sent were received. */
   receipt(count: number): void {
     if (this.#state === 'stopped' || count > this.#sent) return
-    this.#release(this.#unreceipted.splice(0, count - this.#receipted).filter((entry) => entry !== undefined))
+    this.#receive(this.#unreceipted.splice(0, count - this.#receipted))
     this.#receipted = Math.max(count, this.#receipted)
-    this.#progressAt = performance.now()
+    this.#progressAt = this.#route.clock()
     if (this.#sent - this.#receipted <= this.#window.messages / 2) this.#catchUp()
   }
 
   /**
-   * The entry at this place in the mailbox and all sent before it were received. What was recalled or freed was sent
-   * after entries of later places; only a place that is not in the window stands for the last one up to it.
+   * The entry at this place and all sent before it were received. What was read again was sent after entries of later
+   * places; only a place that is not in the window stands for the last one up to it.
    */
   acknowledgeTo(seq: number): void {
     const at = this.#unreceipted.findIndex((entry) => entry?.seq === seq)
@@ -182,124 +201,116 @@ export class Delivery {
     if (this.#state === 'stopped') return
     for (const [index, entry] of this.#unreceipted.entries()) {
       if (entry?.digest !== digest) continue
-      this.#release([entry])
       this.#unreceipted[index] = undefined
+      this.#receive([entry])
     }
     const first = this.#unreceipted.findIndex((entry) => entry !== undefined)
     this.receipt(first === -1 ? this.#sent : this.#receipted + first)
   }
 
-  #release(entries: readonly SentEntry[]): void {
-    if (entries.length === 0) return
-    for (const { bytes } of entries) this.#bytes -= bytes
-    this.route.release(entries)
+  /** The socket has room again. */
+  drained(): void {
+    this.#catchUp()
   }
 
-  #readSoon(): void {
-    if (this.#state === 'live') void this.#read()
-    else this.#offeredMeanwhile = true
+  #become(state: State): void {
+    assert.ok(FOLLOWS[this.#state].includes(state), `a delivery that is ${this.#state} cannot become ${state}`)
+    this.#state = state
+  }
+
+  #becomeLive(): void {
+    this.#become('live')
+    this.#hasCaughtUp = true
+  }
+
+  #receive(entries: readonly (SentEntry | undefined)[]): void {
+    const received: SentEntry[] = []
+    for (const entry of entries) {
+      if (entry === undefined) continue
+      this.#windowBytes -= entry.bytes
+      if (!this.#outstanding.has(entry.seq)) continue // it left the mailbox meanwhile: it expired or was purged
+      entry.isReceipted = true
+      received.push(entry)
+    }
+    if (received.length > 0) this.#route.received(received)
   }
 
   async #read(): Promise<void> {
-    this.#state = 'reading'
-    this.#readingSince ??= performance.now()
-    this.#offeredMeanwhile = false
-    this.#goBack()
+    this.#become('reading')
+    this.#readingSince ??= this.#route.clock()
+    this.#isStale = false
+    if (this.#rereadFrom !== undefined) this.#cursor = Math.min(this.#cursor, this.#rereadFrom - 1)
+    this.#rereadFrom = undefined
     let page: QueueEntry[]
     try {
-      page = await this.route.take(this.#sentSeq, PAGE_ENTRIES, this.#window.bytes)
+      page = await this.#route.read(this.#cursor, PAGE_ENTRIES, this.#window.bytes)
     } catch {
-      if (this.#isReading()) this.#retry = setTimeout(() => void this.#read(), RETRY_MS)
+      if (this.#isReading()) this.#retryLater()
       return
     }
     this.#readingSince = undefined
     if (!this.#isReading()) return
     this.#sendPage(page)
-    this.#afterPage(page.length === 0)
+    for (const seq of this.#goneMeanwhile.splice(0)) this.#forget(seq)
+    // A page may be short of its limit by bytes; only an empty one says that there is no more.
+    if (!this.#isReading()) this.#catchUp()
+    else if (page.length > 0 || this.#isStale) void this.#read()
+    else this.#becomeLive()
   }
 
-  /** To the first place that has to be looked at again. */
-  #goBack(): void {
-    if (this.#freedFrom !== undefined) this.#passedTo = Math.max(this.#passedTo, this.#sentSeq)
-    const first = Math.min(this.#recalled ?? Number.POSITIVE_INFINITY, this.#freedFrom ?? Number.POSITIVE_INFINITY)
-    this.#sentSeq = Math.min(this.#sentSeq, first - 1)
-    this.#recalled = undefined
-    this.#freedFrom = undefined
-  }
-
-  #wasSent(seq: number): boolean {
-    return this.#outstanding.has(seq) || (seq <= this.#passedTo && !this.#freed.has(seq))
+  #retryLater(): void {
+    this.#become('retrying')
+    for (const seq of this.#goneMeanwhile.splice(0)) this.#forget(seq)
+    this.#retry = setTimeout(() => void this.#read(), RETRY_MS)
   }
 
   #sendPage(page: readonly QueueEntry[]): void {
     for (const entry of page) {
-      if (this.#wasSent(entry.seq)) {
-        this.#sentSeq = entry.seq
-        continue
-      }
-      if (!this.#hasRoom()) {
-        this.#fallBehind()
+      const wasSent = this.#outstanding.has(entry.seq) || this.#route.isReleasing(entry.seq)
+      if (wasSent) this.#cursor = entry.seq
+      else if (this.#hasRoomFor(entry)) this.#send(entry)
+      else {
+        this.#become('behind')
         break
       }
-      this.#lag = Math.max(0, this.#lag - 1)
-      this.#freed.delete(entry.seq)
-      this.#send(entry)
     }
-    if (page.length > 0) this.#wrote()
-    for (const seq of this.#goneMeanwhile.splice(0)) this.#outstanding.delete(seq)
-  }
-
-  /** A page may be short of its limit by bytes; only an empty one says that there is no more. */
-  #afterPage(empty: boolean): void {
-    if (!this.#isReading()) return
-    if (!empty || this.#offeredMeanwhile) {
-      void this.#read()
-      return
-    }
-    this.#state = 'live'
-    this.#caughtUpOnce = true
-    this.#lag = 0
-    this.#passedTo = 0
-    this.#freed.clear()
+    if (page.length > 0) this.#route.wrote(this.#sent, !this.#hasRoom())
   }
 
   #send(entry: QueueEntry): void {
-    this.#sentSeq = entry.seq
-    if (!this.route.admits(entry)) return
-    if (this.#sent === this.#receipted) this.#progressAt = performance.now()
+    this.#cursor = entry.seq
+    if (!this.#route.send(entry, entry.slot || !this.#hasCaughtUp)) return
+    if (this.#sent === this.#receipted) this.#progressAt = this.#route.clock()
     this.#sent += 1
-    this.#bytes += entry.bytes
+    this.#windowBytes += entry.bytes
     const { seq, digest, bytes, slot, acceptedAt } = entry
-    this.#unreceipted.push({ seq, digest, bytes, slot, acceptedAt })
-    if (entry.digest !== null) this.#outstanding.add(entry.seq)
-    this.route.write(this.route.encode(entry, entry.slot || !this.#caughtUpOnce))
+    const isSuspect = entry.deliveries >= SUSPECT_DELIVERIES
+    const sent: SentEntry = { seq, digest, bytes, slot, acceptedAt, isReceipted: false, isSuspect }
+    this.#unreceipted.push(sent)
+    this.#outstanding.set(seq, sent)
   }
 
-  #wrote(): void {
-    this.route.wrote(this.#sent, !this.#hasRoom())
+  #forget(seq: number): void {
+    if (this.#outstanding.delete(seq) && this.#state === 'behind') this.#catchUp()
+  }
+
+  #hasRoomFor(entry: QueueEntry): boolean {
+    this.#waitsForEmptyWindow ||= entry.deliveries >= SUSPECT_DELIVERIES
+    return this.#hasRoom()
   }
 
   #hasRoom(): boolean {
     const { messages, bytes } = this.#window
-    return this.#sent - this.#receipted < messages && this.#bytes < bytes && !this.route.isBehind()
+    const inWindow = this.#sent - this.#receipted
+    if (inWindow >= messages || this.#windowBytes >= bytes || this.#route.isFull()) return false
+    if (inWindow === 0) this.#waitsForEmptyWindow = false
+    else if (this.#waitsForEmptyWindow || this.#unreceipted[0]?.isSuspect) return false
+    return this.#outstanding.size - inWindow < Math.max(MOST_RELEASING, messages)
   }
 
-  /** Further entries stay in Postgres until receipts make room, or the socket has drained. */
-  #fallBehind(): void {
-    this.#state = 'behind'
-    this.#catchUp()
-  }
-
+  /** Reads on once there is room: receipts came, entries have left the mailbox, or the socket has drained. */
   #catchUp(): void {
-    if (this.#state !== 'behind') return
-    if (this.#hasRoom()) void this.#read()
-    else if (this.route.isBehind() && !this.#awaitsDrain) {
-      this.#awaitsDrain = true
-      this.route.onDrained(() => {
-        this.#awaitsDrain = false
-        this.#catchUp()
-      })
-    }
+    if (this.#state === 'behind' && this.#hasRoom()) void this.#read()
   }
 
   #isReading(): boolean {

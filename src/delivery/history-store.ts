@@ -7,8 +7,8 @@ import {
   lastSentAt,
   type NewMessage
 } from '../store/message.ts'
-import type { NewEntry, QueueEntry } from '../store/queue-entry.ts'
-import type { Repeat, Shelf } from './shelf.ts'
+import type { QueueEntry } from '../store/queue-entry.ts'
+import type { MessageStore, Repeat, StoreOptions } from './message-store.ts'
 
 /** Conversations whose last time is remembered; the one used longest ago goes first. */
 const MAX_CONVERSATIONS = 50_000
@@ -16,34 +16,34 @@ const MAX_CONVERSATIONS = 50_000
 const TRIES = 5
 
 /**
- * Keeps every message for history, once per (network, sender, recipient, digest). Times within a conversation grow
+ * Stores every message for history, once per (network, sender, recipient, digest). Times within a conversation grow
  * strictly, max(now, last + 1), so that a page of history can begin at any of them (L2PS messaging, 4.4).
  */
-export class HistoryShelf implements Shelf {
+export class HistoryStore implements MessageStore {
   readonly #conversations = new Map<string, { readonly id: string; last: number | undefined }>()
-  readonly #isAudited: boolean
+  readonly #options: StoreOptions
 
-  constructor(isAudited: boolean) {
-    this.#isAudited = isAudited
+  constructor(options: StoreOptions) {
+    this.#options = options
   }
 
-  async insert(sql: AnySql, entries: readonly NewEntry[], isNew: boolean): Promise<(QueueEntry | Repeat)[]> {
+  async insert(sql: AnySql, entries: readonly QueueEntry[], isNew: boolean): Promise<(QueueEntry | Repeat)[]> {
     if (!isNew) return this.#insertSome(sql, entries)
     const messages = await this.#place(sql, entries)
-    const stored = await insertMessages(sql, messages, { isAudited: this.#isAudited, isNew })
+    const stored = await insertMessages(sql, messages, { ...this.#options, isNew })
     for (const [index, seq] of stored) entries[index]!.seq = seq
     return [...entries]
   }
 
   /** Some of these may have been stored before, and another server may have taken their places in conversations. */
-  async #insertSome(sql: AnySql, entries: readonly NewEntry[]): Promise<(QueueEntry | Repeat)[]> {
+  async #insertSome(sql: AnySql, entries: readonly QueueEntry[]): Promise<(QueueEntry | Repeat)[]> {
     const results: (QueueEntry | Repeat | undefined)[] = entries.map(() => undefined)
     let left = entries.map((_, index) => index)
     for (let tries = 0; left.length > 0; tries++) {
       if (tries === TRIES) throw new Error('No free place in a conversation')
       const batch = left.map((index) => entries[index]!)
       const messages = await this.#place(sql, batch)
-      const stored = await insertMessages(sql, messages, { isAudited: this.#isAudited, isNew: false })
+      const stored = await insertMessages(sql, messages, { ...this.#options, isNew: false })
       const missing = left.filter((_, place) => !stored.has(place))
       for (const [place, seq] of stored) {
         batch[place]!.seq = seq
@@ -64,13 +64,13 @@ export class HistoryShelf implements Shelf {
     return results as (QueueEntry | Repeat)[]
   }
 
-  async repeats(sql: AnySql, entries: readonly NewEntry[]): Promise<(Repeat | undefined)[]> {
+  async repeats(sql: AnySql, entries: readonly QueueEntry[]): Promise<(Repeat | undefined)[]> {
     const messages = entries.map((entry) => ({ entry, conversation: this.#conversation(entry).id, sentAt: 0 }))
     const earlier = await findEarlier(sql, messages)
     return entries.map((entry, index) => repeatOf(entry, earlier.get(index)))
   }
 
-  async #place(sql: AnySql, entries: readonly NewEntry[]): Promise<NewMessage[]> {
+  async #place(sql: AnySql, entries: readonly QueueEntry[]): Promise<NewMessage[]> {
     const unknown = new Set(entries.map((entry) => this.#conversation(entry)).filter((c) => c.last === undefined))
     if (unknown.size > 0) {
       const last = await lastSentAt(
@@ -86,7 +86,7 @@ export class HistoryShelf implements Shelf {
     })
   }
 
-  #conversation({ network, sender, recipient }: NewEntry) {
+  #conversation({ network, sender, recipient }: QueueEntry) {
     const key = sender < recipient ? `${network} ${sender} ${recipient}` : `${network} ${recipient} ${sender}`
     let conversation = this.#conversations.get(key)
     if (conversation === undefined) {
@@ -100,7 +100,7 @@ export class HistoryShelf implements Shelf {
   }
 }
 
-function repeatOf(entry: NewEntry, earlier: Earlier | undefined): Repeat | undefined {
+function repeatOf(entry: QueueEntry, earlier: Earlier | undefined): Repeat | undefined {
   if (earlier === undefined) return undefined
   const { seq } = earlier
   const wasGivenUp = earlier.delivery !== 'accepted' // no retry brings it back, and none is told that it went well

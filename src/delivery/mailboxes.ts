@@ -1,49 +1,78 @@
 import type { Database } from '../database/database.ts'
 import { deleteOldMessages } from '../store/message.ts'
-import { expireEntries } from '../store/queue-entry.ts'
+import { expireEntries, type GoneEntry } from '../store/queue-entry.ts'
 import { sweepProofs } from '../store/used-proof.ts'
 import type { Mailbox } from './mailbox.ts'
+import type { MailboxCounters } from './mailbox-counter.ts'
+import type { QueueStats } from './queue-stats.ts'
+import type { Releases } from './releases.ts'
 
 /** Rows deleted in one step of a sweep: a short transaction. */
 const SWEEP_ROWS = 1_000
+
+export interface MailboxesOptions {
+  readonly signaling: Mailbox
+  readonly l2ps: Mailbox
+  readonly releases: Releases
+  readonly counters: MailboxCounters
+  readonly stats: QueueStats
+  /** Tells the sessions of a recipient that an entry is gone. */
+  readonly tell: (entry: GoneEntry) => void
+  readonly database: Database
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
 
 /** The mailboxes of both protocols, and what happens to all of them alike. */
 export class Mailboxes {
   readonly signaling: Mailbox
   readonly l2ps: Mailbox
-  readonly #database: Database
-  readonly #now: () => number
+  readonly #options: MailboxesOptions
 
-  constructor(options: { signaling: Mailbox; l2ps: Mailbox; database: Database; now: () => number }) {
+  constructor(options: MailboxesOptions) {
     this.signaling = options.signaling
     this.l2ps = options.l2ps
-    this.#database = options.database
-    this.#now = options.now
+    this.#options = options
   }
 
-  /** Resolves when every accepted message is answered and every release is written. */
+  /** Resolves when every accepted message is answered, every release written and every end of a session noted. */
   async drained(): Promise<void> {
     await Promise.all([this.signaling.drained(), this.l2ps.drained()])
+    await this.#options.releases.drained()
   }
 
   /** Deletes undelivered messages past their time; returns how many. */
-  expire(): Promise<number> {
-    return this.#sweep((sql) => expireEntries(sql, this.#now(), SWEEP_ROWS))
+  async expire(): Promise<number> {
+    const { database, now } = this.#options
+    let expired = 0
+    for (;;) {
+      const gone = await database.within(expireEntries(database.sql, now(), SWEEP_ROWS))
+      this.gone(gone)
+      expired += gone.length
+      if (gone.length < SWEEP_ROWS) return expired
+    }
+  }
+
+  /** These entries expired or were purged: they are counted no more, and no session has to receipt them. */
+  gone(entries: readonly GoneEntry[]): void {
+    const { releases, counters, stats, tell } = this.#options
+    releases.gone(entries)
+    for (const entry of entries) {
+      counters.find(entry.network, entry.recipient)?.giveBack(entry.bytes)
+      stats.left(entry.network, entry.bytes)
+      tell(entry)
+    }
   }
 
   /** Deletes from history what is older than `ms`, and proofs that are too old to be shown again. */
   async forget(ms: number): Promise<void> {
-    await this.#sweep((sql) => deleteOldMessages(sql, this.#now() - ms, SWEEP_ROWS))
-    await this.#sweep((sql) => sweepProofs(sql, this.#now(), SWEEP_ROWS))
-  }
-
-  /** Deletes in bounded steps until a step finds less than it might. */
-  async #sweep(step: (sql: Database['sql']) => Promise<number>): Promise<number> {
-    let gone = 0
-    for (;;) {
-      const count = await this.#database.within(step(this.#database.sql))
-      gone += count
-      if (count < SWEEP_ROWS) return gone
+    const { database, now } = this.#options
+    const before = now() - ms
+    for (let afterSeq = 0; ; ) {
+      const step = await database.within(deleteOldMessages(database.sql, before, afterSeq, SWEEP_ROWS))
+      if (step === undefined) break
+      afterSeq = step.lastSeq
     }
+    while ((await database.within(sweepProofs(database.sql, now(), SWEEP_ROWS))) === SWEEP_ROWS);
   }
 }

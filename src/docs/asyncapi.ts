@@ -1,6 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
+import { PROTOCOLS, type ProtocolDoc } from '../protocol/frames.ts'
 import { VERSION } from '../util/version.ts'
-import { PROTOCOLS, type ProtocolDoc } from './frames.ts'
 
 /** The AsyncAPI 3.0 document of both WebSocket protocols, as plain JSON. `action` is what this server does. */
 export function asyncApiDocument(): object {
@@ -10,8 +10,8 @@ export function asyncApiDocument(): object {
       title: 'Demos Relay',
       version: VERSION,
       description:
-        'The WebSocket protocols of demos-relay. Every frame is one JSON object in a text frame of at most 262,144 bytes. ' +
-        'Messages are delivered at least once and in the order they were accepted; their bodies are sealed.',
+        'The WebSocket protocols of demos-relay. Every frame is one JSON object in a text frame of at most 262,144 ' +
+        'bytes. Messages are delivered at least once and in the order they were accepted; their bodies are sealed.',
       license: { name: 'MIT' }
     },
     defaultContentType: 'application/json',
@@ -26,7 +26,7 @@ const serverOf = ({ name, port, title }: ProtocolDoc) => ({
   host: `localhost:${port}`,
   protocol: 'ws',
   title,
-  description: `The door of ${title}: its path may also be \`/\`; the other protocol is on the same door at its own path.`,
+  description: `The port of ${title}: its path may also be \`/\`. The other protocol is there at its own path.`,
   pathname: `/${name}`
 })
 

@@ -1,20 +1,67 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
-import type { Certificate } from './tls/certificate.ts'
+import type { SecureContextOptions } from 'node:tls'
 
 /** How long a connection may rest between two requests, in ms. */
 export const KEEP_ALIVE_MS = 5_000
 
-/** An HTTP server, not yet listening; with a certificate it speaks TLS. `requestMs`: slowest a request may arrive. */
-export function createDoor(listener: RequestListener, requestMs: number, certificate?: Certificate): Server {
+/** An HTTP server that does not listen yet; with `tls` it speaks TLS. `requestMs`: slowest a request may arrive. */
+export function createListener(handler: RequestListener, requestMs: number, tls?: SecureContextOptions): Server {
   const times = { requestTimeout: requestMs, headersTimeout: requestMs, keepAliveTimeout: KEEP_ALIVE_MS }
-  if (certificate === undefined) return createServer(times, listener)
-  const options = { ...times, ...certificate.context, handshakeTimeout: requestMs }
-  return createTlsServer(options, listener) as TlsServer & Server
+  if (tls === undefined) return createServer(times, handler)
+  return createTlsServer({ ...times, ...tls, handshakeTimeout: requestMs }, handler) as TlsServer & Server
 }
 
-/** The certificate of every handshake from now on. For doors that were made with one. */
-export function setCertificate(door: Server, { context }: Certificate): void {
-  const secured = door as Server & TlsServer
-  secured.setSecureContext(context)
+/** Sets the certificate of every handshake from now on, for a listener that was made with one. */
+export function setCertificate(listener: Server, tls: SecureContextOptions): void {
+  const secured = listener as Server & TlsServer
+  secured.setSecureContext(tls)
 }
+
+/** Listens on one port; rejects with the system's error when the port cannot be had. */
+export type Listen = (port: number) => Promise<unknown>
+
+/** The server cannot listen as configured. The message tells an operator what to change. */
+export class ListenError extends Error {
+  override name = 'ListenError'
+}
+
+const LAST_PORT = 65_535
+
+/**
+ * Listens on `port` or, while ports are taken, on one of the `tries - 1` ports after it; port 0 asks the system for any
+ * free one, once. Resolves to the port that was passed to `listen`. Rejects with a ListenError on anything but a taken port.
+ */
+export async function listenOnNextFreePort(listen: Listen, port: number, tries = 100, host?: string): Promise<number> {
+  const last = port === 0 ? 0 : Math.min(port + tries - 1, LAST_PORT)
+  for (let candidate = port; candidate <= last; candidate++) {
+    try {
+      await listen(candidate)
+      return candidate
+    } catch (error) {
+      if (codeOf(error) !== 'EADDRINUSE') throw cannotListen(candidate, host, error)
+    }
+  }
+  const taken = port === 0 ? 'no port is free' : `every port from ${port} to ${last} is taken`
+  throw new ListenError(`Cannot listen${on(host)}: ${taken}.`)
+}
+
+/** What each refusal means to the person who set the address. */
+const REMEDIES: Record<string, string> = {
+  EACCES: 'not permitted. Ports below 1024 need special rights; choose a higher one.',
+  EADDRNOTAVAIL: 'this machine has no such address. Check HOST.',
+  EAFNOSUPPORT: 'this machine does not support addresses of that family. Check HOST.',
+  EINVAL: 'that is not an address to listen on. Check HOST.',
+  ENOTFOUND: 'that name has no address. Check HOST.',
+  EAI_AGAIN: 'that name could not be looked up. Check HOST.'
+}
+
+function cannotListen(port: number, host: string | undefined, cause: unknown): ListenError {
+  const code = codeOf(cause)
+  const reason = REMEDIES[code] ?? (cause instanceof Error ? cause.message : String(cause))
+  return new ListenError(`Cannot listen${on(host)}, port ${port}: ${reason}${code ? ` (${code})` : ''}`, { cause })
+}
+
+const on = (host: string | undefined): string => (host ? ` on ${host}` : '')
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException | undefined)?.code ?? ''

@@ -1,23 +1,29 @@
-import { RateLimiterMemory } from 'rate-limiter-flexible'
+import { Fifo } from 'toad-cache'
+
+const MINUTE_MS = 60_000
+/** Addresses whose failures are counted; of more, the one that failed first is forgotten. */
+const ADDRESSES = 10_000
 
 /**
- * How many proofs of an address failed in the last minute: past the limit none of its proofs is checked, so guessing
- * costs us a look-up and not a signature. Proofs that hold are not counted: many peers may share an address.
+ * How many proofs of an address failed in the minute since the first: past the limit none of its proofs is checked, so
+ * guessing costs us a look-up and not a signature. Proofs that hold are not counted: many peers may share an address.
  */
 export class FailedProofs {
-  readonly #limiter: RateLimiterMemory
+  readonly #perMinute: number
+  readonly #failures = new Fifo<{ count: number }>(ADDRESSES, MINUTE_MS)
 
   constructor(perMinute: number) {
-    this.#limiter = new RateLimiterMemory({ points: perMinute, duration: 60 })
+    this.#perMinute = perMinute
   }
 
   /** May a proof from this address be checked? */
-  async allows(address: string): Promise<boolean> {
-    const spent = await this.#limiter.get(address)
-    return spent === null || spent.remainingPoints > 0
+  allows(address: string): boolean {
+    return (this.#failures.get(address)?.count ?? 0) < this.#perMinute
   }
 
-  async count(address: string): Promise<void> {
-    await this.#limiter.consume(address).catch(() => undefined) // rejects when the limit is passed, which is no error here
+  count(address: string): void {
+    const failures = this.#failures.get(address)
+    if (failures === undefined) this.#failures.set(address, { count: 1 })
+    else failures.count += 1
   }
 }

@@ -8,11 +8,11 @@ const MAX_ENTRIES = 20_000
 
 /** The keys of peers, kept for a moment: a sender looks the same recipient up for every message. */
 export class IdentityCache {
-  readonly #database: Database
+  readonly #database: Pick<Database, 'sql' | 'ask'>
   readonly #now: () => number
   readonly #entries = new Map<string, { identity: Identity | undefined; at: number }>()
 
-  constructor(database: Database, now: () => number) {
+  constructor(database: Pick<Database, 'sql' | 'ask'>, now: () => number) {
     this.#database = database
     this.#now = now
   }
@@ -23,11 +23,17 @@ export class IdentityCache {
     return entry !== undefined && Math.abs(this.#now() - entry.at) < BELIEVED_MS ? entry : undefined
   }
 
-  /** The identity pinned to a peer's name, or undefined when it never registered. Throws when the database is away. */
+  /**
+   * The identity pinned to a peer's name, or undefined when it never registered. Throws when the database is away. A key
+   * that was registered while the look-up was under way is newer than what it found.
+   */
   async get(network: string, peer: string): Promise<Identity | undefined> {
     const known = this.peek(network, peer)
     if (known !== undefined) return known.identity
+    const before = this.#entries.get(cacheKey(network, peer))
     const identity = await this.#database.ask(() => findIdentity(this.#database.sql, network, peer))
+    const newer = this.#entries.get(cacheKey(network, peer))
+    if (newer !== undefined && newer !== before) return newer.identity
     this.set(network, peer, identity)
     return identity
   }

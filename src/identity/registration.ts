@@ -1,38 +1,38 @@
-import { grouped } from '../database/batcher.ts'
+import { batched } from '../database/batched.ts'
 import { type Database, DatabaseUnavailable } from '../database/database.ts'
 import { type Claim, type ClaimOutcome, changeOwnerOrKey, confirmOrCreate, ownedByOther } from '../store/identity.ts'
 
-export interface ClaimsOptions {
+export interface RegistrationOptions {
   readonly database: Database
-  /** A name whose owner has not been here for so long, with an empty mailbox, is anybody's. */
+  /** A name whose owner has not been here for so long, with an empty mailbox, may be registered by anybody. */
   readonly idleDays: number
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly log: { error(facts: object, message: string): void }
 }
 
-/** Pins claimants' keys to their names: many claims share a commit. */
-export class Claims {
-  readonly #options: ClaimsOptions
+/** Pins the keys of claimants to their names: many registrations share a commit. */
+export class Registration {
+  readonly #options: RegistrationOptions
   readonly #settle: (claim: Claim) => Promise<string>
 
-  constructor(options: ClaimsOptions) {
+  constructor(options: RegistrationOptions) {
     const { database, log } = options
     this.#options = options
-    this.#settle = grouped({
+    this.#settle = batched({
       ...{ database, work: confirmOrCreate },
-      failed: (error, claims) => log.error({ err: error, claims }, 'claims not stored')
+      failed: (error, claims) => log.error({ err: error, claims }, 'registrations not stored')
     })
   }
 
   /**
-   * Resolves after the commit; rejects with `DatabaseUnavailable`. The caller has checked the proof, and claims a name once
-   * at a time.
+   * Resolves after the commit; rejects with `DatabaseUnavailable`. The caller has checked the proof, and registers a name
+   * once at a time.
    */
-  async take(claim: Claim): Promise<ClaimOutcome> {
+  async register(claim: Claim): Promise<ClaimOutcome> {
     const outcome = await this.#settle(claim)
     if (outcome === 'confirmed' || outcome === 'created') return outcome
-    if (outcome !== 'other') throw new DatabaseUnavailable('the claim was not stored')
+    if (outcome !== 'other') throw new DatabaseUnavailable('the registration was not stored')
     const { database, idleDays, now } = this.#options
     return database.within(changeOwnerOrKey(database.sql, claim, idleDays, now()))
   }

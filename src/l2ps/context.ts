@@ -1,50 +1,43 @@
 import type { ProofVerifier } from '../crypto/verifier.ts'
 import type { Database } from '../database/database.ts'
-import type { GroupFailure } from '../database/group-commit.ts'
 import type { Mailbox } from '../delivery/mailbox.ts'
-import type { ReceiptSettings } from '../delivery/receipts.ts'
+import type { Attachments } from '../delivery/member.ts'
 import type { FailedProofs } from '../identity/failed-proofs.ts'
 import type { NetworkRegistry } from '../networks/registry.ts'
-import type { CountFrame } from '../observability/metrics/frame-counter.ts'
-import type { Member, Presence } from '../presence/registry.ts'
 import type { L2psErrorCode } from '../protocol/errors.ts'
 import { encodeError, encodeReply } from '../protocol/l2ps.ts'
-import { type Answer, answer, type Refusal } from '../session/effect.ts'
+import { type Answer, answer } from '../session/effect.ts'
 import type { Session } from '../session/session.ts'
 import type { KeyEntry } from '../store/identity.ts'
+import type { BatchFailure } from '../util/batcher.ts'
 import type { KeyNames } from './key-names.ts'
-import type { PeerKey } from './keys.ts'
+import type { L2psMember } from './l2ps-member.ts'
 
 /** What the L2PS handlers work with. */
 export interface L2psContext {
-  readonly database: Database
-  readonly mailbox: Mailbox
-  readonly presence: Presence
-  readonly proofs: ProofVerifier
+  readonly database: Pick<Database, 'sql' | 'ask'>
+  readonly mailbox: Pick<Mailbox, 'accept'>
+  readonly attachments: Attachments
+  readonly proofs: Pick<ProofVerifier, 'verify'>
   readonly failedProofs: FailedProofs
-  readonly networks: NetworkRegistry
+  readonly networks: Pick<NetworkRegistry, 'lookUp' | 'find'>
   readonly names: KeyNames
   /** Notes a key that enters its network, and its proof; see `enterKeys`. */
-  readonly enter: (entry: KeyEntry) => Promise<boolean | GroupFailure>
-  readonly receipts: ReceiptSettings
-  readonly countFrame: CountFrame
+  readonly enter: (entry: KeyEntry) => Promise<boolean | BatchFailure>
+  /** Counts a received frame by its type; undefined: it could not be told. */
+  readonly countFrame: (type: unknown) => void
   /** How far the timestamp of a proof may be from `now`, either way, in ms. */
   readonly proofWindowMs: number
+  /** Failed registrations on one socket; the next closes it. */
   readonly failedRegistrations: number
   /** ms since 1970. */
   readonly now: () => number
-  readonly log: { info(facts: object, message: string): void; error(facts: object, message: string): void }
+  readonly log: { error(facts: object, message: string): void }
 }
 
-/** A member of a network, with the key it registered. */
-export interface L2psMember extends Member {
-  readonly key: PeerKey
-  /** The key as its owner spelled it. */
-  readonly spelling: string
-}
-
+export type L2psSession = Session<L2psMember>
 /** A session that speaks for a key: handlers that want one cannot be handed a stranger. */
-export type RegisteredSession = Session & { readonly member: L2psMember }
+export type RegisteredSession = L2psSession & { readonly member: L2psMember }
 
 /** A client's frame apart from its payload. */
 export interface Request {
@@ -52,20 +45,25 @@ export interface Request {
   readonly requestId: string | undefined
   /** The client's clock, as sent. */
   readonly timestamp: unknown
+  /** The frame as it came. */
+  readonly text: string
 }
 
-/** Says no to a request, in words for whoever sent it. */
-export const refuse = (context: L2psContext, code: L2psErrorCode, message: string, request?: Request): Refusal => ({
-  kind: 'refuse',
-  frame: encodeError(code, message, context.now(), request?.requestId),
-  code
-})
+/** Says no to a request, in words for its sender. */
+export const refuse = (
+  context: Pick<L2psContext, 'now'>,
+  code: L2psErrorCode,
+  message: string,
+  request?: Pick<Request, 'requestId'>
+): Answer => ({ frame: encodeError(code, message, context.now(), request?.requestId), refusal: code })
 
-export const reply = (context: L2psContext, request: Request, type: string, payload: object): Answer =>
+export const reply = (context: Pick<L2psContext, 'now'>, request: Request, type: string, payload: object): Answer =>
   answer(encodeReply(type, payload, context.now(), request.requestId))
 
 /** Our own failure: the cause goes to the log, the peer is told to try again. */
-export const failed = (context: L2psContext, request: Request, what: string) => (error: unknown) => {
-  context.log.error({ err: error }, what)
-  return refuse(context, 'INTERNAL_ERROR', 'The server cannot do this now. Please try again.', request)
-}
+export const failed =
+  (context: Pick<L2psContext, 'now' | 'log'>, request: Request, what: string) =>
+  (error: unknown): Answer => {
+    context.log.error({ err: error }, what)
+    return refuse(context, 'INTERNAL_ERROR', 'The server cannot do this now. Please try again.', request)
+  }

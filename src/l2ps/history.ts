@@ -1,17 +1,18 @@
 import type { PayloadOf } from '../protocol/frame.ts'
 import { DEFAULT_HISTORY_LIMIT, encodeHistory, type HistoryFrame } from '../protocol/l2ps.ts'
-import { answer, type Effect } from '../session/effect.ts'
+import { type PeerKey, peerKeyOf } from '../protocol/peer-key.ts'
+import { type Answer, answer, type Effect } from '../session/effect.ts'
 import { conversationId, readHistory, type StoredMessage } from '../store/message.ts'
-import { failed, type L2psContext, type L2psMember, type RegisteredSession, type Request, refuse } from './context.ts'
-import { type PeerKey, peerKeyOf } from './keys.ts'
-import { checkProof } from './proof.ts'
+import { failed, type L2psContext, type RegisteredSession, type Request, refuse } from './context.ts'
+import type { L2psMember } from './l2ps-member.ts'
+import { refuseProof } from './proof.ts'
 
 type History = PayloadOf<typeof HistoryFrame>
 
-/** Most bytes of sealed bodies on one page: 200 full-sized messages would be 26 MB (protocol.md section 11). */
+/** Most bytes of sealed bodies on one page: 200 full-sized messages would be 26 MB (docs/protocol.md, 4.4). */
 const PAGE_BYTES = 4_000_000
 
-/** A page of the caller's conversation with a peer, newest first, both directions (L2PS messaging, 4.4). */
+/** A page of the caller's conversation with a peer, newest first, both directions (docs/protocol.md, 4.4). */
 export function handleHistory(
   context: L2psContext,
   payload: History,
@@ -20,8 +21,7 @@ export function handleHistory(
 ): Effect {
   const peer = peerKeyOf(payload.peerKey)
   if (peer === undefined) return refuse(context, 'INVALID_MESSAGE', 'Invalid peerKey format (expected hex)', request)
-  const until = history(context, payload, peer, session, request).catch(failed(context, request, 'history not read'))
-  return { kind: 'wait', until }
+  return history(context, payload, peer, session, request).catch(failed(context, request, 'history not read'))
 }
 
 async function history(
@@ -30,10 +30,10 @@ async function history(
   peer: PeerKey,
   session: RegisteredSession,
   request: Request
-): Promise<Effect> {
+): Promise<Answer> {
   const { member } = session
-  const signed = `history:${payload.peerKey}:${request.timestamp}`
-  const refusal = await checkProof(context, { key: member.key, signed, proof: payload.proof }, session, request)
+  const claim = { key: member.key, purpose: 'history', subject: payload.peerKey, proof: payload.proof } as const
+  const refusal = await refuseProof(context, claim, session, request)
   if (refusal !== undefined) return refusal
   const limit = payload.limit ?? DEFAULT_HISTORY_LIMIT
   const conversation = conversationId(member.network, member.peer, peer.address)
@@ -60,7 +60,7 @@ function encodeStored(message: StoredMessage, member: L2psMember, peer: PeerKey)
 }
 
 /**
- * The wire has one word for two facts (L2PS messaging, 4.7). What its sender may have to act on comes first: given up,
+ * The wire has one word for two facts (docs/protocol.md, 4.7). What its sender may have to act on comes first: given up,
  * or still waiting; then how far the record of a received message is.
  */
 export function statusOf({

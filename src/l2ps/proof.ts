@@ -1,20 +1,29 @@
-import type { Refusal } from '../session/effect.ts'
-import type { Session } from '../session/session.ts'
-import { type L2psContext, type Request, refuse } from './context.ts'
-import { decodeHex, type PeerKey } from './keys.ts'
+import type { PeerKey } from '../protocol/peer-key.ts'
+import type { Answer } from '../session/effect.ts'
+import { decodeHex } from '../util/encoding.ts'
+import { type L2psContext, type L2psSession, type Request, refuse } from './context.ts'
 
 const encoder = new TextEncoder()
 
+/** What a proof must sign: `{purpose}:{subject}:{timestamp}`, with the timestamp of its frame. */
+export interface ProofClaim {
+  readonly key: PeerKey
+  readonly purpose: 'register' | 'history'
+  readonly subject: string
+  /** Hex. */
+  readonly proof: string
+}
+
 /**
- * Why a proof does not hold, or undefined when it does: it must be fresh, and its signature must cover `signed` as UTF-8.
- * What is cheap to check comes first.
+ * Why a proof does not hold, or undefined when it does: it must be fresh, and its signature must cover the text as UTF-8
+ * (docs/protocol.md, 4.9). What is cheap to check comes first.
  */
-export async function checkProof(
-  context: L2psContext,
-  claim: { key: PeerKey; signed: string; proof: string },
-  session: Session,
+export async function refuseProof(
+  context: Pick<L2psContext, 'now' | 'proofWindowMs' | 'failedProofs' | 'proofs'>,
+  { key, purpose, subject, proof }: ProofClaim,
+  session: Pick<L2psSession, 'address'>,
   request: Request
-): Promise<Refusal | undefined> {
+): Promise<Answer | undefined> {
   const { timestamp } = request
   if (typeof timestamp !== 'number' || !Number.isSafeInteger(timestamp)) {
     return refuse(context, 'INVALID_MESSAGE', 'Missing or invalid timestamp (ms since 1970)', request)
@@ -22,29 +31,23 @@ export async function checkProof(
   const now = context.now()
   if (Math.abs(timestamp - now) > context.proofWindowMs) {
     const window = context.proofWindowMs / 1_000
-    return refuse(
-      context,
-      'INVALID_PROOF',
-      `Proof is not fresh: its timestamp must be within ${window} s of ${now}`,
-      request
-    )
+    const detail = `Proof is not fresh: its timestamp must be within ${window} s of ${now}`
+    return refuse(context, 'INVALID_PROOF', detail, request)
   }
-  const signature = decodeHex(claim.proof)
+  const signature = decodeHex(proof)
   if (signature === undefined) return refuse(context, 'INVALID_PROOF', 'Signature verification failed', request)
-  if (!(await context.failedProofs.allows(session.address))) {
-    return refuse(
-      context,
-      'RATE_LIMITED',
-      'Too many failed proofs from this address. Please try again in a minute.',
-      request
-    )
+  if (!context.failedProofs.allows(session.address)) {
+    const detail = 'Too many failed proofs from this address. Please try again in a minute.'
+    return refuse(context, 'RATE_LIMITED', detail, request)
   }
-  const { algorithm, hex } = claim.key
-  const proof = { algorithm, publicKey: decodeHex(hex)!, message: encoder.encode(claim.signed), signature }
-  const verdict = await context.proofs.verify(proof)
+  const message = encoder.encode(`${purpose}:${subject}:${timestamp}`)
+  const verdict = await context.proofs.verify({
+    ...{ algorithm: key.algorithm, publicKey: decodeHex(key.hex)!, message, signature }
+  })
   if (verdict === 'valid') return undefined
-  if (verdict === 'busy')
+  if (verdict === 'busy') {
     return refuse(context, 'RATE_LIMITED', 'The server is busy with proofs. Please try again.', request)
-  await context.failedProofs.count(session.address)
+  }
+  context.failedProofs.count(session.address)
   return refuse(context, 'INVALID_PROOF', 'Signature verification failed', request)
 }

@@ -1,69 +1,90 @@
 import { createHash } from 'node:crypto'
 import { DatabaseUnavailable } from '../database/database.ts'
-import { Receipts } from '../delivery/receipts.ts'
-import type { Network } from '../networks/registry.ts'
+import { openMailbox } from '../delivery/attach.ts'
+import type { Network } from '../networks/network.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
-import { encodeMessage, type RegisterFrame } from '../protocol/l2ps.ts'
-import { type Effect, type Refusal, silence } from '../session/effect.ts'
-import type { Session } from '../session/session.ts'
-import { failed, type L2psContext, type L2psMember, type Request, refuse, reply } from './context.ts'
-import { decodeHex, type PeerKey, peerKeyOf } from './keys.ts'
-import { checkProof } from './proof.ts'
+import type { RegisterFrame } from '../protocol/l2ps.ts'
+import { type PeerKey, peerKeyOf } from '../protocol/peer-key.ts'
+import { type Answer, type Effect, silence } from '../session/effect.ts'
+import { decodeHex } from '../util/encoding.ts'
+import { failed, type L2psContext, type L2psSession, type Request, refuse, reply } from './context.ts'
+import { keysOf } from './discover.ts'
+import { L2psMember } from './l2ps-member.ts'
+import { refuseProof } from './proof.ts'
 
 type Register = PayloadOf<typeof RegisterFrame>
 
-/** Joins the socket to a network, if the proof holds (L2PS messaging, 4.2). */
-export function handleRegister(context: L2psContext, payload: Register, session: Session, request: Request): Effect {
+/** Joins the socket to a network, if the proof holds (docs/protocol.md, 4.2). */
+export function handleRegister(
+  context: L2psContext,
+  payload: Register,
+  session: L2psSession,
+  request: Request
+): Effect {
   const key = peerKeyOf(payload.publicKey)
   if (key === undefined) return refuse(context, 'INVALID_MESSAGE', 'Invalid publicKey format (expected hex)', request)
-  const member = session.member as L2psMember | undefined
+  const { member } = session
   if (member !== undefined) {
     return member.peer === key.address && member.network === payload.l2psUid
       ? registered(context, payload, member, request)
       : refuse(context, 'INVALID_MESSAGE', 'This socket is registered already, for another key or network', request)
   }
-  const until = register(context, payload, key, session, request).then(
-    (effect) => (effect.kind === 'refuse' ? countFailure(context, session, effect) : effect),
+  return register(context, payload, key, session, request).then(
+    (answer) => (answer.refusal === undefined ? answer : countFailure(context, session, answer)),
     failed(context, request, 'registration not completed')
   )
-  return { kind: 'wait', until }
 }
 
-async function register(context: L2psContext, payload: Register, key: PeerKey, session: Session, request: Request) {
-  const network = await context.networks.lookUp(payload.l2psUid)
-  if (network === undefined || !admits(network, key)) {
-    return refuse(context, 'L2PS_NOT_FOUND', `L2PS network ${payload.l2psUid} not found`, request)
-  }
-  const signed = `register:${payload.publicKey}:${request.timestamp}`
-  const refusal = await checkProof(context, { key, signed, proof: payload.proof }, session, request)
+async function register(
+  context: L2psContext,
+  payload: Register,
+  key: PeerKey,
+  session: L2psSession,
+  request: Request
+): Promise<Answer> {
+  const { networks, attachments } = context
+  const { l2psUid: uid } = payload
+  const noNetwork = () => refuse(context, 'L2PS_NOT_FOUND', `L2PS network ${uid} not found`, request)
+  const network = await networks.lookUp(uid)
+  if (network === undefined || !admits(network, key)) return noNetwork()
+  const claim = { key, purpose: 'register', subject: payload.publicKey, proof: payload.proof } as const
+  const refusal = await refuseProof(context, claim, session, request)
   if (refusal !== undefined) return refusal
+  if (attachments.registry.sessions(uid, key.address).length >= attachments.sessionsPerPeer) {
+    const detail = `This key has ${attachments.sessionsPerPeer} connections, the most it may have. Close one first.`
+    return refuse(context, 'RATE_LIMITED', detail, request)
+  }
   if (!(await enter(context, payload, key, session, request))) {
     return refuse(context, 'INVALID_PROOF', 'This proof was used on another connection; sign a new one', request)
   }
-  if (!session.isOpen) return silence
+  const mailbox = await openMailbox(attachments, uid, key.address)
   // It may have been disabled meanwhile: those inside were told before this one came in.
-  const now = context.networks.find(network.uid)
-  if (now === undefined || !admits(now, key)) {
-    return refuse(context, 'L2PS_NOT_FOUND', `L2PS network ${payload.l2psUid} not found`, request)
+  const networkNow = networks.find(uid)
+  const isAdmitted = networkNow !== undefined && admits(networkNow, key)
+  if (!isAdmitted || !session.isOpen) {
+    mailbox.close()
+    return isAdmitted ? silence : noNetwork()
   }
-  return admit(context, payload, key, session, request)
+  const member = new L2psMember(session, mailbox, { key, features: payload.features ?? [] }, context)
+  member.join()
+  return { ...registered(context, payload, member, request), after: () => member.start() }
 }
 
 /** A network that a key may not enter is, to its owner, not there. */
 export const admits = (network: Network, key: PeerKey) =>
   network.enabled && (network.members === undefined || network.members.has(key.address))
 
-function countFailure(context: L2psContext, session: Session, refusal: Refusal): Refusal {
+function countFailure(context: L2psContext, session: L2psSession, refusal: Answer): Answer {
   session.failedRegistrations += 1
   const isLast = session.failedRegistrations > context.failedRegistrations
   return isLast ? { ...refusal, after: () => session.close('policy') } : refusal
 }
 
-/** The proof each session has shown: the same socket may show it again (L2PS messaging, 5.4). */
-const shown = new WeakMap<Session, string>()
+/** The proof each session has shown: the same socket may show it again (docs/protocol.md, 5.4). */
+const shown = new WeakMap<L2psSession, string>()
 
 /** Notes the key and its proof; false for a proof that another socket has shown. */
-async function enter(context: L2psContext, payload: Register, key: PeerKey, session: Session, request: Request) {
+async function enter(context: L2psContext, payload: Register, key: PeerKey, session: L2psSession, request: Request) {
   const digest = createHash('sha256').update(key.address).update(decodeHex(payload.proof)!).digest()
   if (shown.get(session) === digest.toString('hex')) return true
   const isFirst = await context.enter({
@@ -78,51 +99,9 @@ async function enter(context: L2psContext, payload: Register, key: PeerKey, sess
   return isFirst
 }
 
-/** Makes the peer visible, then answers, then drains: in this order no message falls between backlog and live. */
-function admit(context: L2psContext, payload: Register, key: PeerKey, session: Session, request: Request): Effect {
-  const { mailbox, presence, names, now } = context
-  const box = { network: payload.l2psUid, recipient: key.address, keyId: null }
-  const receipts = new Receipts(
-    session,
-    {
-      ...box,
-      take: async (afterSeq, limit, maxBytes) => {
-        const page = await mailbox.take(box, afterSeq, limit, maxBytes)
-        await names.learn(
-          box.network,
-          page.map((entry) => entry.sender)
-        )
-        return page
-      },
-      admits: () => true,
-      encode: ({ sender, sealed, digest, seq }, offline) => {
-        const ack = receipts.strength === 'ack' ? seq : undefined
-        return encodeMessage(
-          { from: names.keyOf(box.network, sender), sealed, messageHash: digest!, offline, seq: ack },
-          now()
-        )
-      }
-    },
-    mailbox,
-    context.receipts,
-    payload.features ?? []
-  )
-  const member: L2psMember = {
-    network: box.network,
-    peer: key.address,
-    session,
-    receipts,
-    key,
-    spelling: payload.publicKey
-  }
-  session.register(member)
-  presence.add(member)
-  return { ...registered(context, payload, member, request), after: () => receipts.delivery.start() }
-}
-
-function registered(context: L2psContext, payload: Register, member: L2psMember, request: Request) {
-  const others = context.presence.peers(member.network).filter((address) => address !== member.peer)
-  const onlinePeers = others.map((address) => context.names.keyOf(member.network, address))
+function registered(context: L2psContext, payload: Register, member: L2psMember, request: Request): Answer {
+  const others = context.attachments.registry.listFor(member).filter((address) => address !== member.peer)
+  const onlinePeers = keysOf(context, member.network, others)
   const { publicKey, l2psUid } = payload
   return reply(context, request, 'registered', { success: true, publicKey, l2psUid, onlinePeers })
 }

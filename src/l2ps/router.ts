@@ -4,25 +4,26 @@ import {
   AckFrame,
   DiscoverFrame,
   echoable,
-  encodePeerJoined,
-  encodePeerLeft,
   HistoryFrame,
   RegisterFrame,
   RequestPublicKeyFrame,
   SendFrame
 } from '../protocol/l2ps.ts'
+import { sourceText } from '../protocol/source-text.ts'
 import { type Effect, silence } from '../session/effect.ts'
-import type { Session, SessionProtocol } from '../session/session.ts'
-import { type L2psContext, type L2psMember, type RegisteredSession, type Request, refuse } from './context.ts'
+import type { SessionProtocol } from '../session/session.ts'
+import { type L2psContext, type L2psSession, type RegisteredSession, type Request, refuse } from './context.ts'
+import { handleDiscover } from './discover.ts'
 import { handleHistory } from './history.ts'
-import { handleDiscover, handleRequestPublicKey } from './lookups.ts'
+import type { L2psMember } from './l2ps-member.ts'
 import { handleRegister } from './register.ts'
+import { handleRequestPublicKey } from './request-public-key.ts'
 import { handleSend } from './send.ts'
 
-type Route = (payload: unknown, session: Session, request: Request) => Effect
+type Route = (payload: unknown, session: L2psSession, request: Request) => Effect
 
 /** The L2PS messaging protocol: a text frame and its session in, an effect out. */
-export function createL2ps(context: L2psContext): SessionProtocol {
+export function createL2ps(context: L2psContext): SessionProtocol<L2psMember> {
   /** A frame for registered sockets only; others are told `stranger`. */
   function closed<P extends TProperties>(
     frame: ClientFrame<P>,
@@ -52,11 +53,10 @@ export function createL2ps(context: L2psContext): SessionProtocol {
     closed(RequestPublicKeyFrame, 'Register before requesting public keys', (...frame) =>
       handleRequestPublicKey(context, ...frame)
     ),
-    closed(AckFrame, 'Register first', ({ messageHash, seq }, session) => {
-      const { strength, delivery } = session.member.receipts
-      if (strength !== 'ack') return silence
-      if (messageHash !== undefined) delivery.acknowledge(messageHash)
-      if (seq !== undefined) delivery.acknowledgeTo(seq)
+    closed(AckFrame, 'Register first', ({ messageHash, seq }, { member }) => {
+      if (member.strength !== 'ack') return silence
+      if (messageHash !== undefined) member.delivery.acknowledge(messageHash)
+      if (seq !== undefined) member.delivery.acknowledgeTo(seq)
       return silence
     })
   ])
@@ -64,15 +64,17 @@ export function createL2ps(context: L2psContext): SessionProtocol {
   return {
     name: 'l2ps',
     handle: (text, session) => handle(context, routes, text, session),
-    refuse: (what) => {
+    refuse: (what, data) => {
       if (what !== 'internal') context.countFrame(undefined)
-      return refuse(context, UNREADABLE[what].code, UNREADABLE[what].words)
-    },
-    announce: (change, member) => {
-      const { hex } = (member as L2psMember).key
-      return change === 'joined' ? encodePeerJoined(hex, context.now()) : encodePeerLeft(hex, context.now())
+      return refuse(context, UNREADABLE[what].code, UNREADABLE[what].words, { requestId: requestIdIn(what, data) })
     }
   }
+}
+
+/** The official client waits 15 s for an answer without its requestId, so that of a frame too large is looked for too. */
+function requestIdIn(what: keyof typeof UNREADABLE, data: Buffer): string | undefined {
+  const text = what === 'binary' ? undefined : sourceText(data.toString('utf8'), 'requestId')
+  return text === undefined ? undefined : echoable(parseJson(text)?.value)
 }
 
 const UNREADABLE = {
@@ -81,12 +83,12 @@ const UNREADABLE = {
   internal: { code: 'INTERNAL_ERROR', words: 'Internal server error' }
 } as const
 
-function handle(context: L2psContext, routes: ReadonlyMap<string, Route>, text: string, session: Session): Effect {
+function handle(context: L2psContext, routes: ReadonlyMap<string, Route>, text: string, session: L2psSession): Effect {
   const parsed = parseJson(text)
   const frame = asObject(parsed?.value)
   context.countFrame(frame?.type)
   if (parsed === undefined) return refuse(context, 'INVALID_MESSAGE', 'Invalid JSON')
-  const request = { requestId: echoable(frame?.requestId), timestamp: frame?.timestamp }
+  const request = { requestId: echoable(frame?.requestId), timestamp: frame?.timestamp, text }
   if (
     frame === undefined ||
     typeof frame.type !== 'string' ||
@@ -100,7 +102,7 @@ function handle(context: L2psContext, routes: ReadonlyMap<string, Route>, text: 
   return refuse(context, 'INVALID_MESSAGE', `Unknown type: ${frame.type.slice(0, 64).toWellFormed()}`, request)
 }
 
-/** The protocol has a sentence of its own for a body that lacks its ciphertext or nonce (L2PS messaging, 4.3). */
+/** The protocol has a sentence of its own for a body that lacks its ciphertext or nonce (docs/protocol.md, 4.3). */
 function faultIn(frame: Parameters<typeof firstFault>[0], payload: unknown): string {
   const { path, detail } = firstFault(frame, payload)
   const isBody = path.startsWith('/encrypted') && asObject((payload as Record<string, unknown>).encrypted) !== undefined

@@ -1,42 +1,51 @@
-import type { Acceptance } from '../delivery/envelope.ts'
+import type { Acceptance } from '../delivery/mailbox.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import { MAX_CIPHERTEXT_LENGTH, type SendFrame } from '../protocol/l2ps.ts'
 import { opaqueFault } from '../protocol/opaque.ts'
-import type { Effect } from '../session/effect.ts'
+import { peerKeyOf } from '../protocol/peer-key.ts'
+import { sourceText } from '../protocol/source-text.ts'
+import { type Answer, type Effect, later } from '../session/effect.ts'
 import { type L2psContext, type RegisteredSession, type Request, refuse, reply } from './context.ts'
-import { peerKeyOf } from './keys.ts'
 
-type Send = PayloadOf<typeof SendFrame>
-
-/** Hands one sealed message to its recipient's mailbox; what became of it decides the answer (L2PS messaging, 4.3). */
-export function handleSend(context: L2psContext, payload: Send, session: RegisteredSession, request: Request): Effect {
+/** Hands one sealed message to its recipient's mailbox; what became of it decides the answer (docs/protocol.md, 4.3). */
+export function handleSend(
+  context: Pick<L2psContext, 'mailbox' | 'names' | 'now'>,
+  { to, encrypted, messageHash }: PayloadOf<typeof SendFrame>,
+  session: RegisteredSession,
+  request: Request
+): Effect {
   const no = (detail: string) => refuse(context, 'INVALID_MESSAGE', detail, request)
-  const { encrypted, messageHash } = payload
   if (encrypted.ciphertext.length > MAX_CIPHERTEXT_LENGTH) {
     return no(`Ciphertext too large (max ${MAX_CIPHERTEXT_LENGTH} bytes)`)
   }
-  const recipient = peerKeyOf(payload.to)
+  const recipient = peerKeyOf(to)
   if (recipient === undefined) return no('Invalid to format (expected hex)')
-  if (recipient.address === session.member.peer) return no('Cannot send message to yourself')
+  const { member } = session
+  if (recipient.address === member.peer) return no('Cannot send message to yourself')
   const fault = opaqueFault(encrypted)
   if (fault !== undefined) return no(`encrypted: ${fault}`)
-  const sealed = JSON.stringify(encrypted)
-  return {
-    kind: 'accept',
-    envelope: {
-      network: session.member.network,
-      sender: session.member.peer,
-      recipient: recipient.address,
-      digest: messageHash,
-      sealed,
-      bytes: Buffer.byteLength(sealed),
-      keyId: null
-    },
-    answer: (acceptance) => answerTo(context, acceptance, messageHash, request)
+  context.names.remember(member.key) // its recipients are told the key, also when it has left by then
+  const sealed = sourceText(request.text, 'payload', 'encrypted')!
+  const message = {
+    network: member.network,
+    sender: member.peer,
+    recipient: recipient.address,
+    digest: messageHash,
+    sealed,
+    bytes: Buffer.byteLength(sealed),
+    keyId: null
   }
+  return later((done) =>
+    context.mailbox.accept(message, (acceptance) => done(answerTo(context, acceptance, messageHash, request)))
+  )
 }
 
-function answerTo(context: L2psContext, acceptance: Acceptance, messageHash: string, request: Request): Effect {
+function answerTo(
+  context: Pick<L2psContext, 'now'>,
+  acceptance: Acceptance,
+  messageHash: string,
+  request: Request
+): Answer {
   switch (acceptance) {
     case 'live':
       return reply(context, request, 'message_sent', { messageHash, l2psStatus: 'submitted' })

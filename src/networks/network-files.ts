@@ -1,8 +1,7 @@
 import { constants } from 'node:fs'
 import { open, readdir, realpath, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, resolve, sep } from 'node:path'
-import { isNetworkUid, type Network } from './network.ts'
-import { checkConfig, InvalidConfig, isHexText } from './network-config.ts'
+import { checkConfig, InvalidConfig, isHexText, isNetworkUid, type Network } from './network.ts'
 
 /** Something an operator should put right. */
 export interface Fault {
@@ -25,13 +24,13 @@ interface Entry {
   /** The last valid version of its network. */
   readonly network: Network | undefined
   readonly fault: Fault | undefined
-  /** How its config.json looked when it was read; undefined: read again at the next look. */
-  readonly look: string | undefined
+  /** File facts of its config.json when it was read; undefined: read it again next time. */
+  readonly facts: string | undefined
 }
 
 /**
- * The networks in `<directory>/<uid>/config.json`. A look costs a stat for each, and reads what looks different from
- * the last time or was faulty. Key files are checked when the configuration that names them is read, not watched:
+ * The networks in `<directory>/<uid>/config.json`. Reading them costs a stat for each, and opens what
+ * has changed since the last time or was faulty. Key files are checked when the configuration that names them is read, not watched:
  * nothing here depends on what they hold.
  */
 export class NetworkFiles {
@@ -46,9 +45,9 @@ export class NetworkFiles {
 
   /**
    * Every network, and what is wrong. A faulty file stops no other, and its own network stays as it was when it was
-   * valid: half-written files would close everybody's sessions. Without its file a network is gone.
+   * valid, so that a half-written file does not close all its sessions. A network without its file is gone.
    */
-  async look(): Promise<FilesFound> {
+  async read(): Promise<FilesFound> {
     try {
       const names = await this.#names()
       const entries = new Map<string, Entry>()
@@ -86,13 +85,13 @@ export class NetworkFiles {
   /** Undefined when there is no config.json. */
   async #entry(name: string, known: Entry | undefined): Promise<Entry | undefined> {
     const config = join(this.#directory, name, 'config.json')
-    if (known?.look !== undefined && known.look === (await appearance(config))) return known
+    if (known?.facts !== undefined && known.facts === (await fileFacts(config))) return known
     try {
       const network = await this.#read(name, await realpath(config))
-      return { network, fault: undefined, look: await appearance(config) }
+      return { network, fault: undefined, facts: await fileFacts(config) }
     } catch (error) {
       if (isAbsent(error)) return undefined
-      return { network: known?.network, fault: faultOf(name, error, known?.network), look: undefined }
+      return { network: known?.network, fault: faultOf(name, error, known?.network), facts: undefined }
     }
   }
 
@@ -110,7 +109,7 @@ export class NetworkFiles {
     return network
   }
 
-  /** A key file is optional, and never used here. Where there is one it must be where it may be, and look like one. */
+  /** A key file is optional and never used here. If there is one, it must be in an allowed place and hold hex text. */
   async #checkKeyFiles(written: string): Promise<void> {
     const bases = [this.#workingDirectory, this.#directory]
     const places = bases.map((base) => resolve(base, written)).filter((place, index) => isInside(place, bases[index]!))
@@ -136,7 +135,7 @@ function faultOf(name: string, error: unknown, last: Network | undefined): Fault
 
 const isAbsent = (error: unknown) => ['ENOENT', 'ENOTDIR'].includes(codeOf(error))
 
-/** A key that is missing, or that only others may read, is none of our business. */
+/** A key file that is missing, or that only others may read, is no fault. */
 function unlessAbsent(error: unknown): undefined {
   if (!isAbsent(error) && !['EACCES', 'EPERM'].includes(codeOf(error))) throw error
 }
@@ -168,10 +167,10 @@ async function readText(path: string): Promise<string> {
 }
 
 /**
- * How a file looks from outside: another file, size or time is another look. Undefined when it is absent, or was touched
- * so lately that a further change could look the same.
+ * Identity, size and times of a file: they differ when it has changed. Undefined when it is absent, or was touched so
+ * lately that a further change could leave them the same.
  */
-async function appearance(file: string): Promise<string | undefined> {
+async function fileFacts(file: string): Promise<string | undefined> {
   const found = await stat(file).catch(() => undefined)
   if (found === undefined || found.ctimeMs > Date.now() - FRESH_MS) return undefined
   return [found.dev, found.ino, found.size, found.mtimeMs, found.ctimeMs].join(':')

@@ -1,16 +1,11 @@
-import { Type } from '@sinclair/typebox'
+// An L2PS network, and the file that configures one.
+import { type Static, Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { peerKeyOf } from '../protocol/peer-key.ts'
+import type { StoredNetwork } from '../store/l2ps-network.ts'
 
 /** One L2PS: the scope its peers and their messages never leave. */
-export interface Network {
-  readonly uid: string
-  readonly name: string | undefined
-  readonly description: string | undefined
-  /** Nobody joins a disabled network; for a stranger it does not exist. */
-  readonly enabled: boolean
-  /** Addresses of the peers that may join (see PeerKey); undefined: open to any key, empty: to nobody. */
-  readonly members: ReadonlySet<string> | undefined
-  /** Are its audit records for everybody? */
-  readonly auditPublic: boolean
+export interface Network extends StoredNetwork {
   readonly source: 'file' | 'database'
 }
 
@@ -35,3 +30,81 @@ function sameSet(a: ReadonlySet<string> | undefined, b: ReadonlySet<string> | un
   if (a === undefined || b === undefined || a === b) return a === b
   return a.size === b.size && [...a].every((entry) => b.has(entry))
 }
+
+/** Why a network's configuration is refused: a sentence fit for strangers, without values. */
+export class InvalidConfig extends Error {
+  override name = 'InvalidConfig'
+}
+
+const Path = Type.String({ minLength: 1, maxLength: 4_096, pattern: '^[^\\u0000]+$' })
+
+/**
+ * `config.json` of a network (L2PS messaging, 4.8). Members that are not named here are tolerated: nodes use them.
+ * The key files are never opened for what is in them: this server relays what it cannot read.
+ */
+export const NetworkConfig = Type.Object({
+  uid: NetworkUid,
+  name: Type.Optional(Type.String({ maxLength: 256 })),
+  description: Type.Optional(Type.String({ maxLength: 4_096 })),
+  enabled: Type.Boolean({ description: 'May peers join?' }),
+  audit_public: Type.Optional(Type.Boolean({ description: 'Are its audit records for everybody? Default: no.' })),
+  members: Type.Optional(
+    Type.Array(Type.String(), { description: 'Keys in hex that may join, nobody else. Without it: any key.' })
+  ),
+  keys: Type.Optional(
+    Type.Object({ private_key_path: Type.Optional(Path), iv_path: Type.Optional(Path) }, { description: 'Optional.' })
+  )
+})
+
+export interface CheckedConfig {
+  readonly network: Network
+  /** Paths of key files as they are written. */
+  readonly keyPaths: readonly { readonly field: string; readonly path: string }[]
+}
+
+const check = TypeCompiler.Compile(NetworkConfig)
+
+/** The network that the configuration in a directory defines. Throws `InvalidConfig`. */
+export function checkConfig(text: string, directoryName: string): CheckedConfig {
+  const config = parse(text)
+  if (config.uid !== directoryName) throw new InvalidConfig('uid is not the name of its directory')
+  const { uid, name, description, enabled, keys } = config
+  const network: Network = {
+    ...{ uid, name, description, enabled, members: membersIn(config), source: 'file' },
+    auditPublic: config.audit_public ?? false
+  }
+  const keyPaths = (['private_key_path', 'iv_path'] as const).flatMap((field) => {
+    const path = keys?.[field]
+    return path === undefined ? [] : [{ field: `keys/${field}`, path }]
+  })
+  return { network, keyPaths }
+}
+
+function parse(text: string): Static<typeof NetworkConfig> {
+  let value: unknown
+  try {
+    value = JSON.parse(text.replace(/^\uFEFF/, ''))
+  } catch {
+    throw new InvalidConfig('not JSON') // the parser's own words would cite the file
+  }
+  if (check.Check(value)) return value
+  const error = check.Errors(value).First()
+  throw new InvalidConfig(`${error?.path.slice(1) || 'config'}: ${error?.message}`)
+}
+
+function membersIn({ members }: Static<typeof NetworkConfig>): ReadonlySet<string> | undefined {
+  return (
+    members &&
+    new Set(
+      members.map((member, index) => {
+        const key = peerKeyOf(member.replace(/^0x/i, ''))
+        if (key === undefined) throw new InvalidConfig(`members/${index}: not a key of 64, 1794 or 3904 hex digits`)
+        return key.address
+      })
+    )
+  )
+}
+
+/** Is this what a key file holds? White space and 0x are tolerated, as by nodes. */
+export const isHexText = (text: string): boolean =>
+  /^(?:[0-9a-f]{2})+$/i.test(text.replace(/\s+/g, '').replace(/^0x/i, ''))

@@ -1,5 +1,5 @@
 import { type Database, DatabaseUnavailable } from '../database/database.ts'
-import { readNetworks } from '../store/l2ps-network.ts'
+import { makeFirstNetwork, readNetworks } from '../store/l2ps-network.ts'
 import type { Log } from '../util/log.ts'
 import { isNetworkUid, type Network, sameNetwork } from './network.ts'
 import { type Fault, type FilesFound, NetworkFiles } from './network-files.ts'
@@ -12,8 +12,8 @@ export interface NetworkRegistry {
   /** From memory. A disabled network is returned as such; undefined: unknown, or no uid at all. */
   find(uid: string): Network | undefined
   /**
-   * The same for a registration: an unknown network is looked for once more, so one that was just made is found. Such
-   * looks are shared and kept apart, so asking for unknown ones costs nobody but the asker, who waits up to 2 s.
+   * The same for a registration: reads files and database once more for an unknown network, so one that was just made is
+   * found. Such reads are shared and limited in number; the caller waits up to 2 s for one.
    * Throws `DatabaseUnavailable` when the network is unknown and the database could not be asked.
    */
   lookUp(uid: string): Promise<Network | undefined>
@@ -22,9 +22,9 @@ export interface NetworkRegistry {
   faults(): Fault[]
   /** Calls the listener when a network appears, changes (enabled, members, …) or is gone: then it is undefined. */
   onChange(listener: (uid: string, network: Network | undefined) => void): void
-  /** Looks at files and database now. Never throws: what cannot be read stays as it was known. */
+  /** Reads files and database now. Never throws: what cannot be read stays as it was known. */
   refresh(): Promise<void>
-  /** Ends the looking, waiting for a look under way. */
+  /** Stops polling, after the poll under way. */
   close(): Promise<void>
 }
 
@@ -35,17 +35,17 @@ export interface NetworkRegistryOptions {
   readonly workingDirectory?: string
   readonly database: Pick<Database, 'sql' | 'within'>
   readonly log: Log
-  /** How often files and database are looked at, in ms. */
+  /** Rest between two polls of files and database, in ms. */
   readonly pollMs?: number
 }
 
 const POLL_MS = 2_000
-/** Looks for unknown networks begin at least so many ms apart, and ten times as long as the files of one took. */
-const LOOKS_APART_MS = 500
-/** Longest a look waits for the database, in ms. */
+/** Least time between two polls for unknown networks, in ms; and ten times as long as reading the files took. */
+const POLLS_APART_MS = 500
+/** Longest a poll waits for the database, in ms. */
 const QUERY_MS = 2_000
 
-/** Opens the registry, after a first look. */
+/** Opens the registry after a first poll. */
 export async function openNetworkRegistry(options: NetworkRegistryOptions): Promise<NetworkRegistry> {
   const registry = new PolledRegistry(options)
   await registry.start()
@@ -61,13 +61,14 @@ class PolledRegistry implements NetworkRegistry {
   #rows: readonly Network[] = []
   #revision: number | undefined
   #faults: Fault[] = []
-  /** Why the database could not be asked in the last look. */
-  #absence: DatabaseUnavailable | undefined
-  #look: Promise<void> | undefined
-  #nextLook: Promise<void> | undefined
-  #sharedLook: Promise<void> | undefined
-  #lookedAt = Number.NEGATIVE_INFINITY
-  /** How long the files took in the last look, in ms. */
+  /** Why the last poll could not read the database. */
+  #unavailable: DatabaseUnavailable | undefined
+  #polling: Promise<void> | undefined
+  #nextPoll: Promise<void> | undefined
+  /** The poll for unknown networks that has not begun yet. */
+  #sharedPoll: Promise<void> | undefined
+  #polledAt = Number.NEGATIVE_INFINITY
+  /** How long reading the files took in the last poll, in ms. */
   #filesMs = 0
   #timer: NodeJS.Timeout | undefined
   #started = false
@@ -91,10 +92,10 @@ class PolledRegistry implements NetworkRegistry {
   async lookUp(uid: string): Promise<Network | undefined> {
     const known = this.#networks.get(uid)
     if (known !== undefined || !isNetworkUid(uid) || this.#closed) return known
-    this.#sharedLook ??= this.#lookAgain()
-    await this.#sharedLook
+    this.#sharedPoll ??= this.#pollForUnknown()
+    await this.#sharedPoll
     const network = this.#networks.get(uid)
-    if (network === undefined && this.#absence !== undefined) throw this.#absence
+    if (network === undefined && this.#unavailable !== undefined) throw this.#unavailable
     return network
   }
 
@@ -110,45 +111,45 @@ class PolledRegistry implements NetworkRegistry {
     this.#listeners.push(listener)
   }
 
-  /** A look that is under way may have passed by what the caller just changed, so he waits for the next. */
+  /** The poll under way may have read before the caller's own change, so the caller waits for the next one. */
   refresh(): Promise<void> {
     if (this.#closed) return Promise.resolve()
-    if (this.#look === undefined) {
-      this.#look = this.#lookOnce().finally(() => {
-        this.#look = undefined
+    if (this.#polling === undefined) {
+      this.#polling = this.#pollOnce().finally(() => {
+        this.#polling = undefined
       })
-      return this.#look
+      return this.#polling
     }
-    this.#nextLook ??= this.#look.then(() => {
-      this.#nextLook = undefined
+    this.#nextPoll ??= this.#polling.then(() => {
+      this.#nextPoll = undefined
       return this.refresh()
     })
-    return this.#nextLook
+    return this.#nextPoll
   }
 
   async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
-    await this.#look
+    await this.#polling
   }
 
   #poll(): void {
     if (this.#closed) return
-    const look = () => void this.refresh().then(() => this.#poll())
-    this.#timer = setTimeout(look, this.#options.pollMs ?? POLL_MS).unref()
+    const poll = () => void this.refresh().then(() => this.#poll())
+    this.#timer = setTimeout(poll, this.#options.pollMs ?? POLL_MS).unref()
   }
 
-  /** Whoever asks until this look begins shares it. */
-  async #lookAgain(): Promise<void> {
-    const apartMs = Math.min(POLL_MS, Math.max(LOOKS_APART_MS, 10 * this.#filesMs))
-    const waitMs = this.#lookedAt + apartMs - performance.now()
+  /** All who ask before it begins share this poll. */
+  async #pollForUnknown(): Promise<void> {
+    const apartMs = Math.min(POLL_MS, Math.max(POLLS_APART_MS, 10 * this.#filesMs))
+    const waitMs = this.#polledAt + apartMs - performance.now()
     if (waitMs > 0) await new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref())
-    this.#sharedLook = undefined
+    this.#sharedPoll = undefined
     await this.refresh()
   }
 
-  async #lookOnce(): Promise<void> {
-    this.#lookedAt = performance.now()
+  async #pollOnce(): Promise<void> {
+    this.#polledAt = performance.now()
     const [files, databaseFaults] = await Promise.all([this.#readFiles(), this.#readDatabase()])
     if (this.#closed) return
     this.#report([...files.faults, ...databaseFaults])
@@ -157,8 +158,8 @@ class PolledRegistry implements NetworkRegistry {
   }
 
   async #readFiles(): Promise<FilesFound> {
-    const found = await this.#files.look()
-    this.#filesMs = performance.now() - this.#lookedAt
+    const found = await this.#files.read()
+    this.#filesMs = performance.now() - this.#polledAt
     return found
   }
 
@@ -167,19 +168,19 @@ class PolledRegistry implements NetworkRegistry {
     try {
       const news = await database.within(readNetworks(database.sql, this.#revision), QUERY_MS)
       if (news !== undefined) {
-        this.#rows = news.networks
+        this.#rows = news.networks.map((network) => ({ ...network, source: 'database' }))
         this.#revision = news.revision
       }
-      this.#absence = undefined
+      this.#unavailable = undefined
       return []
     } catch (error) {
       this.#revision = undefined // what answers next may be another database, restored from a backup
       if (error instanceof DatabaseUnavailable) {
-        this.#absence = error // readiness and log say so already
+        this.#unavailable = error // readiness and log say so already
         return []
       }
-      if (this.#absence === undefined) log.warn({ err: error }, 'L2PS networks in the database cannot be read')
-      this.#absence = new DatabaseUnavailable('L2PS networks in the database cannot be read', { cause: error })
+      if (this.#unavailable === undefined) log.warn({ err: error }, 'L2PS networks in the database cannot be read')
+      this.#unavailable = new DatabaseUnavailable('L2PS networks in the database cannot be read', { cause: error })
       return [{ place: 'database', reason: 'its networks cannot be read; those known before stay' }]
     }
   }
@@ -221,3 +222,25 @@ class PolledRegistry implements NetworkRegistry {
 }
 
 const faultKey = ({ place, reason }: Fault) => `${place}\n${reason}`
+
+const DEMO = {
+  uid: 'demo',
+  name: 'Demo',
+  description: 'Open to everybody who can reach this server: for trying it out.'
+}
+
+/**
+ * Gives a new user one network to join: the first start with an embedded database makes `demo` in it, unless the operator
+ * has a network already, valid or not. The database remembers its first start, so a deleted `demo` is not made again.
+ */
+export async function ensureDemoNetwork(
+  registry: NetworkRegistry,
+  database: Pick<Database, 'sql' | 'within' | 'embedded'>,
+  log: Log
+): Promise<void> {
+  if (!database.embedded) return
+  const wanted = registry.list().length === 0 && registry.faults().length === 0
+  if (!(await database.within(makeFirstNetwork(database.sql, DEMO, wanted)))) return
+  await registry.refresh()
+  log.info({ networkUid: DEMO.uid }, 'first start: made an L2PS network for trying it out')
+}

@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 
 /** How late the event loop was, over the last whole window. */
-export interface EventLoopFigures {
+export interface EventLoopStats {
   readonly lagP50Ms: number
   readonly lagP99Ms: number
   readonly lagMaxMs: number
@@ -9,34 +9,34 @@ export interface EventLoopFigures {
   readonly utilization: number
 }
 
-const RESOLUTION_MS = 20
-const WINDOW_MS = 10_000
-
-export interface EventLoopWatch {
-  read(): EventLoopFigures
+export interface EventLoopMonitor {
+  read(): EventLoopStats
   close(): void
 }
 
-/** Watches the event loop of this process until `close`. */
-export function watchEventLoop(): EventLoopWatch {
+const RESOLUTION_MS = 20
+const WINDOW_MS = 10_000
+
+/** Measures the event loop of this process until `close`. */
+export function monitorEventLoop(): EventLoopMonitor {
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   delay.enable()
   let started = performance.eventLoopUtilization()
-  let last: EventLoopFigures | undefined
+  let last: EventLoopStats | undefined
   const lagMs = (ns: number) => Math.max(0, ns / 1e6 - RESOLUTION_MS) // it measures the pause between two timers
-  const figures = (): EventLoopFigures => ({
+  const stats = (): EventLoopStats => ({
     lagP50Ms: lagMs(delay.percentile(50)),
     lagP99Ms: lagMs(delay.percentile(99)),
     lagMaxMs: delay.count === 0 ? 0 : lagMs(delay.max),
     utilization: performance.eventLoopUtilization(started).utilization
   })
   const timer = setInterval(() => {
-    last = figures()
+    last = stats()
     delay.reset()
     started = performance.eventLoopUtilization()
   }, WINDOW_MS).unref()
   return {
-    read: () => last ?? figures(),
+    read: () => last ?? stats(),
     close: () => {
       clearInterval(timer)
       delay.disable()

@@ -12,7 +12,8 @@ export interface LogTarget {
 
 /**
  * The logger of the whole server. Lines are written at once, so the last words before an exit are not lost.
- * No proof, ciphertext, token or URL password leaves it: hidden by name in what is logged, by look in what is written.
+ * No proof, ciphertext, token or URL password is ever written: fields are hidden by name, and the finished line is
+ * searched for patterns.
  */
 export function createLogger({ LOG_LEVEL }: Pick<Config, 'LOG_LEVEL'>, target: LogTarget): Logger {
   const options: LoggerOptions = {
@@ -49,7 +50,7 @@ const isSecret = (name: string): boolean => SECRET_NAMES.has(name.toLowerCase().
 
 const MAX_DEPTH = 6
 
-/** A copy in which values under secret names are hidden, bytes only counted, errors told without the rows they cite. */
+/** A copy that hides values under secret names, only counts bytes, and describes errors without the rows they cite. */
 function withoutSecrets(value: unknown, depth = 0): unknown {
   if (value instanceof Error) return describeError(value)
   if (value instanceof Uint8Array) return `[${value.byteLength} bytes]`
@@ -68,7 +69,7 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null
 }
 
-/** The fields of a system's or PostgreSQL's error that name things. Its `detail` and `where` repeat values of rows. */
+/** The fields that are logged of a system or PostgreSQL error. Not `detail` and `where`: they repeat values of rows. */
 const ERROR_FACTS = ['code', 'syscall', 'severity', 'schema_name', 'table_name', 'constraint_name'] as const
 
 function describeError(error: Error): Record<string, unknown> {
@@ -78,7 +79,7 @@ function describeError(error: Error): Record<string, unknown> {
   return { type, message, stack, ...Object.fromEntries(facts) }
 }
 
-/** Every rule that hides something in a line about to be written, whatever way it got there. */
+/** The patterns that are hidden in every line before it is written. */
 const SCRUBBERS: [RegExp, string | ((run: string) => string)][] = [
   [/(:\/\/[^\s:/@"]*):[^\s"]*@/g, `$1:${HIDDEN}@`],
   [/((?:\w*token|password|secret|proof)=)[^&\s"]+/gi, `$1${HIDDEN}`],

@@ -1,37 +1,37 @@
-/** What a look in the background found. */
-export interface Watch<T> {
-  /** What the last look found; undefined before the first. Never a query. */
+/** Asks the same question again and again in the background, and keeps the last answer. */
+export interface Poller<T> {
+  /** The last answer; undefined before the first. Never a query. */
   latest(): T | undefined
   close(): void
 }
 
-export interface WatchOptions {
-  /** Rest between two looks, ms. */
+export interface PollerOptions {
+  /** Rest between two polls, ms. */
   readonly restMs: number
   readonly log: { warn(facts: object, message: string): void }
-  /** What the log says of a look that failed. */
+  /** The log line of a poll that failed. */
   readonly complaint: string
 }
 
-/** A look may cost the database much, so it may take at most this share of the time. */
+/** A poll may cost the database much, so polling takes at most this share of the time. */
 const SHARE = 1 / 20
 
-/** Looks again and again in the background: so that whoever wants figures, however often, costs no query. */
-export function watchInBackground<T>(look: () => Promise<T>, { restMs, log, complaint }: WatchOptions): Watch<T> {
+/** Polls until `close`. However often the answer is read, it costs the database no further query. */
+export function startPoller<T>(poll: () => Promise<T>, { restMs, log, complaint }: PollerOptions): Poller<T> {
   let latest: T | undefined
   let isClosed = false
   let timer: NodeJS.Timeout | undefined
-  const lookNow = async () => {
+  const pollNow = async () => {
     const startedAt = performance.now()
     try {
-      latest = await look()
+      latest = await poll()
     } catch (error) {
       if (!isClosed) log.warn({ err: error }, complaint)
     }
     const tookMs = performance.now() - startedAt
-    if (!isClosed) timer = setTimeout(lookNow, Math.max(restMs, tookMs / SHARE)).unref()
+    if (!isClosed) timer = setTimeout(pollNow, Math.max(restMs, tookMs / SHARE)).unref()
   }
-  void lookNow()
+  void pollNow()
   return {
     latest: () => latest,
     close: () => {
@@ -40,3 +40,6 @@ export function watchInBackground<T>(look: () => Promise<T>, { restMs, log, comp
     }
   }
 }
+
+// The former names.
+export { type Poller as Watch, type PollerOptions as WatchOptions, startPoller as watchInBackground }

@@ -1,7 +1,7 @@
-/** Undefined when the part is fine, else a reason fit for strangers. Past the signal nobody waits for the answer. */
+/** Undefined when the part is fine, else a reason fit for strangers. The signal says that the deadline has passed. */
 export type Check = (signal: AbortSignal) => Promise<string | undefined>
 
-/** What one look at every part found. */
+/** The result of checking every part. */
 export interface Readiness {
   failing: { part: string; reason: string }[]
   parts: Record<string, 'ok' | 'failing'>
@@ -10,23 +10,24 @@ export interface Readiness {
 export interface ReadinessBoard {
   /** Adds a part that must be fine for the server to be ready. A name is added once. */
   addCheck(part: string, check: Check): void
-  /** Adds facts about a part that an operator should see, ready or not. Fit for strangers and for JSON. */
+  /** Adds facts about a part that an operator should see, ready or not. Fit for strangers, and plain JSON. */
   addDetails(part: string, facts: () => object): void
-  /** Says where a door really listens, once it does. */
-  openDoor(door: string, url: string): void
-  /** From now on the server is not ready, whatever the parts say. */
+  /** Notes where a listener listens: the port asked for may have been taken. */
+  listening(listener: string, url: string): void
+  /** From now on the server is not ready, whatever the checks say. */
   stopping(): void
-  doors(): Readonly<Record<string, string>>
-  /** The facts of every part that has some; a part whose facts cannot be had is left out. */
+  /** Where each listener listens. */
+  listeners(): Readonly<Record<string, string>>
+  /** The facts of every part that has some; a part whose function throws is left out. */
   details(): Readonly<Record<string, object>>
-  /** Looks at every part at once, at most `deadlineMs` long. Looks within `sharedMs` of each other share one result. */
-  look(): Promise<Readiness>
+  /** Checks all parts at once, each for at most `deadlineMs`. Calls within `sharedMs` share one result. */
+  check(): Promise<Readiness>
 }
 
 export interface ReadinessLimits {
   deadlineMs: number
   sharedMs: number
-  /** Told why a check, or a part's details, threw; that never reaches a stranger. */
+  /** Called with what a check, or a part's details, threw; strangers are never told. */
   onThrow?: (part: string, error: unknown) => void
 }
 
@@ -34,7 +35,7 @@ export interface ReadinessLimits {
 export function createReadinessBoard({ deadlineMs, sharedMs, onThrow }: ReadinessLimits): ReadinessBoard {
   const checks = new Map<string, Check>()
   const details = new Map<string, () => object>()
-  const doors: Record<string, string> = {}
+  const listeners: Record<string, string> = {}
   let isStopping = false
   let shared: Promise<Readiness> | undefined
 
@@ -56,7 +57,7 @@ export function createReadinessBoard({ deadlineMs, sharedMs, onThrow }: Readines
     }
   }
 
-  async function lookAtAll(): Promise<Readiness> {
+  async function checkAll(): Promise<Readiness> {
     const reasons = await Promise.all(
       [...checks].map(async ([part, check]) => [part, await reasonOf(part, check)] as const)
     )
@@ -66,9 +67,9 @@ export function createReadinessBoard({ deadlineMs, sharedMs, onThrow }: Readines
     }
   }
 
-  function sharedLook(): Promise<Readiness> {
+  function sharedCheck(): Promise<Readiness> {
     if (shared) return shared
-    shared = lookAtAll()
+    shared = checkAll()
     const forget = () => {
       shared = undefined
     }
@@ -78,7 +79,7 @@ export function createReadinessBoard({ deadlineMs, sharedMs, onThrow }: Readines
 
   return {
     addCheck(part, check) {
-      shared = undefined // it does not tell of this one
+      shared = undefined // its result lacks this part
       if (checks.has(part)) throw new Error(`Readiness already checks "${part}"`)
       checks.set(part, check)
     },
@@ -86,17 +87,17 @@ export function createReadinessBoard({ deadlineMs, sharedMs, onThrow }: Readines
       if (details.has(part)) throw new Error(`Readiness already has details of "${part}"`)
       details.set(part, facts)
     },
-    openDoor(door, url) {
-      doors[door] = url
+    listening(listener, url) {
+      listeners[listener] = url
     },
     stopping() {
       isStopping = true
     },
-    doors: () => doors,
+    listeners: () => listeners,
     details: () => Object.fromEntries([...details].flatMap(([part, facts]) => factsOf(part, facts))),
-    async look() {
+    async check() {
       if (isStopping) return { failing: [{ part: 'server', reason: 'stopping' }], parts: { server: 'failing' } }
-      return sharedLook()
+      return sharedCheck()
     }
   }
 }

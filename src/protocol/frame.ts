@@ -2,9 +2,9 @@ import { type Static, type TObject, type TProperties, Type } from '@sinclair/typ
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import type { ValueErrorIterator } from '@sinclair/typebox/errors'
 
-/** Largest frame that is handled, in bytes of UTF-8 (L2PS messaging, MAX_MESSAGE_SIZE). */
+/** Largest frame that is handled, in bytes of UTF-8 (docs/protocol.md, 1.2). */
 export const MAX_FRAME_BYTES = 262_144
-/** Largest frame the socket survives; past it the WebSocket closes with 1009. */
+/** Largest frame the socket survives; past it the WebSocket closes with 1009 (docs/protocol.md, 1.2). */
 export const MAX_SOCKET_FRAME_BYTES = 1_048_576
 
 /** Text that Postgres and JSON both carry unchanged: no NUL, no half of a surrogate pair. */

@@ -9,7 +9,7 @@ const Status = Type.Union(
   { description: 'What became of the delivery, then how far the audit record is (docs/audit.md)' }
 )
 
-/** A message as history has it (L2PS messaging, 4.4). */
+/** A message as history has it (docs/protocol.md, 4.4). */
 export const StoredMessageSchema = Type.Object(
   {
     id: Type.String({ description: 'A uuid' }),

@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { L2psErrorCode } from './errors.ts'
 import { defineFrame, Features, Text } from './frame.ts'
 
-/** Longest ciphertext, in characters (L2PS messaging, MAX_CIPHERTEXT_SIZE). */
+/** Longest ciphertext, in characters (docs/protocol.md, 4.3). */
 export const MAX_CIPHERTEXT_LENGTH = 131_072
 /** Longest requestId that is echoed, in characters. */
 const MAX_REQUEST_ID_LENGTH = 128
@@ -17,7 +17,7 @@ const KeyText = (description: string) =>
 
 /**
  * Join a network with a key. Client → server. Answered by `registered`, then the backlog, or by `error`:
- * INVALID_MESSAGE, L2PS_NOT_FOUND, INVALID_PROOF, INTERNAL_ERROR. Source: L2PS messaging, 4.2.
+ * INVALID_MESSAGE, L2PS_NOT_FOUND, INVALID_PROOF, INTERNAL_ERROR. Source: docs/protocol.md, 4.2.
  */
 export const RegisterFrame = defineFrame('register', 'Missing publicKey, l2psUid, or proof', {
   publicKey: KeyText('the key to be known by'),
@@ -38,7 +38,7 @@ const Encrypted = Type.Object({
 /**
  * Pass one sealed message to a peer of the sender's network. Client → server. Answered by `message_sent`,
  * `message_queued` or `error`: INVALID_MESSAGE, REGISTRATION_REQUIRED, RATE_LIMITED, L2PS_SUBMIT_FAILED, INTERNAL_ERROR.
- * Source: L2PS messaging, 4.3.
+ * Source: docs/protocol.md, 4.3.
  */
 export const SendFrame = defineFrame('send', 'Missing to, encrypted, or messageHash', {
   to: KeyText('the recipient'),
@@ -46,7 +46,7 @@ export const SendFrame = defineFrame('send', 'Missing to, encrypted, or messageH
   messageHash: Text(512, 'what the sender calls the message; the same one again is a retry')
 })
 
-/** A page of a conversation, newest first. Answered by `history_response` or `error`. Source: L2PS messaging, 4.4. */
+/** A page of a conversation, newest first. Answered by `history_response` or `error`. Source: docs/protocol.md, 4.4. */
 export const HistoryFrame = defineFrame('history', 'Missing peerKey or proof', {
   peerKey: KeyText('the other peer'),
   before: Type.Optional(
@@ -70,7 +70,7 @@ export const AckFrame = defineFrame('ack', 'Missing or invalid type/payload', {
   seq: Type.Optional(Type.Integer({ minimum: 1, description: 'of the last message that arrived' }))
 })
 
-/** A requestId that can be echoed: text of a sane length that survives JSON (L2PS messaging, 4.1). */
+/** A requestId that can be echoed: text of a sane length that survives JSON (docs/protocol.md, 4.1). */
 export const echoable = (requestId: unknown): string | undefined =>
   typeof requestId === 'string' && requestId.length <= MAX_REQUEST_ID_LENGTH ? requestId : undefined
 

@@ -26,7 +26,7 @@ export type Verification = Static<typeof Verification>
 
 /**
  * Claim a client id for this socket. Client → server. Answered by `register`, then the backlog, or by `error`:
- * INVALID_MESSAGE, INVALID_PUBLIC_KEY, INVALID_PROOF, CLIENT_ID_TAKEN, INTERNAL_ERROR. Source: signaling protocol 2.1.
+ * INVALID_MESSAGE, INVALID_PUBLIC_KEY, INVALID_PROOF, CLIENT_ID_TAKEN, INTERNAL_ERROR. Source: docs/protocol.md, 2.1.
  */
 export const RegisterFrame = defineFrame('register', 'Invalid message schema', {
   clientId: ClientId('the name to be reached under'),
@@ -44,7 +44,7 @@ export const DiscoverFrame = defineFrame('discover', 'Invalid message format', {
 
 /**
  * Pass one sealed message to a peer. Answered by nothing while the peer is connected, by `message_queued` while it is
- * away, or by `error`: INVALID_MESSAGE, REGISTRATION_REQUIRED, INTERNAL_ERROR. Source: signaling protocol 2.3.
+ * away, or by `error`: INVALID_MESSAGE, REGISTRATION_REQUIRED, INTERNAL_ERROR. Source: docs/protocol.md, 2.3.
  */
 export const MessageFrame = defineFrame('message', 'Missing required message fields', {
   targetId: ClientId('the recipient'),
@@ -103,6 +103,6 @@ export const encodeDiscovered = (peers: readonly string[]) => JSON.stringify({ t
 export const encodeServerQuestion = (questionId: string, text: string) =>
   JSON.stringify({ type: 'server_question', payload: { questionId, question: { text } } })
 
-/** `details` is all the client shows its caller, so it is never empty (signaling protocol 2.5). */
+/** `details` is all the client shows its caller, so it is never empty (docs/protocol.md, 2.5). */
 export const encodeError = (errorType: SignalingErrorType, details: string) =>
   JSON.stringify({ type: 'error', payload: { errorType, details, timestamp: new Date().toISOString() } })

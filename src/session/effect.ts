@@ -1,31 +1,25 @@
-import type { Acceptance, Envelope } from '../delivery/envelope.ts'
-
 /**
- * What a frame leads to: handlers decide it, the session does it. Answers leave in the order in which their frames came,
- * whatever they wait for.
+ * What a frame leads to: handlers decide it, the session carries it out. Answers leave in the order in which their frames
+ * came, whatever they wait for.
  */
-export type Effect =
-  | Answer
-  | Refusal
-  /** Hand an envelope to the mailbox and answer when it is committed. The next frames go on meanwhile. */
-  | { readonly kind: 'accept'; readonly envelope: Envelope; readonly answer: (acceptance: Acceptance) => Effect }
-  /** Look something up first; the session's next frames wait for it. */
-  | { readonly kind: 'wait'; readonly until: Promise<Effect> }
+export type Effect = Answer | Later | Promise<Answer | Later>
 
-/** Say this, then do what comes after it; undefined: nothing to say. */
 export interface Answer {
-  readonly kind: 'answer'
+  /** The frame to send; undefined: nothing is said. */
   readonly frame: string | undefined
+  /** The error code when the frame refuses the request. Counted, so that a flood of bad frames slows only its sender down. */
+  readonly refusal?: string
+  /** It is about a frame whose sender does not wait for an answer: an old client is told when it is quiet. */
+  readonly isNotification?: boolean
+  /** What follows once it is written. */
   readonly after?: () => void
 }
 
-/** The frame was refused: say why. Counted, so that a flood of bad frames slows only its sender down. */
-export interface Refusal {
-  readonly kind: 'refuse'
-  readonly frame: string
-  readonly code: string
-  readonly after?: () => void
+/** Answered when `begin` says so, once; the session's next frames are handled meanwhile. A promise: they wait for it. */
+export interface Later {
+  begin(done: (answer: Answer) => void): void
 }
 
-export const silence: Answer = { kind: 'answer', frame: undefined }
-export const answer = (frame: string): Answer => ({ kind: 'answer', frame })
+export const silence: Answer = { frame: undefined }
+export const answer = (frame: string): Answer => ({ frame })
+export const later = (begin: Later['begin']): Later => ({ begin })

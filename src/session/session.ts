@@ -1,21 +1,35 @@
+import { strict as assert } from 'node:assert'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
-import type { Mailbox } from '../delivery/mailbox.ts'
-import type { Member } from '../presence/registry.ts'
 import { CLOSE, type CloseReason } from '../protocol/close-codes.ts'
 import { MAX_FRAME_BYTES } from '../protocol/frame.ts'
-import type { Effect } from './effect.ts'
-import { Outlet } from './socket-writer.ts'
+import { awakeTimeout } from '../util/awake-clock.ts'
+import type { Answer, Effect, Later } from './effect.ts'
+import { FlowControl } from './flow-control.ts'
+import { RepliesFirst } from './replies-first.ts'
+import { SocketWriter } from './socket-writer.ts'
 
-/** What a protocol makes of frames. */
-export interface SessionProtocol {
+/** What a registered session is to its peer: it is told what happens to the socket. */
+export interface SessionMember {
+  /** A pong came, asked for or not. */
+  pong(data: Buffer): void
+  /** Outgoing bytes went to the system: there is room again. */
+  drained(): void
+  /** About once a second. `now` is that of the clock of all sessions. */
+  tick(now: number): void
+  /** Since when something it was sent has not been receipted, by that clock; undefined: nothing is. */
+  readonly waitingSince: number | undefined
+  /** The socket is gone; `isClean`: after a closing handshake (RFC 6455 §7.1.4). */
+  ended(isClean: boolean): void
+}
+
+/** What a protocol makes of frames. `M`: what its registered sessions are. */
+export interface SessionProtocol<M extends SessionMember = SessionMember> {
   readonly name: 'signaling' | 'l2ps'
   /** Decides what a text frame leads to; never throws for bad input. */
-  handle(text: string, session: Session): Effect
-  /** Answers to what cannot be handled at all. */
-  refuse(what: 'binary' | 'too-large' | 'internal'): Effect
-  /** The frame that tells the others in a network that a peer came or went; undefined: they are not told. */
-  announce(change: 'joined' | 'left', member: Member): string | undefined
+  handle(text: string, session: Session<M>): Effect
+  /** Answers to what cannot be handled at all. `data`: the frame. */
+  refuse(what: 'binary' | 'too-large' | 'internal', data: Buffer): Answer
 }
 
 /** Where a socket comes from. */
@@ -42,23 +56,32 @@ export interface LivenessLimits {
 }
 
 export interface SessionHooks {
-  readonly mailbox: Mailbox
   readonly limits: SessionLimits
+  /** The clock of all sessions, in ms. */
+  clock(): number
   frameReceived(bytes: number): void
   frameRefused(code: string): void
   /** A frame failed for a reason of ours. */
   failed(error: unknown): void
-  /** It owes an answer for too long. */
-  unresponsive(session: Session): void
   /** The socket speaks for a peer now. */
-  registered(session: Session): void
+  registered(): void
   /** The socket is gone; `isClean`: after a closing handshake. */
-  closed(session: Session, isClean: boolean): void
+  closed(isClean: boolean): void
 }
 
-/** A place in the row of answers. */
+type State = 'connected' | 'registered' | 'closing' | 'closed'
+
+/** Which states follow a state, see `Session`. */
+const FOLLOWS: Readonly<Record<State, readonly State[]>> = {
+  connected: ['registered', 'closing', 'closed'],
+  registered: ['closing', 'closed'],
+  closing: ['closed'],
+  closed: []
+}
+
+/** The place of an answer in the order of frames. */
 interface Slot {
-  effect: Effect | undefined
+  answer: Answer | undefined
 }
 
 /** What ws says when there was no close frame (RFC 6455 §7.1.5). */
@@ -66,56 +89,74 @@ const CLOSED_WITHOUT_HANDSHAKE = 1006
 
 /**
  * One live socket. Frames take effect in the order they came and are answered in that order, while their commits are
- * shared: the next frame is read while the last one's commit is under way, up to a limit; past it the socket is not read.
+ * shared: the next frame is read while the last one's commit is under way, up to a limit. Why a socket is not read is
+ * written in flow-control.ts.
+ *
+ *     connected ──register()──► registered
+ *         │ close()                 │ close()
+ *         ▼                         ▼
+ *      closing: frames that come now have no effect, answers under way are not written
+ *         │ the socket is closed (from any state)
+ *         ▼
+ *      closed
  */
-export class Session {
+export class Session<M extends SessionMember = SessionMember> {
   readonly address: string
-  readonly protocol: SessionProtocol
+  readonly protocol: SessionProtocol<M>
   /** Did a page open it? A browser sends an Origin, and answers pings by itself. */
   readonly isBrowser: boolean
   /** ms since 1970. */
   readonly connectedAt = Date.now()
   /** When the socket became a peer's; ms since 1970, undefined before. */
   registeredAt: number | undefined
-  /** Set once the socket speaks for a peer. */
-  member: Member | undefined
   failedRegistrations = 0
-  /** The writing end. */
-  readonly outlet: Outlet
+  readonly writer: SocketWriter
+  #state: State = 'connected'
+  #member: M | undefined
   #closeReason: CloseReason | undefined
+  #repliesFirst: RepliesFirst | undefined
   readonly #socket: WebSocket
   readonly #hooks: SessionHooks
+  readonly #flow: FlowControl
   readonly #slots: Slot[] = []
-  readonly #inbox: { data: Buffer; isBinary: boolean }[] = []
-  readonly #deadline: NodeJS.Timeout
-  #waiting = false
-  #stopped = false
-  #paused = false
   #refusedInSecond = 0
   #second: NodeJS.Timeout | undefined
-  #heardAt = performance.now()
-  /** When a ping of the heartbeat was sent. */
-  #askedAt = 0
-  #listeners: (() => void)[] = []
+  /** By the clock of all sessions: when it began, when anything was heard, when the unanswered ping was sent. */
+  readonly #openedAt: number
+  #heardAt: number
+  #pingedAt: number | undefined
+  /** The judgement waits for one more read of a paused socket. */
+  #isListenedTo = false
+  #heardListeners: (() => void)[] = []
 
-  constructor(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol, hooks: SessionHooks) {
+  constructor(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol<M>, hooks: SessionHooks) {
     this.#socket = socket
-    this.outlet = new Outlet(socket, origin.stream)
     this.#hooks = hooks
     this.address = origin.address
     this.isBrowser = origin.isBrowser
     this.protocol = protocol
-    this.#deadline = setTimeout(() => this.#giveUpRegistration(), hooks.limits.registrationDeadlineMs)
+    this.#openedAt = this.#heardAt = hooks.clock()
+    this.#flow = new FlowControl(socket, (data, isBinary) => this.#handle(data, isBinary))
+    this.writer = new SocketWriter(socket, origin.stream, {
+      onFull: () => this.#flow.hold('writer'),
+      onDrained: () => this.#drained()
+    })
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
     socket.on('pong', (data) => {
-      this.#alive()
-      this.member?.receipts.pong(data)
+      this.#heard()
+      this.#repliesFirst?.pong()
+      this.#member?.pong(data)
     })
     socket.on('close', (code) => this.#closed(code !== CLOSED_WITHOUT_HANDSHAKE))
   }
 
   get isOpen(): boolean {
-    return this.outlet.isOpen
+    return this.#state === 'connected' || this.#state === 'registered'
+  }
+
+  /** Who it speaks for; undefined before its registration. */
+  get member(): M | undefined {
+    return this.#member
   }
 
   /** Why we closed the socket; undefined while it is open, and when its end or nobody did. */
@@ -124,28 +165,65 @@ export class Session {
   }
 
   /** The socket speaks for a peer from now on. */
-  register(member: Member): void {
-    clearTimeout(this.#deadline)
-    this.member = member
+  register(member: M): void {
+    this.#become('registered')
+    this.#member = member
     this.registeredAt = Date.now()
-    this.#hooks.registered(this)
+    this.#hooks.registered()
   }
 
-  /** Writes frames the peer can do without (`encodeTextFrames`): not to a socket that is behind. */
+  /** Is it treated as an old client, see replies-first.ts? */
+  get putsRepliesFirst(): boolean {
+    return this.#repliesFirst !== undefined
+  }
+
+  /** From now on this session is treated as an old client. */
+  putRepliesFirst(): void {
+    this.#repliesFirst = new RepliesFirst(() => this.#slots.length > 0)
+    this.ping()
+  }
+
+  /** The way to the peer and back took so long, in ms. */
+  measured(roundTripMs: number): void {
+    this.#repliesFirst?.measured(roundTripMs)
+  }
+
+  /** Runs what sends notifications: now, or, for an old client, when it is quiet. In the order of the calls. */
+  whenQuiet(send: () => void): void {
+    if (this.#repliesFirst === undefined) send()
+    else this.#repliesFirst.notify(send)
+  }
+
+  /** Sends a notification: a frame, or the bytes of one (`encodeTextFrames`). `written`: they were handed to the system. */
+  push(frame: string | Buffer, written?: (error?: Error | null) => void): void {
+    if (this.#repliesFirst === undefined) this.#write(frame, written)
+    else this.#repliesFirst.notify(() => this.#write(frame, written))
+  }
+
+  /** Sends frames the peer can do without: not to a socket that is full. */
   notify(frames: Buffer): void {
-    if (this.isOpen && !this.outlet.isBehind) this.outlet.writeEncoded(frames)
+    this.whenQuiet(() => {
+      if (!this.writer.isFull) this.#write(frames)
+    })
+  }
+
+  ping(payload?: Buffer): void {
+    this.#pingedAt ??= this.#hooks.clock()
+    this.writer.ping(payload)
   }
 
   /** Takes no further frame; those under way are still answered. */
   stopReading(): void {
-    this.#stopped = true
-    this.#pause()
+    this.#flow.hold('stopping')
   }
 
   close(reason: CloseReason): void {
-    if (this.isOpen) this.#closeReason = reason
+    if (this.isOpen) {
+      this.#become('closing')
+      this.#closeReason = reason
+    }
     this.#socket.close(CLOSE[reason].code, CLOSE[reason].reason)
-    if (this.#paused) this.#socket.resume() // the peer's own close frame has to be read
+    this.#flow.close() // the peer's own close frame has to be read
   }
 
   /** Ends the connection without the closing handshake. */
@@ -158,162 +236,161 @@ export class Session {
     if (!this.isOpen) return false
     return new Promise((resolve) => {
       const heard = () => {
-        clearTimeout(timer)
+        cancel()
         resolve(this.isOpen)
       }
-      const timer = setTimeout(() => {
-        this.#listeners = this.#listeners.filter((listener) => listener !== heard)
+      const cancel = awakeTimeout(ms, () => {
+        this.#heardListeners = this.#heardListeners.filter((listener) => listener !== heard)
         resolve(false)
-      }, ms)
-      this.#listeners.push(heard)
-      this.outlet.ping()
+      })
+      this.#heardListeners.push(heard)
+      this.#flow.listen()
+      this.ping()
     })
   }
 
-  /** Looked at every second or so: what has waited too long? `now` is performance.now(). */
+  /** Looked at about every second: what has waited too long? `now` is the clock of all sessions. */
   tick(now: number, limits: LivenessLimits): void {
-    const silentMs = now - this.#heardAt
-    const { receipts } = this.member ?? {}
-    receipts?.tick(now)
-    const isPausedByUs = this.#paused && !this.outlet.isBehind
-    if (!this.isOpen || isPausedByUs) return
-    const askedAt = Math.max(this.#askedAt, receipts?.pingedAt ?? 0)
-    const unanswered = askedAt > this.#heardAt ? now - askedAt : 0
-    const stalledMs = now - (receipts?.delivery.waitingSince ?? now)
-    if (unanswered > limits.answerMs || stalledMs > limits.stallMs) this.#hooks.unresponsive(this)
-    else if (silentMs > limits.heartbeatMs && askedAt <= this.#heardAt) {
-      this.#askedAt = now
-      this.outlet.ping()
-    }
+    this.#member?.tick(now)
+    if (!this.isOpen) return
+    if (this.#member === undefined && this.#isOverdue(now)) this.close('unregistered')
+    else if (this.#isUnresponsive(now, limits)) {
+      this.close('unresponsive')
+      this.terminate()
+    } else if (this.#pingedAt === undefined && (this.writer.isFull || now - this.#heardAt > limits.heartbeatMs))
+      this.ping()
+  }
+
+  /** A registration that is under way has a deadline of its own. */
+  #isOverdue(now: number): boolean {
+    return now - this.#openedAt > this.#hooks.limits.registrationDeadlineMs && !this.#flow.reasons.has('answer')
+  }
+
+  /** A peer that reads what it is sent lives, however slowly. */
+  #isUnresponsive(now: number, { answerMs, stallMs }: LivenessLimits): boolean {
+    const { reasons } = this.#flow
+    if (reasons.has('stopping')) return false
+    const progressAt = this.writer.progressAt(now)
+    const unansweredMs = this.#pingedAt === undefined ? 0 : now - Math.max(this.#pingedAt, progressAt)
+    const isOurTurn = reasons.has('answer') || reasons.has('in-flight') // its receipts may wait behind our own work
+    const stalledMs = isOurTurn ? 0 : now - (this.#member?.waitingSince ?? now)
+    if (unansweredMs <= answerMs && stalledMs <= stallMs) return false
+    if (!this.#flow.isPaused || this.#isListenedTo) return true
+    this.#isListenedTo = true // its answer may lie in the socket that is not read: read it first, then judge
+    this.#flow.listen()
+    return false
+  }
+
+  #become(state: State): void {
+    assert.ok(FOLLOWS[this.#state].includes(state), `a session that is ${this.#state} cannot become ${state}`)
+    this.#state = state
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
-    this.#alive()
-    if (!this.isOpen) return // closed by us: frames that were under way have no effect any more
-    if (this.#inbox.length > 0 || this.#isHeld()) {
-      this.#inbox.push({ data, isBinary }) // at most what one read of the socket held, see #pause
-      this.#pause()
-    } else this.#handle(data, isBinary)
+    this.#heard()
+    if (this.isOpen) this.#flow.receive(data, isBinary)
   }
 
   #handle(data: Buffer, isBinary: boolean): void {
-    const { protocol } = this
+    if (!this.isOpen) return
     this.#hooks.frameReceived(data.length)
+    this.#repliesFirst?.called()
+    this.#carryOut(this.#effectOf(data, isBinary), data)
+  }
+
+  #effectOf(data: Buffer, isBinary: boolean): Effect {
+    const { protocol } = this
     try {
-      if (isBinary) this.#run(protocol.refuse('binary'))
-      else if (data.length > MAX_FRAME_BYTES) this.#run(protocol.refuse('too-large'))
-      else this.#run(protocol.handle(data.toString('utf8'), this))
+      if (isBinary) return protocol.refuse('binary', data)
+      if (data.length > MAX_FRAME_BYTES) return protocol.refuse('too-large', data)
+      return protocol.handle(data.toString('utf8'), this)
     } catch (error) {
       this.#hooks.failed(error)
-      this.#run(protocol.refuse('internal'))
+      return protocol.refuse('internal', data)
     }
   }
 
-  #run(effect: Effect): void {
-    if (effect.kind !== 'wait' && effect.kind !== 'accept' && this.#slots.length === 0) {
+  #carryOut(effect: Effect, data: Buffer): void {
+    if (this.#slots.length === 0 && 'frame' in effect) {
       this.#say(effect)
       return
     }
-    const slot: Slot = { effect: undefined }
+    const slot: Slot = { answer: undefined }
     this.#slots.push(slot)
-    this.#fill(slot, effect)
+    if (this.#slots.length >= this.#hooks.limits.framesInFlight) this.#flow.hold('in-flight')
+    if (effect instanceof Promise) this.#await(slot, effect, data)
+    else this.#settle(slot, effect)
   }
 
-  #fill(slot: Slot, effect: Effect): void {
-    if (effect.kind === 'accept') {
-      this.#hooks.mailbox.accept(effect.envelope, (acceptance) => this.#fill(slot, effect.answer(acceptance)))
-    } else if (effect.kind === 'wait') {
-      this.#waiting = true
-      effect.until
-        .catch((error: unknown) => {
-          this.#hooks.failed(error)
-          return this.protocol.refuse('internal')
-        })
-        .then((next) => {
-          this.#waiting = false
-          this.#fill(slot, next)
-          this.#proceed()
-        })
-    } else {
-      slot.effect = effect
-      this.#sayInOrder()
+  #await(slot: Slot, effect: Promise<Answer | Later>, data: Buffer): void {
+    this.#flow.hold('answer')
+    effect
+      .catch((error: unknown) => {
+        this.#hooks.failed(error)
+        return this.protocol.refuse('internal', data)
+      })
+      .then((settled) => {
+        this.#settle(slot, settled)
+        this.#flow.release('answer')
+      })
+  }
+
+  #settle(slot: Slot, effect: Answer | Later): void {
+    if ('frame' in effect) this.#fill(slot, effect)
+    else effect.begin((answer) => this.#fill(slot, answer))
+  }
+
+  #fill(slot: Slot, answer: Answer): void {
+    slot.answer = answer
+    while (this.#slots[0]?.answer !== undefined) this.#say(this.#slots.shift()!.answer!)
+    if (this.#slots.length < this.#hooks.limits.framesInFlight) this.#flow.release('in-flight')
+  }
+
+  #say(answer: Answer): void {
+    if (answer.refusal !== undefined) this.#countRefused(answer.refusal)
+    const { frame } = answer
+    if (frame !== undefined && this.isOpen) {
+      if (answer.isNotification) this.push(frame)
+      else this.writer.write(frame)
     }
+    answer.after?.()
   }
 
-  #sayInOrder(): void {
-    let next = this.#slots[0]
-    while (next?.effect !== undefined) {
-      this.#slots.shift()
-      this.#say(next.effect)
-      next = this.#slots[0]
-    }
-    if (this.#paused) this.#proceed()
-  }
-
-  #say(effect: Effect): void {
-    if (effect.kind !== 'answer' && effect.kind !== 'refuse') return
-    if (effect.kind === 'refuse') this.#countRefused(effect.code)
-    if (effect.frame !== undefined && this.isOpen) this.outlet.write(effect.frame)
-    effect.after?.()
-    if (this.outlet.isBehind) this.#pause()
+  #write(frame: string | Buffer, written?: (error?: Error | null) => void): void {
+    if (!this.isOpen) return
+    if (typeof frame === 'string') this.writer.write(frame, written)
+    else this.writer.writeEncoded(frame, written)
   }
 
   #countRefused(code: string): void {
     this.#hooks.frameRefused(code)
     this.#refusedInSecond += 1
+    if (this.#refusedInSecond >= this.#hooks.limits.refusedFramesPerSecond) this.#flow.hold('refused')
     this.#second ??= setTimeout(() => {
       this.#second = undefined
       this.#refusedInSecond = 0
-      this.#proceed()
+      this.#flow.release('refused')
     }, 1_000)
   }
 
-  /** Is there a reason not to handle another frame yet? */
-  #isHeld(): boolean {
-    return (
-      this.#waiting ||
-      this.#stopped ||
-      this.#slots.length >= this.#hooks.limits.framesInFlight ||
-      this.#refusedInSecond >= this.#hooks.limits.refusedFramesPerSecond ||
-      this.outlet.isBehind
-    )
+  #drained(): void {
+    this.#flow.release('writer')
+    this.#member?.drained()
   }
 
-  /** Leaves further frames in the peer's own TCP stream. */
-  #pause(): void {
-    if (this.#paused) return
-    this.#paused = true
-    this.#socket.pause()
-    if (this.outlet.isBehind) this.outlet.onDrained(() => this.#proceed())
-  }
-
-  /** Handles what waited, then reads the socket again. */
-  #proceed(): void {
-    while (this.#inbox.length > 0 && this.isOpen && !this.#isHeld()) {
-      const { data, isBinary } = this.#inbox.shift()!
-      this.#handle(data, isBinary)
-    }
-    if (!this.#paused || this.#isHeld()) return
-    this.#paused = false
-    this.#socket.resume()
-  }
-
-  #alive(): void {
-    this.#heardAt = performance.now()
-    if (this.#listeners.length > 0) for (const listener of this.#listeners.splice(0)) listener()
-  }
-
-  #giveUpRegistration(): void {
-    if (this.#waiting)
-      this.#deadline.refresh() // a registration is under way and has a deadline of its own
-    else this.close('unregistered')
+  #heard(): void {
+    this.#heardAt = this.#hooks.clock()
+    this.#pingedAt = undefined
+    this.#isListenedTo = false
+    if (this.#heardListeners.length > 0) for (const listener of this.#heardListeners.splice(0)) listener()
   }
 
   #closed(isClean: boolean): void {
-    clearTimeout(this.#deadline)
+    this.#become('closed')
     clearTimeout(this.#second)
-    this.#inbox.length = 0
-    for (const listener of this.#listeners.splice(0)) listener()
-    this.#hooks.closed(this, isClean)
+    this.#repliesFirst?.stop()
+    this.#flow.close()
+    for (const listener of this.#heardListeners.splice(0)) listener()
+    this.#hooks.closed(isClean)
   }
 }

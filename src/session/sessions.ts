@@ -1,6 +1,13 @@
 import type { WebSocket } from 'ws'
-import type { Presence } from '../presence/registry.ts'
-import { type LivenessLimits, Session, type SessionHooks, type SessionOrigin, type SessionProtocol } from './session.ts'
+import { AwakeClock } from '../util/awake-clock.ts'
+import {
+  type LivenessLimits,
+  Session,
+  type SessionHooks,
+  type SessionMember,
+  type SessionOrigin,
+  type SessionProtocol
+} from './session.ts'
 
 export interface SessionsLimits extends LivenessLimits {
   readonly connections: number
@@ -8,30 +15,24 @@ export interface SessionsLimits extends LivenessLimits {
 }
 
 /** What a protocol's plugin brings; the rest is this file's. */
-export type ProtocolHooks = Omit<SessionHooks, 'unresponsive' | 'registered' | 'closed'>
+export type ProtocolHooks = Omit<SessionHooks, 'clock' | 'registered' | 'closed'>
 
-/** How often every session is looked at, in ms. */
-const TICK_MS = 1_000
-
-/** Every open socket of this process, registered or not: admission, heartbeat and the end of all. */
-export class Sessions {
-  readonly #presence: Presence
+/** Every open socket of this process, registered or not: admission, liveness and shutdown. */
+export class Sessions<M extends SessionMember = SessionMember> {
+  readonly clock = new AwakeClock()
   readonly #limits: SessionsLimits
-  readonly #onClosed: (session: Session, isClean: boolean) => void
-  readonly #open = new Set<Session>()
+  readonly #onClosed: (session: Session<M>, isClean: boolean) => void
+  readonly #open = new Set<Session<M>>()
   readonly #unregistered = new Map<string, number>()
-  #ticking: NodeJS.Timeout | undefined
   #isStopping = false
   #emptied: (() => void) | undefined
 
-  constructor(
-    presence: Presence,
-    limits: SessionsLimits,
-    onClosed: (session: Session, isClean: boolean) => void = () => {}
-  ) {
-    this.#presence = presence
+  constructor(limits: SessionsLimits, onClosed: (session: Session<M>, isClean: boolean) => void = () => {}) {
     this.#limits = limits
     this.#onClosed = onClosed
+    this.clock.onStep((now) => {
+      for (const session of this.#open) session.tick(now, this.#limits)
+    })
   }
 
   get size(): number {
@@ -39,7 +40,7 @@ export class Sessions {
   }
 
   /** Every open socket, registered or not. */
-  all(): Iterable<Session> {
+  all(): Iterable<Session<M>> {
     return this.#open
   }
 
@@ -50,16 +51,15 @@ export class Sessions {
   }
 
   /** Takes a new socket in. Listens to it before this returns, so no frame is missed. */
-  open(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol, hooks: ProtocolHooks): Session {
-    const session = new Session(socket, origin, protocol, {
+  open(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol<M>, hooks: ProtocolHooks): Session<M> {
+    const session: Session<M> = new Session(socket, origin, protocol, {
       ...hooks,
-      unresponsive: (silent) => this.#giveUp(silent),
+      clock: () => this.clock.now,
       registered: () => this.#count(origin.address, -1),
-      closed: (closed, isClean) => this.#closed(closed, isClean)
+      closed: (isClean) => this.#closed(session, isClean)
     })
     this.#open.add(session)
     this.#count(origin.address, 1)
-    this.#ticking ??= setInterval(() => this.#tick(), TICK_MS)
     return session
   }
 
@@ -72,7 +72,7 @@ export class Sessions {
   /** Closes every socket with 1001 and waits until they are gone, at most `ms`; those left are cut off. */
   async closeAll(ms: number): Promise<void> {
     this.#isStopping = true
-    clearInterval(this.#ticking)
+    this.clock.close()
     if (this.#open.size === 0) return
     const emptied = new Promise<void>((resolve) => {
       this.#emptied = resolve
@@ -85,34 +85,17 @@ export class Sessions {
     clearTimeout(timer)
   }
 
-  #closed(session: Session, isClean: boolean): void {
+  #closed(session: Session<M>, isClean: boolean): void {
     this.#open.delete(session)
     this.#onClosed(session, isClean)
     if (session.member === undefined) this.#count(session.address, -1)
-    else {
-      session.member.receipts.end(isClean)
-      this.#presence.remove(session.member)
-    }
-    if (this.#open.size > 0) return
-    clearInterval(this.#ticking)
-    this.#ticking = undefined
-    this.#emptied?.()
+    else session.member.ended(isClean)
+    if (this.#open.size === 0) this.#emptied?.()
   }
 
   #count(address: string, change: 1 | -1): void {
     const count = (this.#unregistered.get(address) ?? 0) + change
     if (count > 0) this.#unregistered.set(address, count)
     else this.#unregistered.delete(address)
-  }
-
-  #tick(): void {
-    const now = performance.now()
-    for (const session of this.#open) session.tick(now, this.#limits)
-  }
-
-  /** What it was sent and did not receipt stays in its mailbox. */
-  #giveUp(session: Session): void {
-    session.close('unresponsive')
-    session.terminate()
   }
 }

@@ -1,44 +1,68 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 
-/** Outgoing bytes a socket may have buffered before it counts as behind: a peer that does not read is not read either. */
+/** Outgoing bytes a socket may have buffered before it counts as full: the peer does not read. */
 const MAX_BUFFERED_BYTES = 1_048_576
 /** How every frame is sent: as text, and as it is (sealed bodies do not compress). */
 const TEXT = { binary: false, compress: false }
 
-/** The writing end of a socket. Frames of one turn leave in one system call. */
-export class Outlet {
+/** The parts of a net.Socket that tell how far its writes are. */
+type Progress = Duplex & {
+  readonly bytesWritten?: number
+  readonly _handle?: { readonly writeQueueSize?: number } | null
+}
+
+/**
+ * The writing end of a socket. Frames of one turn leave in one system call.
+ *
+ *     writable ──more than 1 MiB is buffered──► full ──all of it went to the system──► writable
+ *
+ * `onFull` and `onDrained` are called at these transitions, once each.
+ */
+export class SocketWriter {
   readonly #socket: WebSocket
   readonly #stream: Duplex
+  readonly #onFull: () => void
+  readonly #onDrained: () => void
   #isCorked = false
+  #isFull = false
+  /** At the last look of `progressAt`: bytes the system had taken, and whether others were waiting. */
+  #takenBytes = 0
+  #wasWaiting = false
+  #progressAt = 0
 
-  constructor(socket: WebSocket, stream: Duplex) {
+  constructor(socket: WebSocket, stream: Duplex, events: { onFull(): void; onDrained(): void }) {
     this.#socket = socket
     this.#stream = stream
+    this.#onFull = events.onFull
+    this.#onDrained = events.onDrained
   }
 
   get isOpen(): boolean {
     return this.#socket.readyState === this.#socket.OPEN
   }
 
-  get bufferedBytes(): number {
-    return this.#socket.bufferedAmount
+  get isFull(): boolean {
+    return this.#isFull
   }
 
-  /** Does the peer not read what it is sent? */
-  get isBehind(): boolean {
-    return this.bufferedBytes > MAX_BUFFERED_BYTES
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount
   }
 
   /** Writes a frame. `written` hears when its bytes were handed to the system, or why not. */
   write(frame: string, written?: (error?: Error) => void): void {
     this.#cork()
     this.#socket.send(frame, TEXT, written)
+    this.#look()
   }
 
-  /** Writes frames that are encoded already, see `encodeTextFrames`: nothing is kept for them by the WebSocket layer. */
-  writeEncoded(frames: Buffer): void {
-    this.#stream.write(frames)
+  /** Writes frames that are encoded already (`encodeTextFrames`): many sockets share these bytes. */
+  writeEncoded(frames: Buffer, written?: (error?: Error | null) => void): void {
+    if (!this.isOpen) return
+    this.#cork()
+    this.#stream.write(frames, written)
+    this.#look()
   }
 
   ping(payload?: Buffer): void {
@@ -47,9 +71,28 @@ export class Outlet {
     this.#socket.ping(payload)
   }
 
-  /** Calls back when everything buffered was handed to the system. */
-  onDrained(listener: () => void): void {
-    this.#stream.once('drain', listener)
+  /**
+   * When the peer was last seen to read, which makes room for what is buffered here; 0: never seen. Bytes that the system
+   * takes at once say nothing of the peer. `now` is the clock of the caller, which asks about every second.
+   */
+  progressAt(now: number): number {
+    const { bytesWritten = 0, _handle } = this.#stream as Progress
+    // What libuv still holds of one large write shrinks while the peer reads; Node.js itself shows only whole writes.
+    const taken = bytesWritten - (_handle?.writeQueueSize ?? this.bufferedBytes)
+    if (this.#wasWaiting && taken !== this.#takenBytes) this.#progressAt = now
+    this.#takenBytes = taken
+    this.#wasWaiting = this.bufferedBytes > 0
+    return this.#progressAt
+  }
+
+  #look(): void {
+    if (this.#isFull || this.#socket.bufferedAmount <= MAX_BUFFERED_BYTES) return
+    this.#isFull = true
+    this.#stream.once('drain', () => {
+      this.#isFull = false
+      this.#onDrained()
+    })
+    this.#onFull()
   }
 
   #cork(): void {

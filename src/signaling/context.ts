@@ -1,42 +1,38 @@
 import type { ProofVerifier } from '../crypto/verifier.ts'
-import type { Database } from '../database/database.ts'
 import type { Mailbox } from '../delivery/mailbox.ts'
-import type { ReceiptSettings } from '../delivery/receipts.ts'
+import type { Attachments, Member } from '../delivery/member.ts'
 import type { FailedProofs } from '../identity/failed-proofs.ts'
 import type { IdentityCache } from '../identity/identity-cache.ts'
-import type { Claims } from '../identity/registration.ts'
-import type { CountFrame } from '../observability/metrics/frame-counter.ts'
-import type { Member, Presence } from '../presence/registry.ts'
+import type { Registration } from '../identity/registration.ts'
 import type { SignalingErrorType } from '../protocol/errors.ts'
 import { encodeError } from '../protocol/signaling.ts'
-import type { Refusal } from '../session/effect.ts'
+import type { Answer } from '../session/effect.ts'
 import type { Session } from '../session/session.ts'
-import type { Turns } from '../util/keyed-mutex.ts'
+import type { KeyedMutex } from '../util/keyed-mutex.ts'
 
 /** What the signaling handlers work with. */
 export interface SignalingContext {
-  readonly database: Database
-  readonly mailbox: Mailbox
-  readonly presence: Presence
-  readonly proofs: ProofVerifier
+  readonly mailbox: Pick<Mailbox, 'accept'>
+  readonly attachments: Attachments
+  readonly proofs: Pick<ProofVerifier, 'verify'>
   readonly failedProofs: FailedProofs
-  readonly identities: IdentityCache
-  readonly claims: Claims
-  readonly turns: Turns
-  readonly receipts: ReceiptSettings
-  readonly countFrame: CountFrame
+  readonly identities: Pick<IdentityCache, 'peek' | 'get' | 'set'>
+  readonly registration: Pick<Registration, 'register' | 'isTaken'>
+  /** Registrations and releases of one name, one after the other. */
+  readonly nameMutex: KeyedMutex
+  /** Counts a received frame by its type; undefined: it could not be told. */
+  readonly countFrame: (type: unknown) => void
   readonly quotaPerSender: number
+  /** Failed registrations on one socket; the next closes it. */
   readonly failedRegistrations: number
-  /** Milliseconds since 1970. */
-  readonly now: () => number
   readonly log: { info(facts: object, message: string): void; error(facts: object, message: string): void }
 }
 
+export type SignalingSession = Session<Member>
 /** A session that speaks for a peer: handlers that want one cannot be handed a stranger. */
-export type RegisteredSession = Session & { readonly member: Member }
+export type RegisteredSession = SignalingSession & { readonly member: Member }
 
-export const refuse = (code: SignalingErrorType, details: string): Refusal => ({
-  kind: 'refuse',
+export const refuse = (code: SignalingErrorType, details: string): Answer => ({
   frame: encodeError(code, details),
-  code
+  refusal: code
 })

@@ -1,5 +1,4 @@
-import { isBase64 } from '../crypto/base64.ts'
-import type { Acceptance } from '../delivery/envelope.ts'
+import type { Acceptance } from '../delivery/mailbox.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import { opaqueFault } from '../protocol/opaque.ts'
 import {
@@ -8,83 +7,115 @@ import {
   ML_KEM_768_KEY_BYTES,
   SIGNALING_NETWORK
 } from '../protocol/signaling.ts'
-import { answer, type Effect, silence } from '../session/effect.ts'
+import { sourceText } from '../protocol/source-text.ts'
+import { type Answer, type Effect, type Later, later, silence } from '../session/effect.ts'
 import type { Identity } from '../store/identity.ts'
+import { isBase64 } from '../util/encoding.ts'
 import { type RegisteredSession, refuse, type SignalingContext } from './context.ts'
 
-type Message = PayloadOf<typeof MessageFrame>
+type Payload = PayloadOf<typeof MessageFrame>
 
-/** Hands one sealed message to its recipient's mailbox; what became of it decides the answer (signaling protocol 2.3). */
-export function handleMessage(context: SignalingContext, payload: Message, session: RegisteredSession): Effect {
+/** Length of an ML-KEM-768 ciphertext in bytes (FIPS 203). */
+const ML_KEM_768_CIPHERTEXT_BYTES = 1_088
+/** Shortest AES-256-GCM text in bytes: 12 of initialization vector, 16 of tag. */
+const LEAST_SEALED_BYTES = 28
+
+/** Hands one sealed message to its recipient's mailbox; what became of it decides the answer (docs/protocol.md, 2.3). */
+export function handleMessage(
+  context: SignalingContext,
+  payload: Payload,
+  session: RegisteredSession,
+  frameText: string
+): Effect {
   const known = context.identities.peek(SIGNALING_NETWORK, payload.targetId)
-  if (known !== undefined) return send(context, payload, session, known.identity)
-  const found = context.identities.get(SIGNALING_NETWORK, payload.targetId)
-  return {
-    kind: 'wait',
-    until: found.then((identity) => send(context, payload, session, identity), unavailable(context))
-  }
+  if (known !== undefined) return send(context, payload, session, frameText, known.identity)
+  return context.identities.get(SIGNALING_NETWORK, payload.targetId).then(
+    (identity) => send(context, payload, session, frameText, identity),
+    (error: unknown) => {
+      context.log.error({ err: error }, 'recipient not looked up')
+      return notice('Failed to store message. Please try again.')
+    }
+  )
 }
 
 function send(
   context: SignalingContext,
-  payload: Message,
+  payload: Payload,
   session: RegisteredSession,
+  frameText: string,
   recipient: Identity | undefined
-): Effect {
+): Answer | Later {
   const fault = opaqueFault(payload.message)
-  if (fault !== undefined) return refuse('INVALID_MESSAGE', `message: ${fault}`)
-  if (recipient?.encryptionKey.length === ML_KEM_768_KEY_BYTES && !isEncryptedObject(payload.message)) {
-    return refuse('INVALID_MESSAGE', 'message must be an ml-kem-aes object with base64 data for this recipient')
+  if (fault !== undefined) return invalid(`message: ${fault}`)
+  if (recipient?.encryptionKey.length === ML_KEM_768_KEY_BYTES) {
+    const unreadable = sealedFault(payload.message)
+    if (unreadable !== undefined) return invalid(unreadable)
   }
-  const sealed = JSON.stringify(payload.message)
-  return {
-    kind: 'accept',
-    envelope: {
-      network: SIGNALING_NETWORK,
-      sender: session.member.peer,
-      recipient: payload.targetId,
-      digest: null,
-      sealed,
-      bytes: Buffer.byteLength(sealed),
-      keyId: recipient?.keyId ?? null
-    },
-    answer: (acceptance) => answerTo(acceptance, payload.targetId, context.quotaPerSender)
+  const sealed = sourceText(frameText, 'payload', 'message')!
+  const message = {
+    network: SIGNALING_NETWORK,
+    sender: session.member.peer,
+    recipient: payload.targetId,
+    digest: null,
+    sealed,
+    bytes: Buffer.byteLength(sealed),
+    keyId: recipient?.keyId ?? null
   }
+  const { mailbox, quotaPerSender } = context
+  return later((done) =>
+    mailbox.accept(message, (acceptance) => done(answerTo(acceptance, payload.targetId, quotaPerSender)))
+  )
 }
 
-function answerTo(acceptance: Acceptance, targetId: string, quota: number): Effect {
+function answerTo(acceptance: Acceptance, targetId: string, quota: number): Answer {
   switch (acceptance) {
     case 'live':
       return silence
     case 'queued':
-      return answer(encodeMessageQueued(targetId))
+      return { frame: encodeMessageQueued(targetId), isNotification: true }
     case 'quota':
-      return refuse(
-        'INTERNAL_ERROR',
-        `Offline message limit reached (${quota} messages). Please wait for recipient to come online.`
-      )
+      return notice(`Offline message limit reached (${quota} messages). Please wait for recipient to come online.`)
     case 'recipient-full':
-      return refuse('INTERNAL_ERROR', 'Too many messages are waiting for this recipient. Please try again later.')
+      return notice('Too many messages are waiting for this recipient. Please try again later.')
     case 'busy':
-      return refuse('INTERNAL_ERROR', 'The server is busy. Please try again.')
+      return notice('The server is busy. Please try again.')
     default:
-      return refuse('INTERNAL_ERROR', 'Failed to store message. Please try again.')
+      return notice('Failed to store message. Please try again.')
   }
 }
 
+// The sender of a message does not wait for an answer, so what is said of it is a notification.
+const notice = (details: string): Answer => ({ ...refuse('INTERNAL_ERROR', details), isNotification: true })
+const invalid = (details: string): Answer => ({ ...refuse('INVALID_MESSAGE', details), isNotification: true })
+
 /**
- * Is it what the official client can open: an object of this algorithm with two base64 texts? Anything else ends that
- * client's process (signaling protocol 3.5), so it is not passed on to a peer that registered an ML-KEM-768 key.
+ * Why the official client could not open this body, or undefined when it could: an object of its algorithm with two base64
+ * texts of possible lengths. Anything else ends that client's process (docs/protocol.md, 3.5), so it is not passed on to a
+ * peer that registered an ML-KEM-768 key.
  */
-export function isEncryptedObject(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  const { algorithm, serializedEncryptedData, serializedCipherText } = value as Record<string, unknown>
-  return algorithm === 'ml-kem-aes' && isSealedText(serializedEncryptedData) && isSealedText(serializedCipherText)
+export function sealedFault(value: unknown): string | undefined {
+  const body = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
+  const { algorithm, serializedEncryptedData: data, serializedCipherText: key } = body
+  if (
+    algorithm !== 'ml-kem-aes' ||
+    typeof data !== 'string' ||
+    typeof key !== 'string' ||
+    !isBase64(data) ||
+    !isBase64(key)
+  ) {
+    return 'message must be an ml-kem-aes object with base64 data for this recipient'
+  }
+  if (base64Bytes(key) !== ML_KEM_768_CIPHERTEXT_BYTES) {
+    return `message: serializedCipherText must have ${ML_KEM_768_CIPHERTEXT_BYTES} bytes for this recipient`
+  }
+  if (base64Bytes(data) < LEAST_SEALED_BYTES) {
+    return `message: serializedEncryptedData must have at least ${LEAST_SEALED_BYTES} bytes for this recipient`
+  }
+  return undefined
 }
 
-const isSealedText = (value: unknown) => typeof value === 'string' && isBase64(value)
-
-const unavailable = (context: SignalingContext) => (error: unknown) => {
-  context.log.error({ err: error }, 'recipient not looked up')
-  return refuse('INTERNAL_ERROR', 'Failed to store message. Please try again.')
+/** How many bytes a base64 text holds; white space and padding count for nothing. */
+function base64Bytes(text: string): number {
+  const digits = /[\s=]/.test(text) ? text.replace(/[\s=]/g, '').length : text.length
+  return Math.floor((digits * 3) / 4)
 }

@@ -1,40 +1,39 @@
 import { createHash } from 'node:crypto'
 import { algorithmNamed } from '../crypto/algorithms.ts'
-import { decodeBase64 } from '../crypto/base64.ts'
-import type { Proof } from '../crypto/verifier.ts'
-import { Receipts } from '../delivery/receipts.ts'
+import type { Proof } from '../crypto/proof.ts'
+import { openMailbox } from '../delivery/attach.ts'
+import { Member, type OpenedMailbox, type PeerFacts } from '../delivery/member.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import {
   encodeMessage,
+  encodePeerDisconnected,
   encodeRegistered,
   ML_KEM_768_KEY_BYTES,
   type RegisterFrame,
   SIGNALING_NETWORK
 } from '../protocol/signaling.ts'
-import { answer, type Effect, silence } from '../session/effect.ts'
-import type { Session } from '../session/session.ts'
+import { type Answer, answer, type Effect, silence } from '../session/effect.ts'
 import type { Claim } from '../store/identity.ts'
-import { refuse, type SignalingContext } from './context.ts'
-import { isEncryptedObject } from './message.ts'
+import { decodeBase64 } from '../util/encoding.ts'
+import { refuse, type SignalingContext, type SignalingSession } from './context.ts'
+import { sealedFault } from './message.ts'
 
 type Register = PayloadOf<typeof RegisterFrame>
 
-/** How long the socket that holds a client id has to answer a ping before it gives way, in ms (protocol.md section 11). */
+/** How long the socket that holds a client id has to answer a ping before it gives way, in ms (docs/protocol.md, 2.8). */
 const PREDECESSOR_MS = 2_000
 const badProof = () => refuse('INVALID_PROOF', 'Invalid proof')
 const taken = (id: string) => refuse('CLIENT_ID_TAKEN', `Client ID ${id} is already taken`)
 
-/** Gives the socket a client id, if the proof holds and the id is free or the claimant's (signaling protocol 2.1). */
-export function handleRegister(context: SignalingContext, payload: Register, session: Session): Effect {
-  if (session.member !== undefined) {
-    return session.member.peer === payload.clientId
-      ? answer(encodeRegistered(payload.clientId))
-      : refuse('INVALID_MESSAGE', `This socket is registered as ${session.member.peer}`)
-  }
-  return { kind: 'wait', until: register(context, payload, session) }
+/** Gives the socket a client id, if the proof holds and the id is free or the claimant's (docs/protocol.md, 2.1). */
+export function handleRegister(context: SignalingContext, payload: Register, session: SignalingSession): Effect {
+  if (session.member === undefined) return register(context, payload, session)
+  return session.member.peer === payload.clientId
+    ? answer(encodeRegistered(payload.clientId))
+    : refuse('INVALID_MESSAGE', `This socket is registered as ${session.member.peer}`)
 }
 
-async function register(context: SignalingContext, payload: Register, session: Session): Promise<Effect> {
+async function register(context: SignalingContext, payload: Register, session: SignalingSession): Promise<Answer> {
   const refusal = await refuseProof(context, payload, session)
   if (refusal !== undefined) {
     session.failedRegistrations += 1
@@ -50,23 +49,21 @@ async function register(context: SignalingContext, payload: Register, session: S
     encryptionKey,
     keyId: createHash('sha256').update(encryptionKey).digest('hex').slice(0, 32)
   }
-  return (
-    (await context.turns.take(claim.peer, () => claimName(context, claim, session, payload.features ?? []))) ??
-    taken(claim.peer)
-  )
+  const registered = await context.nameMutex.run(claim.peer, () => claimName(context, claim, session, payload))
+  return registered ?? taken(claim.peer)
 }
 
 /** Checks what the proof says before what it costs to check: lengths and limits first, then the signature. */
-async function refuseProof(context: SignalingContext, payload: Register, session: Session) {
+async function refuseProof(context: SignalingContext, payload: Register, session: SignalingSession) {
   const proof = proofIn(payload)
   if (proof === undefined) return badProof()
-  if (!(await context.failedProofs.allows(session.address))) {
+  if (!context.failedProofs.allows(session.address)) {
     return refuse('INTERNAL_ERROR', 'Too many failed registrations from this address. Please try again in a minute.')
   }
   const verdict = await context.proofs.verify(proof)
   if (verdict === 'valid') return undefined
   if (verdict === 'busy') return refuse('INTERNAL_ERROR', 'The server is busy with registrations. Please try again.')
-  await context.failedProofs.count(session.address)
+  context.failedProofs.count(session.address)
   return badProof()
 }
 
@@ -81,64 +78,69 @@ export function proofIn({ publicKey, verification }: Register): Proof | undefine
   return { algorithm: algorithm.name, publicKey: signingKey, message, signature }
 }
 
+/** Runs once at a time for each name: of two sockets that claim it at the same instant exactly one wins. */
 async function claimName(
   context: SignalingContext,
   claim: Claim,
-  session: Session,
-  features: readonly string[]
-): Promise<Effect> {
+  session: SignalingSession,
+  { features }: Register
+): Promise<Answer> {
+  const { registration, attachments, identities, log } = context
+  let mailbox: OpenedMailbox
   try {
-    if (context.presence.members(SIGNALING_NETWORK, claim.peer).length > 0) {
+    if (attachments.registry.sessions(SIGNALING_NETWORK, claim.peer).length > 0) {
       // Who does not own the name has no socket of its owner asked, let alone replaced.
-      if (await context.claims.isTaken(claim)) return taken(claim.peer)
+      if (await registration.isTaken(claim)) return taken(claim.peer)
       if (await isHeldByLiveSocket(context, claim.peer)) return taken(claim.peer)
     }
-    const outcome = await context.claims.take(claim)
+    const outcome = await registration.register(claim)
     if (outcome === 'taken') return taken(claim.peer)
-    if (outcome === 'rekeyed')
-      context.log.info({ network: claim.network, keyId: claim.keyId }, 'encryption key changed')
+    if (outcome === 'rekeyed') log.info({ network: claim.network, keyId: claim.keyId }, 'encryption key changed')
+    const { encryptionKey, keyId } = claim // not the signing key: it is a window on a larger buffer, and nobody asks for it
+    identities.set(claim.network, claim.peer, { encryptionKey, keyId })
+    mailbox = await openMailbox(attachments, SIGNALING_NETWORK, claim.peer)
   } catch (error) {
-    context.log.error({ err: error }, 'registration not stored')
+    log.error({ err: error }, 'registration not stored')
     return refuse('INTERNAL_ERROR', 'Failed to complete registration. Please try again.')
   }
-  const { encryptionKey, keyId } = claim // not the signing key: it is a window on a larger buffer, and nobody asks for it
-  context.identities.set(claim.network, claim.peer, { encryptionKey, keyId })
-  return session.isOpen ? admit(context, claim, session, features) : silence
+  if (!session.isOpen) {
+    mailbox.close()
+    return silence
+  }
+  const member = new Member(session, mailbox, factsOf(claim, features ?? []), attachments)
+  member.join()
+  const isOldClient = claim.algorithm === 'ml-dsa' && hasMlKemKey(claim) && features === undefined
+  return {
+    frame: encodeRegistered(claim.peer),
+    after: () => {
+      if (isOldClient && session.isOpen) session.putRepliesFirst()
+      member.start()
+    }
+  }
 }
 
-/** Makes the peer visible, then answers, then drains: in this order no message falls between backlog and live. */
-function admit(context: SignalingContext, claim: Claim, session: Session, features: readonly string[]): Effect {
-  const { mailbox, presence } = context
-  const box = { network: claim.network, recipient: claim.peer, keyId: claim.keyId }
-  const isRealClient = claim.encryptionKey?.length === ML_KEM_768_KEY_BYTES
-  const receipts = new Receipts(
-    session,
-    {
-      ...box,
-      take: (afterSeq, limit, maxBytes) => mailbox.take(box, afterSeq, limit, maxBytes),
-      admits: (entry) => entry.keyId !== null || !isRealClient || isEncryptedObject(JSON.parse(entry.sealed)),
-      encode: (entry, isBacklog) =>
-        encodeMessage(entry.sealed, entry.sender, {
-          timestamp: isBacklog ? entry.acceptedAt : undefined,
-          seq: receipts.strength === 'ack' ? entry.seq : undefined
-        })
-    },
-    mailbox,
-    context.receipts,
-    features
-  )
-  const member = { network: claim.network, peer: claim.peer, session, receipts }
-  session.register(member)
-  presence.add(member)
-  return { kind: 'answer', frame: encodeRegistered(claim.peer), after: () => receipts.delivery.start() }
+const hasMlKemKey = ({ encryptionKey }: Claim) => encryptionKey.length === ML_KEM_768_KEY_BYTES
+
+function factsOf(claim: Claim, features: readonly string[]): PeerFacts {
+  const { peer, keyId } = claim
+  const isChecked = hasMlKemKey(claim)
+  return {
+    keyId,
+    features,
+    // What was sealed for a known key was checked when it was accepted.
+    canOpen: (entry) => entry.keyId !== null || !isChecked || sealedFault(JSON.parse(entry.sealed)) === undefined,
+    encode: ({ sealed, sender, acceptedAt }, { isBacklog, seq }) =>
+      encodeMessage(sealed, sender, { timestamp: isBacklog ? acceptedAt : undefined, seq }),
+    announcement: (change) => (change === 'left' ? encodePeerDisconnected(peer) : undefined)
+  }
 }
 
 /** A predecessor that answers a ping keeps the name; a dead one is closed and gives way. */
 async function isHeldByLiveSocket(context: SignalingContext, clientId: string): Promise<boolean> {
-  for (const member of [...context.presence.members(SIGNALING_NETWORK, clientId)]) {
+  for (const member of [...context.attachments.registry.sessions(SIGNALING_NETWORK, clientId)]) {
     if (await member.session.isAlive(PREDECESSOR_MS)) return true
     context.log.info({ network: SIGNALING_NETWORK }, 'dead predecessor replaced')
-    context.presence.dismiss(member, 'replaced')
+    member.dismiss('replaced')
   }
   return false
 }

@@ -1,35 +1,40 @@
+import { randomUUID } from 'node:crypto'
 import type { Static, TObject, TProperties } from '@sinclair/typebox'
+import type { Member } from '../delivery/member.ts'
 import { asObject, type ClientFrame, firstFault, isFalsy, MAX_FRAME_BYTES, parseJson } from '../protocol/frame.ts'
 import {
   AckFrame,
   DebugQuestionFrame,
   DiscoverFrame,
-  encodePeerDisconnected,
+  encodeServerQuestion,
   MessageFrame,
   PeerResponseFrame,
   RegisterFrame,
   RequestPublicKeyFrame
 } from '../protocol/signaling.ts'
-import { type Effect, silence } from '../session/effect.ts'
-import type { Session, SessionProtocol } from '../session/session.ts'
-import { type RegisteredSession, refuse, type SignalingContext } from './context.ts'
+import { answer, type Effect, silence } from '../session/effect.ts'
+import type { SessionProtocol } from '../session/session.ts'
+import { type RegisteredSession, refuse, type SignalingContext, type SignalingSession } from './context.ts'
+import { handleDiscover } from './discover.ts'
 import { handleMessage } from './message.ts'
-import { handleDebugQuestion, handleDiscover, handleRequestPublicKey } from './questions.ts'
 import { handleRegister } from './register.ts'
+import { handleRequestPublicKey } from './request-public-key.ts'
 
-type Route = (payload: unknown, session: Session) => Effect
+type Route = (payload: unknown, session: SignalingSession, frameText: string) => Effect
 
 /** The signaling protocol: a text frame and its session in, an effect out. */
-export function createSignaling(context: SignalingContext): SessionProtocol {
+export function createSignaling(context: SignalingContext): SessionProtocol<Member> {
   const routes = new Map<string, Route>([
     open(RegisterFrame, refuseRegister, (payload, session) => handleRegister(context, payload, session)),
     closed(DiscoverFrame, 'discovering peers', () => handleDiscover(context)),
-    closed(MessageFrame, 'sending messages', (payload, session) => handleMessage(context, payload, session)),
+    closed(MessageFrame, 'sending messages', (...frame) => handleMessage(context, ...frame)),
     closed(RequestPublicKeyFrame, 'requesting public keys', (payload) => handleRequestPublicKey(context, payload)),
-    closed(DebugQuestionFrame, 'sending debug messages', () => handleDebugQuestion()),
-    closed(AckFrame, 'acknowledging', ({ seq }, session) => {
-      const { strength, delivery } = session.member.receipts
-      if (strength === 'ack') delivery.acknowledgeTo(seq)
+    // Asks the caller something, so that an application can try its handling of server questions.
+    closed(DebugQuestionFrame, 'sending debug messages', () =>
+      answer(encodeServerQuestion(randomUUID(), 'Is this connection working?'))
+    ),
+    closed(AckFrame, 'acknowledging', ({ seq }, { member }) => {
+      if (member.strength === 'ack') member.delivery.acknowledgeTo(seq)
       return silence
     }),
     closed(PeerResponseFrame, 'responding to questions', () => silence)
@@ -40,8 +45,7 @@ export function createSignaling(context: SignalingContext): SessionProtocol {
     refuse: (what) => {
       if (what !== 'internal') context.countFrame(undefined)
       return UNREADABLE[what]()
-    },
-    announce: (change, { peer }) => (change === 'left' ? encodePeerDisconnected(peer) : undefined)
+    }
   }
 }
 
@@ -51,17 +55,22 @@ const UNREADABLE = {
   internal: () => refuse('INTERNAL_ERROR', 'Internal server error')
 }
 
-function handle(context: SignalingContext, routes: ReadonlyMap<string, Route>, text: string, session: Session): Effect {
+function handle(
+  context: SignalingContext,
+  routes: ReadonlyMap<string, Route>,
+  text: string,
+  session: SignalingSession
+): Effect {
   const frame = asObject(parseJson(text)?.value)
   context.countFrame(frame?.type)
   if (frame === undefined || isFalsy(frame.type) || isFalsy(frame.payload)) {
     return refuse('INVALID_MESSAGE', 'Invalid message format')
   }
   const route = typeof frame.type === 'string' ? routes.get(frame.type) : undefined
-  return route === undefined ? refuse('INVALID_MESSAGE', unknownType(frame.type)) : route(frame.payload, session)
+  return route === undefined ? refuse('INVALID_MESSAGE', unknownType(frame.type)) : route(frame.payload, session, text)
 }
 
-/** Names the type it does not know, as far as it is short and text: it goes back to whoever sent it. */
+/** Names the type it does not know, as far as it is short and text: it goes back to its sender. */
 const unknownType = (type: unknown) =>
   `Unknown message type: ${typeof type === 'string' ? type.slice(0, 64).toWellFormed() : typeof type}`
 
@@ -69,7 +78,7 @@ const unknownType = (type: unknown) =>
 function open<P extends TProperties>(
   frame: ClientFrame<P>,
   invalid: (payload: unknown) => Effect,
-  handle: (payload: Static<TObject<P>>, session: Session) => Effect
+  handle: (payload: Static<TObject<P>>, session: SignalingSession) => Effect
 ): [string, Route] {
   return [frame.type, (payload, session) => (frame.check.Check(payload) ? handle(payload, session) : invalid(payload))]
 }
@@ -78,17 +87,17 @@ function open<P extends TProperties>(
 function closed<P extends TProperties>(
   frame: ClientFrame<P>,
   purpose: string,
-  handle: (payload: Static<TObject<P>>, session: RegisteredSession) => Effect
+  handle: (payload: Static<TObject<P>>, session: RegisteredSession, frameText: string) => Effect
 ): [string, Route] {
-  const route: Route = (payload, session) => {
+  const route: Route = (payload, session, frameText) => {
     if (session.member === undefined) return refuse('REGISTRATION_REQUIRED', `You must register before ${purpose}`)
-    if (frame.check.Check(payload)) return handle(payload, session as RegisteredSession)
+    if (frame.check.Check(payload)) return handle(payload, session as RegisteredSession, frameText)
     return refuse('INVALID_MESSAGE', firstFault(frame, payload).detail)
   }
   return [frame.type, route]
 }
 
-/** A register frame of the wrong shape: the error names the part that is wrong (signaling protocol 2.1). */
+/** A register frame of the wrong shape: the error names the part that is wrong (docs/protocol.md, 2.1). */
 function refuseRegister(payload: unknown): Effect {
   const { path, detail } = firstFault(RegisterFrame, payload)
   const { publicKey, verification } = payload as Record<string, unknown>

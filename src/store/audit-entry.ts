@@ -67,3 +67,40 @@ export async function findEntry(sql: AnySql, log: number, hash: Uint8Array): Pro
     select idx as index from audit_entry where sha256(entry) = ${hash}::bytea and log = ${log}`
   return row?.index
 }
+
+/** How many records of a log lie beyond its tree. */
+export async function countBeyond(sql: AnySql, { id, size }: { id: number; size: number }): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`select count(*) from audit_entry where log = ${id} and idx >= ${size}`
+  return row!.count
+}
+
+/** How far a message is on its way into the audit trail: waiting for its place, in the log, under a signed checkpoint, anchored. */
+export type RollupStatus = 'none' | 'pending' | 'batched' | 'confirmed'
+
+export interface Rollup {
+  readonly status: RollupStatus
+  /** 64 hex digits; null until a checkpoint is signed over the record. */
+  readonly txHash: string | null
+}
+
+/**
+ * For a query over `message as m` (any relation m with m.seq): what to join, and what to select as `rollup` and `"txHash"`.
+ * A message without an entry is still in the inbox: every accepted message is in one of the two.
+ */
+export const rollupJoin = (sql: AnySql) => sql`
+  left join audit_entry audit on audit.message_seq = m.seq
+  left join audit_log audited on audited.id = audit.log`
+
+export const rollupColumns = (sql: AnySql) => sql`
+  case when audit.idx < audited.anchored_size then 'confirmed'
+    when audit.idx < audited.published_size then 'batched'
+    when audit.idx is not null then 'pending' else 'none' end as rollup,
+  case when audit.idx < audited.published_size then encode(sha256(audit.entry), 'hex') end as "txHash"`
+
+/** The rollup of messages by their seq. */
+export async function rollupOf(sql: AnySql, messageSeqs: readonly number[]): Promise<Map<number, Rollup>> {
+  const rows = await sql<{ seq: number; rollup: RollupStatus; txHash: string | null }[]>`
+    select m.seq, ${rollupColumns(sql)}
+    from unnest(${messageSeqs as number[]}::bigint[]) as m (seq) ${rollupJoin(sql)}`
+  return new Map(rows.map(({ seq, rollup, txHash }) => [seq, { status: rollup, txHash }]))
+}

@@ -1,8 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import type { PendingQuery, Row } from 'postgres'
-import type { AdministrationAction } from '../audit/record.ts'
 import type { AnySql, TransactionSql } from '../database/database.ts'
 import { ANCHORS } from './audit-log.ts'
+
+/** What an administrator may do that has no kind of event of its own. */
+export const ADMINISTRATION = [
+  'memberAdd',
+  'memberRemove',
+  'networkChange',
+  'networkCreate',
+  'networkDelete',
+  'requeue',
+  'sessionClose'
+] as const
+export type AdministrationAction = (typeof ADMINISTRATION)[number]
 
 interface Fact {
   readonly network: string

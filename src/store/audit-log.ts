@@ -16,6 +16,9 @@ export interface AuditLog {
 /** The log of the nodes' own checkpoints. No network of peers may have this name. */
 export const ANCHORS = 'anchors'
 
+/** pg_type.oid of bytea: the driver would take a list of byte strings for a list of texts. */
+export const BYTEA = 17
+
 /** Any number, the same in every version of this server, and not the one of another lock. */
 const LOCK = 30_053_007
 
@@ -50,8 +53,8 @@ export async function allLogs(sql: AnySql): Promise<AuditLog[]> {
   return sql<AuditLog[]>`select ${columns(sql)} from audit_log order by network`
 }
 
-/** Logs that grew beyond their checkpoint, that were published since a time, or that are asked for by name. */
-export async function logsToLookAt(sql: Sql, since: number, networks: readonly string[]): Promise<AuditLog[]> {
+/** Logs that grew beyond their checkpoint, that were published since a time, or that are named. */
+export async function logsToPublish(sql: Sql, since: number, networks: readonly string[]): Promise<AuditLog[]> {
   return sql<AuditLog[]>`
     select ${columns(sql)} from audit_log
     where size > published_size or published_at >= ${since} or network = any(${networks as string[]}::text[])`
@@ -112,5 +115,39 @@ export async function takeNonces(
     returning log, sender, nonce`
 }
 
-/** pg_type.oid: the driver would take a list of byte strings for one. */
-export const BYTEA = 17
+/** A log that is not yet covered by a checkpoint, or not yet anchored. */
+export interface LogProgress {
+  readonly id: number
+  readonly size: number
+  readonly publishedSize: number
+  readonly anchoredSize: number
+  /** Is a checkpoint on its way to the anchor, or should it be? */
+  readonly isAnchorDue: boolean
+  /** When it went on its way, ms since 1970; null when it has not. */
+  readonly carriedSince: number | null
+}
+
+export interface AuditProgress {
+  /** Records in all logs. */
+  readonly records: number
+  /** Events in the inbox. */
+  readonly waiting: number
+  readonly behind: readonly LogProgress[]
+}
+
+/** The progress of all logs. A log's next checkpoint is due when its last went to the anchor at or before `dueAt`, ms since 1970. */
+export async function readAuditProgress(sql: Sql, dueAt: number): Promise<AuditProgress> {
+  const [totals, behind] = await Promise.all([
+    sql<{ records: number; waiting: number }[]>`
+      select (select coalesce(sum(size), 0)::bigint from audit_log) as records,
+        (select coalesce(sum(count), 0)::bigint from audit_inbox) as waiting`,
+    sql<LogProgress[]>`
+      select l.id, size, published_size as "publishedSize", anchored_size as "anchoredSize",
+        carried.created_at as "carriedSince",
+        network <> ${ANCHORS} and published_size > anchored_size
+          and (carried.created_at is not null or anchor_queued_at <= ${dueAt}) as "isAnchorDue"
+      from audit_log l left join (select log, created_at from audit_anchor where done_at is null) as carried on carried.log = l.id
+      where size > published_size or published_size > anchored_size`
+  ])
+  return { ...totals[0]!, behind }
+}

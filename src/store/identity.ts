@@ -1,6 +1,6 @@
-import type { ProofAlgorithm } from '../crypto/algorithms.ts'
 import { numberColumn, textColumns } from '../database/columns.ts'
 import type { AnySql, Sql } from '../database/database.ts'
+import type { ProofAlgorithm } from '../protocol/peer-key.ts'
 import { insertAuditEvents } from './audit-inbox.ts'
 
 /** The keys pinned to a peer's name. */

@@ -1,6 +1,5 @@
-import type { AdministrationAction } from '../audit/record.ts'
 import type { Sql, TransactionSql } from '../database/database.ts'
-import { insertAuditEvents } from './audit-inbox.ts'
+import { type AdministrationAction, insertAuditEvents } from './audit-inbox.ts'
 
 /** What an administrator may set about a network. */
 export interface NetworkSettings {

@@ -1,10 +1,22 @@
 import type { Sql } from '../database/database.ts'
-import type { Network } from '../networks/network.ts'
+
+/** A network of the database. */
+export interface StoredNetwork {
+  readonly uid: string
+  readonly name: string | undefined
+  readonly description: string | undefined
+  /** Nobody joins a disabled network; for a stranger it does not exist. */
+  readonly enabled: boolean
+  /** Addresses of the peers that may join (see PeerKey); undefined: open to any key, empty: to nobody. */
+  readonly members: ReadonlySet<string> | undefined
+  /** Whether everybody may read its audit records. */
+  readonly auditPublic: boolean
+}
 
 export interface NetworkRows {
   /** Grows with every change of l2ps_network and l2ps_member. */
   readonly revision: number
-  readonly networks: Network[]
+  readonly networks: StoredNetwork[]
 }
 
 interface Row {
@@ -34,15 +46,14 @@ export async function readNetworks(sql: Sql, known: number | undefined): Promise
   }
 }
 
-function networkOf(row: Row, uid: string): Network {
+function networkOf(row: Row, uid: string): StoredNetwork {
   return {
     uid,
     name: row.name ?? undefined,
     description: row.description ?? undefined,
     enabled: row.enabled,
     auditPublic: row.auditPublic,
-    members: row.members === null ? undefined : new Set(row.members),
-    source: 'database'
+    members: row.members === null ? undefined : new Set(row.members)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { AnySql, Sql } from '../database/database.ts'
 
-/** One mailbox from outside. */
+/** Totals of one mailbox. */
 export interface MailboxSummary {
   readonly network: string
   readonly recipient: string
@@ -24,9 +24,11 @@ export interface EntryFacts {
   readonly withheld: boolean
   /** messageHash; null where the protocol has none. */
   readonly digest: string | null
+  /** How often it was sent to a session that ended without a receipt. */
+  readonly deliveries: number
 }
 
-/** Is `entry` sealed for a key that is not that of `identity`, which is left-joined? */
+/** Whether `entry` is sealed for a key that is not that of `identity`, which is left-joined. */
 export const isWithheld = (sql: AnySql) =>
   sql`(entry.key_id is not null and entry.key_id is distinct from identity.key_id)`
 
@@ -81,7 +83,7 @@ export async function listEntries(
   return sql<EntryFacts[]>`
     select entry.seq, entry.sender, entry.size_bytes as bytes, entry.accepted_at as "acceptedAt",
       entry.expires_at as "expiresAt", entry.key_id as "keyId", ${isWithheld(sql)} as withheld,
-      message.message_hash as digest
+      message.message_hash as digest, entry.deliveries
     from queue_entry as entry
       left join identity on identity.network = entry.network and identity.peer = entry.recipient
       left join message on message.seq = entry.seq
@@ -90,7 +92,7 @@ export async function listEntries(
 }
 
 /** What waits in one network. */
-export interface QueueFigures {
+export interface QueueStats {
   readonly network: string
   readonly entries: number
   readonly bytes: number
@@ -99,9 +101,35 @@ export interface QueueFigures {
 }
 
 /** What waits in each network that has something waiting; only in these, when they are given. Reads every entry. */
-export async function readQueueFigures(sql: AnySql, networks?: readonly string[]): Promise<QueueFigures[]> {
-  const only = networks === undefined ? sql`` : sql`where network = any(${networks as string[]}::text[])`
-  return sql<QueueFigures[]>`
+export async function readQueueStats(sql: AnySql, networks: readonly string[]): Promise<QueueStats[]> {
+  return sql<QueueStats[]>`
     select network, count(*) as entries, sum(size_bytes)::bigint as bytes, min(accepted_at) as "oldestAcceptedAt"
-    from queue_entry ${only} group by network`
+    from queue_entry where network = any(${networks as string[]}::text[]) group by network`
+}
+
+/** What waits in the mailboxes of one protocol. */
+export interface QueueSize {
+  readonly entries: number
+  readonly bytes: number
+}
+
+/** Counts everything that waits, within `ms`. Reads every entry. */
+export async function countQueue(sql: Sql, ms: number): Promise<Record<'signaling' | 'l2ps', QueueSize>> {
+  return sql.begin(async (tx) => {
+    await tx`select set_config('statement_timeout', ${String(ms)}, true), set_config('enable_seqscan', 'on', true)`
+    const rows = await tx<(QueueSize & { isSignaling: boolean })[]>`
+      select network = 'signaling' as "isSignaling", count(*) as entries, sum(size_bytes)::bigint as bytes
+      from queue_entry group by 1`
+    const of = (isSignaling: boolean) => rows.find((row) => row.isSignaling === isSignaling) ?? { entries: 0, bytes: 0 }
+    return { signaling: of(true), l2ps: of(false) }
+  }) as Promise<Record<'signaling' | 'l2ps', QueueSize>>
+}
+
+/** When the oldest waiting message of each protocol was accepted (ms since 1970). Each is one step into an index of its own. */
+export async function oldestInQueue(sql: Sql): Promise<{ signaling: number | undefined; l2ps: number | undefined }> {
+  const [row] = await sql<{ signaling: number | null; l2ps: number | null }[]>`
+    select
+      (select accepted_at from queue_entry where network = 'signaling' order by expires_at limit 1) as signaling,
+      (select accepted_at from queue_entry where network <> 'signaling' order by expires_at limit 1) as l2ps`
+  return { signaling: row?.signaling ?? undefined, l2ps: row?.l2ps ?? undefined }
 }

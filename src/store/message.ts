@@ -1,13 +1,13 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { numberColumn, textColumns } from '../database/columns.ts'
 import type { AnySql, Sql } from '../database/database.ts'
+import { type RollupStatus, rollupColumns, rollupJoin } from './audit-entry.ts'
 import { recordStored } from './audit-inbox.ts'
-import { type RollupStatus, rollupColumns, rollupJoin } from './audit-rollup.ts'
-import type { NewEntry } from './queue-entry.ts'
+import type { QueueEntry } from './queue-entry.ts'
 
 /** A message on its way into history: an entry with its place in a conversation. */
 export interface NewMessage {
-  readonly entry: NewEntry
+  readonly entry: QueueEntry
   /** Uuid of the conversation, see conversationId(). */
   readonly conversation: string
   /** ms since 1970, later than everything in the conversation. */
@@ -54,7 +54,7 @@ export function conversationId(network: string, a: string, b: string): string {
 export async function insertMessages(
   sql: AnySql,
   messages: readonly NewMessage[],
-  { isAudited, isNew }: { isAudited: boolean; isNew: boolean }
+  { isAudited, ttlMs, isNew }: { isAudited: boolean; ttlMs: number; isNew: boolean }
 ): Promise<Map<number, number>> {
   if (messages.length === 0) return new Map()
   const { separator, ...text } = textColumns(messages, {
@@ -77,10 +77,9 @@ export async function insertMessages(
         unnest(${numberColumn(messages, (m) => m.sentAt)}::text::bigint[]),
         unnest(${numberColumn(messages, (m) => m.entry.bytes)}::text::bigint[]),
         unnest(${numberColumn(messages, (m) => (m.entry.slot ? 1 : 0))}::text::bigint[]),
-        unnest(${numberColumn(messages, (m) => m.entry.acceptedAt)}::text::bigint[]),
-        unnest(${numberColumn(messages, (m) => m.entry.expiresAt)}::text::bigint[]))
+        unnest(${numberColumn(messages, (m) => m.entry.acceptedAt)}::text::bigint[]))
         with ordinality as i (id, conversation, network, sender, recipient, message_hash, sealed, sent_at, size_bytes,
-          slot, accepted_at, expires_at, place)
+          slot, accepted_at, place)
     ), kept as (
       insert into message (seq, id, conversation, network, sender, recipient, message_hash, sealed, size_bytes, sent_at)
       select seq, id::uuid, conversation::uuid, network, sender, recipient, message_hash, sealed, size_bytes, sent_at
@@ -88,7 +87,8 @@ export async function insertMessages(
       returning seq
     ), queued as (
       insert into queue_entry (seq, network, sender, recipient, size_bytes, slot, accepted_at, expires_at)
-      select seq, network, sender, recipient, size_bytes, slot <> 0, accepted_at, expires_at from ${stored}
+      select seq, network, sender, recipient, size_bytes, slot <> 0, accepted_at, accepted_at + ${ttlMs}::bigint
+      from ${stored}
     )${isAudited ? sql`, recorded as (${recordStored(sql, stored)})` : sql``}
     select place, seq from ${stored}`
   return new Map(rows.map((row) => [row.place - 1, row.seq]))
@@ -138,13 +138,32 @@ export async function readHistory(
     order by sent_at desc`
 }
 
-/** Deletes up to `limit` messages older than a time (ms) that wait for nobody, nor for their record; returns how many. */
-export async function deleteOldMessages(sql: Sql, before: number, limit: number): Promise<number> {
-  const gone = await sql`
-    delete from message where seq = any(array(
-      select seq from message where sent_at < ${before}
-        and sent_at < coalesce((select min(accepted_at[1]) from audit_inbox where message_seqs is not null), ${before})
-        and not exists (select from queue_entry as entry where entry.seq = message.seq)
-      limit ${limit} for update skip locked))`
-  return gone.count
+/**
+ * Deletes from history what was sent before a time (ms), waits for nobody and has its record: among the `limit` messages
+ * after a place, in the order of acceptance. Walks the primary key: its order is nearly that of age, and no index of its
+ * own is kept for this. Returns where to go on, or undefined when what follows is young.
+ */
+export async function deleteOldMessages(
+  sql: Sql,
+  before: number,
+  afterSeq: number,
+  limit: number
+): Promise<{ lastSeq: number; deleted: number } | undefined> {
+  const [step] = await sql<{ lastSeq: number | null; old: number; deleted: number }[]>`
+    with head as materialized (
+      select seq, sent_at from message where seq > ${afterSeq} order by seq limit ${limit}
+    ), old as materialized (
+      select seq from head where sent_at < ${before}
+    ), gone as (
+      delete from message where seq = any(array(
+        select message.seq from message join old using (seq)
+        where message.sent_at < coalesce(
+            (select min(accepted_at[1]) from audit_inbox where message_seqs is not null), ${before})
+          and not exists (select from queue_entry as entry where entry.seq = message.seq)
+        for update of message skip locked))
+      returning 1
+    )
+    select (select max(seq) from head) as "lastSeq", (select count(*) from old) as old, (select count(*) from gone) as deleted`
+  if (step === undefined || step.lastSeq === null || step.old === 0) return undefined
+  return { lastSeq: step.lastSeq, deleted: step.deleted }
 }

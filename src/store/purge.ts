@@ -1,6 +1,7 @@
 import type { AnySql, Sql } from '../database/database.ts'
 import { type AuditEvent, insertAuditEvents } from './audit-inbox.ts'
 import { isWithheld } from './mailbox-overview.ts'
+import type { GoneEntry } from './queue-entry.ts'
 import { releaseSlots, type SlotUse } from './quota.ts'
 
 /** Which waiting messages: of a network, of one mailbox in it, of one sender, accepted until a time (ms since 1970). */
@@ -9,6 +10,8 @@ export interface Selection {
   readonly recipient?: string | undefined
   readonly sender?: string | undefined
   readonly acceptedUntil?: number | undefined
+  /** Only the one at this place. */
+  readonly seq?: number | undefined
 }
 
 export interface Amount {
@@ -16,12 +19,13 @@ export interface Amount {
   readonly bytes: number
 }
 
-// The statements below choose rows once, as an array of their places on disk: a join may choose them again for every row
-// it looks at, which Postgres does while it has no statistics of a mailbox that grew just now.
-const selected = (sql: AnySql, { network, recipient, sender, acceptedUntil }: Selection) => sql`
+// The statements below choose rows once, as an array. With a join, Postgres may choose them again for every row it reads,
+// as long as it has no statistics of a mailbox that has just grown.
+const selected = (sql: AnySql, { network, recipient, sender, acceptedUntil, seq }: Selection) => sql`
   entry.network = ${network}
   ${recipient === undefined ? sql`` : sql`and entry.recipient = ${recipient}`}
   ${sender === undefined ? sql`` : sql`and entry.sender = ${sender}`}
+  ${seq === undefined ? sql`` : sql`and entry.seq = ${seq}`}
   ${acceptedUntil === undefined ? sql`` : sql`and entry.accepted_at <= ${acceptedUntil}`}`
 
 export async function countEntries(sql: Sql, selection: Selection): Promise<Amount> {
@@ -32,25 +36,25 @@ export async function countEntries(sql: Sql, selection: Selection): Promise<Amou
 }
 
 /**
- * Deletes up to `limit` of these messages, gives their slots back, notes in history that they were given up, and leaves
- * a record of it: one for each mailbox, all in one transaction. What is being received at this moment is passed over.
+ * Deletes up to `limit` of these messages and returns them. In the same transaction it gives their slots back, notes in
+ * history that they were given up, and leaves a record for each mailbox. Entries that are locked by a release stay.
  */
-export async function purgeEntries(sql: Sql, selection: Selection, limit: number, now: number): Promise<Amount> {
+export async function purgeEntries(sql: Sql, selection: Selection, limit: number, now: number): Promise<GoneEntry[]> {
   return sql.begin(async (tx) => {
-    const gone = await tx<(SlotUse & { seq: number; slot: boolean })[]>`
+    const gone = await tx<(SlotUse & GoneEntry & { slot: boolean })[]>`
       delete from queue_entry where seq = any(array(
         select seq from queue_entry as entry where ${selected(tx, selection)}
         order by recipient, seq limit ${limit} for update skip locked))
       returning seq, network, sender, recipient, size_bytes as bytes, slot`
-    if (gone.length === 0) return { entries: 0, bytes: 0 }
+    if (gone.length === 0) return []
     await tx`update message set delivery = 'purged' where seq = any(${gone.map(({ seq }) => seq)}::bigint[])`
     await releaseSlots(
       tx,
       gone.filter(({ slot }) => slot)
     )
     await insertAuditEvents(tx, purgeEvents(gone, selection, now))
-    return { entries: gone.length, bytes: sumOfBytes(gone) }
-  }) as Promise<Amount>
+    return [...gone]
+  }) as Promise<GoneEntry[]>
 }
 
 function purgeEvents(gone: readonly SlotUse[], { network, sender }: Selection, acceptedAt: number): AuditEvent[] {
@@ -93,7 +97,7 @@ export async function requeueEntries(
   return sql.begin(async (tx) => {
     const touched = await tx<{ seq: number }[]>`
       update queue_entry as entry
-      set expires_at = greatest(entry.expires_at, ${expiresAt}) ${withheld ? tx`, key_id = null` : tx``}
+      set expires_at = greatest(entry.expires_at, ${expiresAt}), deliveries = 0 ${withheld ? tx`, key_id = null` : tx``}
       where entry.seq = any(array(
         select entry.seq from queue_entry as entry
           left join identity on identity.network = entry.network and identity.peer = entry.recipient

@@ -1,38 +1,38 @@
 import { hash } from 'node:crypto'
 import { numberColumn, textColumns } from '../database/columns.ts'
-import type { AnySql, Sql } from '../database/database.ts'
+import type { AnySql, Sql, TransactionSql } from '../database/database.ts'
 import { recordGiven } from './audit-inbox.ts'
-import { releaseSlots, type SlotUse } from './quota.ts'
+import { adjustQuotas, lockQuotas, releaseSlots, type SlotUse } from './quota.ts'
 
-/** A message at rest in its recipient's mailbox. */
-export interface QueueEntry {
-  /** Place in the mailbox: grows in the order of acceptance. */
-  readonly seq: number
+/** A message as its sender hands it over. */
+export interface Message {
   readonly network: string
   readonly sender: string
   readonly recipient: string
-  /** What its sender calls it (`messageHash`); null where the protocol has no such name. */
+  /** What its sender calls it (`messageHash`): a retry carries the same one. Null where the protocol has no such name. */
   readonly digest: string | null
-  /** JSON text, opaque. */
+  /** The body: JSON text, opaque, stored and passed on as it came. */
   readonly sealed: string
   /** Length of `sealed` in bytes of UTF-8. */
   readonly bytes: number
-  /** Encryption key of the recipient it was sealed for; null when none was known. */
+  /** Encryption key of the recipient it is sealed for (its key id); null when none is known. */
   readonly keyId: string | null
-  /** Holds a place in the quotas of sender and recipient. */
+}
+
+/** A message in its recipient's mailbox, or on its way into it. */
+export interface QueueEntry extends Message {
+  /** Place in the mailbox: grows in the order of acceptance. 0 until Postgres has said it. */
+  seq: number
+  /** Holds a place in the quotas of sender and recipient: the recipient is away. */
   readonly slot: boolean
   /** ms since 1970. */
   readonly acceptedAt: number
+  /** How often it was sent to a session that ended without a receipt. */
+  readonly deliveries: number
 }
-
-/** An entry that is being stored: `seq` is filled in when Postgres has said it. */
-export type NewEntry = QueueEntry & { seq: number; readonly expiresAt: number }
 
 /** Whose mailbox. */
 export type MailboxName = Pick<QueueEntry, 'network' | 'recipient'>
-
-/** Which entry, and whether it holds a slot. */
-export type EntryRef = Pick<QueueEntry, 'seq' | 'slot'>
 
 /**
  * Stores entries of one network that hold their body themselves, in the order given, and what the audit trail keeps of
@@ -40,8 +40,8 @@ export type EntryRef = Pick<QueueEntry, 'seq' | 'slot'>
  */
 export async function insertEntries(
   sql: AnySql,
-  entries: readonly NewEntry[],
-  isAudited: boolean
+  entries: readonly QueueEntry[],
+  { isAudited, ttlMs }: { isAudited: boolean; ttlMs: number }
 ): Promise<QueueEntry[]> {
   const network = entries[0]?.network
   if (network === undefined) return []
@@ -63,13 +63,13 @@ export async function insertEntries(
         ${numberColumn(entries, (e) => e.acceptedAt)}::text::bigint[] as accepted_at
     ), stored as (
       insert into queue_entry (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at)
-      select network, sender, recipient, nullif(key_id, ''), sealed, size_bytes, slot <> 0, e.accepted_at, expires_at
+      select network, sender, recipient, nullif(key_id, ''), sealed, size_bytes, slot <> 0, e.accepted_at,
+        e.accepted_at + ${ttlMs}::bigint
       from given cross join lateral rows from (
         unnest(senders), unnest(recipients), unnest(sizes), unnest(given.accepted_at),
         string_to_table(${text.keyIds}, ${separator}), string_to_table(${text.bodies}, ${separator}),
-        unnest(${numberColumn(entries, (e) => (e.slot ? 1 : 0))}::text::bigint[]),
-        unnest(${numberColumn(entries, (e) => e.expiresAt)}::text::bigint[]))
-        as e (sender, recipient, size_bytes, accepted_at, key_id, sealed, slot, expires_at)
+        unnest(${numberColumn(entries, (e) => (e.slot ? 1 : 0))}::text::bigint[]))
+        as e (sender, recipient, size_bytes, accepted_at, key_id, sealed, slot)
       returning seq
     )${isAudited ? sql`, recorded as (${recordGiven(sql, digests, separator)})` : sql``}
     select seq from stored order by seq`
@@ -77,22 +77,34 @@ export async function insertEntries(
   return [...entries]
 }
 
-/** Is there anything in these mailboxes, for whatever key? */
-export async function areFilled(sql: Sql, boxes: readonly MailboxName[]): Promise<boolean[]> {
+/** What these mailboxes hold, for whatever key. Reads every entry of them: mostly they are empty. */
+export async function mailboxContents(
+  sql: Sql,
+  boxes: readonly MailboxName[]
+): Promise<{ entries: number; bytes: number; lastSeq: number }[]> {
   const { separator, network, recipient } = textColumns(boxes, {
     network: (box) => box.network,
     recipient: (box) => box.recipient
   })
-  const filled = await sql<{ place: number }[]>`
-    select place
+  return sql<{ entries: number; bytes: number; lastSeq: number }[]>`
+    select contents.*
     from rows from (string_to_table(${network}, ${separator}), string_to_table(${recipient}, ${separator}))
       with ordinality as box (network, recipient, place)
       cross join lateral (
-        select from queue_entry
-        where (queue_entry.network, queue_entry.recipient) = (box.network, box.recipient)
-        limit 1) as entry`
-  const places = new Set(filled.map(({ place }) => place))
-  return boxes.map((_box, index) => places.has(index + 1))
+        select count(*) as entries, coalesce(sum(size_bytes), 0)::bigint as bytes, coalesce(max(seq), 0) as "lastSeq"
+        from queue_entry
+        where (queue_entry.network, queue_entry.recipient) = (box.network, box.recipient)) as contents
+    order by place`
+}
+
+export interface Page {
+  readonly afterSeq: number
+  readonly limit: number
+  readonly maxBytes: number
+  /** ms since 1970. */
+  readonly now: number
+  /** Entries that more sessions than this did not receipt are set aside: not sent until they are queued again. */
+  readonly mostDeliveries: number
 }
 
 /**
@@ -101,18 +113,18 @@ export async function areFilled(sql: Sql, boxes: readonly MailboxName[]): Promis
  */
 export async function takePage(
   sql: Sql,
-  mailbox: { network: string; recipient: string; keyId: string | null },
-  page: { afterSeq: number; limit: number; maxBytes: number; now: number }
+  mailbox: MailboxName & { readonly keyId: string | null },
+  page: Page
 ): Promise<QueueEntry[]> {
   return sql<QueueEntry[]>`
     select entry.seq, entry.network, entry.sender, entry.recipient, message.message_hash as digest,
       coalesce(entry.sealed, message.sealed) as sealed, entry.size_bytes as bytes, entry.key_id as "keyId", entry.slot,
-      entry.accepted_at as "acceptedAt"
+      entry.accepted_at as "acceptedAt", entry.deliveries
     from (
       select *, sum(size_bytes) over (order by seq) - size_bytes as before from (
         select * from queue_entry
         where network = ${mailbox.network} and recipient = ${mailbox.recipient} and seq > ${page.afterSeq}
-          and (key_id is null or key_id = ${mailbox.keyId})
+          and (key_id is null or key_id = ${mailbox.keyId}) and deliveries <= ${page.mostDeliveries}
           and expires_at + 0 > ${page.now} -- a sum: the index of expiry, which has the whole table, is none to choose
         order by seq limit ${page.limit}) as head) as entry
       left join message on message.seq = entry.seq
@@ -120,34 +132,108 @@ export async function takePage(
     order by entry.seq`
 }
 
-/** Takes received entries out of their mailboxes and gives their slots back. Entries that are gone already do not count twice. */
-export async function releaseEntries(sql: Sql, refs: readonly EntryRef[]): Promise<number> {
-  const plain = refs.filter((ref) => !ref.slot)
-  const slotted = refs.filter((ref) => ref.slot)
-  const released = plain.length > 0 ? (await deleteEntries(sql, plain)).count : 0
-  if (slotted.length === 0) return released
-  const gone = await sql.begin(async (tx) => {
-    const uses = await deleteEntries(tx, slotted, sql`returning network, sender, recipient, size_bytes as bytes`)
+/**
+ * Takes received entries out of their mailboxes and gives back the places they hold in quotas. Entries that are gone
+ * already do not count twice. Mostly none holds a place, and one short statement does it. Returns how many it deleted.
+ */
+export async function releaseEntries(sql: Sql, seqs: readonly number[]): Promise<number> {
+  const plain = await sql`delete from queue_entry where seq = any(${seqs as number[]}::bigint[]) and not slot`
+  if (plain.count === seqs.length) return plain.count
+  const slotted = await sql.begin(async (tx) => {
+    const uses = await tx<SlotUse[]>`
+      delete from queue_entry where seq = any(${seqs as number[]}::bigint[])
+      returning network, sender, recipient, size_bytes as bytes`
     await releaseSlots(tx, uses)
     return uses.length
   })
-  return released + gone
+  return plain.count + slotted
 }
 
-const deleteEntries = (sql: AnySql, refs: readonly EntryRef[], returning = sql``) =>
-  sql<SlotUse[]>`delete from queue_entry where seq = any(${refs.map(({ seq }) => seq)}::bigint[]) ${returning}`
+/** As many as `deliveries` can count. */
+export const MOST_DELIVERIES = 32_767
 
-/** Deletes up to `limit` entries past their time and gives their slots back; returns how many. */
-export async function expireEntries(sql: Sql, now: number, limit: number): Promise<number> {
+/** A session of a peer has ended. */
+export interface EndedSession extends MailboxName {
+  /** Places of what it was sent and has not receipted. */
+  readonly unreceipted: readonly number[]
+  /** Was it the last one: is the peer away now? */
+  readonly isLast: boolean
+}
+
+/**
+ * Notes that sessions ended: what they did not receipt was sent once more in vain, and what waits for a peer that is away
+ * now takes its place in the quotas, also past their limits.
+ */
+export async function noteEnded(sql: Sql, ended: readonly EndedSession[]): Promise<void> {
+  const unreceipted = ended.flatMap((session) => session.unreceipted)
+  const boxes = ended.filter(({ isLast }) => isLast)
+  await sql.begin(async (tx) => {
+    if (unreceipted.length > 0) {
+      await tx`
+        update queue_entry set deliveries = least(deliveries, ${MOST_DELIVERIES - 1}) + 1
+        where seq = any(${unreceipted}::bigint[])`
+    }
+    if (boxes.length > 0) await takeSlots(tx, boxes)
+  })
+}
+
+/** Gives every entry of these mailboxes its place in the quotas. */
+async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Promise<void> {
+  const { separator, network, recipient } = textColumns(boxes, {
+    network: (box) => box.network,
+    recipient: (box) => box.recipient
+  })
+  const uses = await tx<SlotUse[]>`
+    update queue_entry set slot = true
+    where seq = any(array(
+      select entry.seq
+      from rows from (string_to_table(${network}, ${separator}), string_to_table(${recipient}, ${separator}))
+        as box (network, recipient)
+        join queue_entry as entry on entry.network = box.network and entry.recipient = box.recipient
+      where not entry.slot order by entry.seq for update of entry skip locked)) and not slot
+    returning network, sender, recipient, size_bytes as bytes`
+  if (uses.length === 0) return
+  await lockQuotas(tx, uses)
+  await adjustQuotas(tx, uses, 1)
+}
+
+/**
+ * Gives every entry its place in the quotas: at the start of a server nobody is connected, whatever the last one left
+ * behind. Reads the whole table.
+ */
+export async function takeAllSlots(sql: Sql): Promise<number> {
   return sql.begin(async (tx) => {
-    const gone = await tx<(SlotUse & { seq: number; slot: boolean })[]>`
-      delete from queue_entry where seq = any(array(
-        select seq from queue_entry where expires_at <= ${now}
-        order by expires_at limit ${limit} for update skip locked))
+    await tx`set local statement_timeout = 0`
+    await tx`set local enable_seqscan = on`
+    const uses = await tx<SlotUse[]>`
+      update queue_entry set slot = true where not slot
+      returning network, sender, recipient, size_bytes as bytes`
+    if (uses.length > 0) {
+      await lockQuotas(tx, uses)
+      await adjustQuotas(tx, uses, 1)
+    }
+    return uses.length
+  }) as Promise<number>
+}
+
+/** An entry that was deleted. */
+export type GoneEntry = Pick<QueueEntry, 'seq' | 'network' | 'recipient' | 'bytes'>
+
+/** Deletes up to `limit` entries of each protocol that are past their time and gives their places in quotas back; returns them. */
+export async function expireEntries(sql: Sql, now: number, limit: number): Promise<GoneEntry[]> {
+  return sql.begin(async (tx) => {
+    const gone = await tx<(SlotUse & GoneEntry & { slot: boolean })[]>`
+      delete from queue_entry where seq = any(
+        array(select seq from queue_entry where network = 'signaling' and expires_at <= ${now}
+          order by expires_at limit ${limit} for update skip locked) ||
+        array(select seq from queue_entry where network <> 'signaling' and expires_at <= ${now}
+          order by expires_at limit ${limit} for update skip locked))
       returning seq, network, sender, recipient, size_bytes as bytes, slot`
     await tx`update message set delivery = 'expired' where seq = any(${gone.map((entry) => entry.seq)}::bigint[])`
-    const slotted = gone.filter((entry) => entry.slot)
-    await releaseSlots(tx, slotted)
-    return gone.length
-  }) as Promise<number>
+    await releaseSlots(
+      tx,
+      gone.filter((entry) => entry.slot)
+    )
+    return [...gone]
+  }) as Promise<GoneEntry[]>
 }

@@ -1,4 +1,4 @@
-// Signed notes (c2sp.org/signed-note) and the two texts we put them to: checkpoints and proofs.
+// Signed notes (c2sp.org/signed-note), and the two texts made of them: checkpoints and proofs.
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import { promisify } from 'node:util'
 import { sha256 } from './tree.ts'
@@ -17,7 +17,7 @@ export interface Verifier {
   readonly publicKey: Uint8Array
 }
 
-/** The text is not a note we understand, or nobody we know signed it. */
+/** The text is not a signed note, or the verifier did not sign it. */
 export class InvalidNote extends Error {
   override name = 'InvalidNote'
 }
@@ -59,7 +59,7 @@ export async function signNote(text: string, names: readonly string[], key: KeyO
   return `${text}\n${lines.join('')}`
 }
 
-/** The text of a note that this verifier signed; others' lines are passed over. Throws `InvalidNote`. */
+/** The text of a note that this verifier signed; the lines of others are ignored. Throws `InvalidNote`. */
 export function openNote(note: string, verifier: Verifier): string {
   const end = note.lastIndexOf('\n\n')
   if (end === -1 || !note.endsWith('\n')) throw new InvalidNote('not a signed note')
@@ -99,7 +99,7 @@ export function parseCheckpoint(text: string): Checkpoint {
   return { origin, size: Number(size), root }
 }
 
-/** A proof that needs nothing else: c2sp.org/tlog-proof@v1. */
+/** A self-contained inclusion proof: c2sp.org/tlog-proof@v1. */
 export function proofText(index: number, path: readonly Uint8Array[], checkpointNote: string): string {
   const hashes = path.map((hash) => `${Buffer.from(hash).toString('base64')}\n`)
   return `c2sp.org/tlog-proof@v1\nindex ${index}\n${hashes.join('')}\n${checkpointNote}`

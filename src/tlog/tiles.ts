@@ -1,4 +1,4 @@
-// Where the tree's hashes lie: tiles of 256, as c2sp.org/tlog-tiles has them.
+// The tree in tiles of 256 hashes, its records in bundles of 256: c2sp.org/tlog-tiles.
 import { nodeHash, type Range, rootOf, splitPoint } from './tree.ts'
 
 /** Hashes in a full tile, entries in a full bundle. */
@@ -140,4 +140,29 @@ export function parseTilePath(path: string): { kind: 'hashes' | 'entries'; ref: 
   const isCanonical = tilePath(index) === name && (kind === 'entries' || String(level) === kind)
   if (!isCanonical || level > 63 || (partial !== undefined && width >= TILE_WIDTH)) return undefined
   return { kind: kind === 'entries' ? 'entries' : 'hashes', ref: { level, index }, width }
+}
+
+/** An entry bundle: records one after the other, each after its length in two bytes, big-endian. */
+export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
+  return Buffer.concat(
+    entries.flatMap((entry) => {
+      const length = Buffer.alloc(2)
+      length.writeUInt16BE(entry.length)
+      return [length, entry]
+    })
+  )
+}
+
+/** The records of an entry bundle. Throws when a length leads past the end. */
+export function decodeBundle(bundle: Uint8Array): Buffer[] {
+  const bytes = Buffer.from(bundle)
+  const entries: Buffer[] = []
+  for (let at = 0; at < bytes.length; ) {
+    const start = at + 2
+    const end = start + bytes.readUInt16BE(at)
+    if (end > bytes.length) throw new RangeError('the bundle ends within a record')
+    entries.push(bytes.subarray(start, end))
+    at = end
+  }
+  return entries
 }

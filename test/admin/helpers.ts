@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { PROBLEMS, type ProblemName, problemType } from '../../plugins/admin/api/problems.ts'
 import type { Sql } from '../../src/database/database.ts'
+import { PROBLEMS, type ProblemName, problemType } from '../../src/protocol/problems.ts'
 import type { ServerOptions } from '../../src/server.ts'
 import { type InboxEvent, takeAuditEvents } from '../../src/store/audit-inbox.ts'
 import type { Peer } from '../helpers/peer.ts'

@@ -35,7 +35,7 @@ test('a peer is shown with its sessions: since when, from where, its receipts, i
   assert.deepEqual([other.receipt, other.window.messages, typeof other.roundTripMs], ['pong', 0, 'number'])
 })
 
-test('peers are listed page by page, in order over all networks, whoever comes and goes meanwhile', async (t) => {
+test('peers are listed page by page, in order over all networks, also while others come and go', async (t) => {
   const server = await startAdministered(t)
   await server.addNetworks('net')
   const inNet = await server.enter('net')

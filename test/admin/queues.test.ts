@@ -51,7 +51,7 @@ test("a mailbox shows its messages' metadata page by page, and never a body", as
     ]
   )
   const { seq, acceptedAt, expiresAt, bytes, ...rest } = found[0]![0]
-  assert.deepEqual(rest, { sender: alice.key, keyId: null, withheld: false, digest: 'h0' })
+  assert.deepEqual(rest, { sender: alice.key, keyId: null, withheld: false, digest: 'h0', deliveries: 0 })
   assert.ok(Number.isInteger(seq) && bytes > 0 && Date.parse(expiresAt) > Date.parse(acceptedAt))
   const answer = await server.ask('GET', path)
   assert.equal(answer.body.recipient, to.toLowerCase())

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Anchor, AnchoredCheckpoint } from '../../src/anchor/anchor.ts'
-import { AnchorOutbox } from '../../src/anchor/anchor-outbox.ts'
-import { LogAnchor } from '../../src/anchor/log-anchor.ts'
+import { type Anchor, type AnchoredCheckpoint, AnchorOutbox } from '../../src/anchor/anchor.ts'
+import { LogAnchor } from '../../src/audit/log-anchor.ts'
 import { nodeVerifier } from '../../src/audit/node-key.ts'
 import { postgresSource } from '../../src/audit/sources.ts'
 import { verifyLog } from '../../src/audit/verify.ts'
@@ -10,6 +9,7 @@ import { findLog } from '../../src/store/audit-log.ts'
 import { openNote, parseCheckpoint } from '../../src/tlog/note.ts'
 import { messages, openTestTrail, type TestTrail } from '../audit/helpers.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
+import { until } from '../helpers/wait.ts'
 
 /** An anchor that does what the test says, and a clock the test sets. */
 async function withAnchor(t: TestContext, behave: (call: number) => Promise<void> | void = () => {}, intervalMs = 0) {
@@ -104,7 +104,7 @@ test('two servers do not anchor the same checkpoint; one that died is stood in f
   const { trail, calls, clock, outboxOf } = await withAnchor(t, hang)
   await trail.record(messages(3))
   const dying = outboxOf().round()
-  while (calls.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  await until('it is called', () => calls.length > 0)
   const other = outboxOf()
   await other.round()
   assert.equal(calls.length, 1)

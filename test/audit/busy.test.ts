@@ -1,8 +1,8 @@
 // Messages come first: while they keep the machine busy, records wait, but not for ever.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { busyMeter } from '../../src/audit/busy.ts'
-import { restAfter, Sequencer } from '../../src/audit/sequencer.ts'
+import { busyMeter, restAfter } from '../../src/audit/pace.ts'
+import { Sequencer } from '../../src/audit/sequencer.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { messages, openTestTrail } from './helpers.ts'

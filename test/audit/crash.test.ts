@@ -13,7 +13,7 @@ import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import { findLog } from '../../src/store/audit-log.ts'
 import { openNote, parseCheckpoint } from '../../src/tlog/note.ts'
 import { leafHash, rootOf } from '../../src/tlog/tree.ts'
-import { packageFile } from '../../src/util/package-root.ts'
+import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { buildGoVerifier, needsGo } from './go-verifier.ts'
 import { message, openTestTrail, startAuditServer, type TestTrail } from './helpers.ts'
 
@@ -22,8 +22,8 @@ const ROUND = 20
 
 /** Runs a sequencer that dies at that point; true when it did, false when it came to its end before. */
 async function runUntil(trail: TestTrail, dieAt: number): Promise<boolean> {
-  const script = packageFile('test/audit/crashing-sequencer.ts')
-  const child = spawn(process.execPath, ['--import', 'tsx', script, trail.url, trail.dataDir, String(dieAt)], {
+  const script = ownFile('test/audit/crashing-sequencer.ts')
+  const child = spawn(process.execPath, [...OWN_OPTIONS, script, trail.url, trail.dataDir, String(dieAt)], {
     stdio: ['ignore', 'ignore', 'inherit']
   })
   const [code, signal] = (await once(child, 'exit')) as [number | null, string | null]

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises'
 import { openAuditTrail } from '../../src/audit/trail.ts'
 import { type Database, openDatabase, type Sql } from '../../src/database/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
-import { trailOptions } from './helpers.ts'
+import { trailOptions } from './trail-options.ts'
 
 const [url = '', dataDir = '', dieAt = ''] = process.argv.slice(2)
 let points = 0
@@ -40,7 +40,7 @@ function fragile(database: Database): Database {
     ...{ sql, embedded: false, deadlineMs: database.deadlineMs },
     within: (query, ms) => around(() => database.within(query, ms)),
     ask: (question) => database.ask(question),
-    figures: () => database.figures(),
+    stats: () => database.stats(),
     answers: (ms) => database.answers(ms),
     close: () => database.close()
   }

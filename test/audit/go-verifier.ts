@@ -3,15 +3,19 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { packageFile } from '../../src/util/package-root.ts'
 import { temporaryDirectory } from '../helpers/database.ts'
+import { TEST_HOME } from '../helpers/test-cluster.ts'
 
 const run = promisify(execFile)
 /** Where Debian's Go libraries lie: a GOPATH, not modules. */
 const DEBIAN_GOPATH = '/usr/share/gocode'
+/** Shared by the tests of a run: compiling the standard library takes longer than they do. */
+const GO_CACHE = join(process.env[TEST_HOME] ?? tmpdir(), 'go-cache')
 
 /** Why the program cannot be built here; undefined: it can. */
 export async function missingForGo(): Promise<string | undefined> {
@@ -47,7 +51,7 @@ export async function buildGoVerifier(t: TestContext): Promise<GoVerifier> {
   assert.equal(await missingForGo(), undefined, 'CI needs the packages of scripts/install-test-programs.sh')
   const directory = await temporaryDirectory(t)
   const program = join(directory, 'verify-log')
-  const environment = { GO111MODULE: 'off', GOPATH: DEBIAN_GOPATH, GOFLAGS: '', GOCACHE: join(directory, 'cache') }
+  const environment = { GO111MODULE: 'off', GOPATH: DEBIAN_GOPATH, GOFLAGS: '', GOCACHE: GO_CACHE }
   await run('go', ['build', '-o', program, packageFile('test/audit/go/main.go')], {
     env: { ...process.env, ...environment }
   })

@@ -11,6 +11,7 @@ import { type AuditEvent, insertAuditEvents, type MessageEvent } from '../../src
 import { atEnd } from '../helpers/at-end.ts'
 import { createTestDatabase, temporaryDirectory } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
+import { type TrailSettings, trailOptions } from './trail-options.ts'
 
 export const ADMIN = 'Bearer test-admin-token'
 
@@ -42,12 +43,6 @@ export interface TestTrail extends AuditTrail {
   settle(): Promise<void>
 }
 
-export interface TrailSettings {
-  readonly url?: string
-  readonly dataDir?: string
-  readonly batchEvents?: number
-}
-
 /** The audit trail on a database of its own (or the given one), not running by itself: tests say when. */
 export async function openTestTrail(t: TestContext, settings: TrailSettings = {}): Promise<TestTrail> {
   const url = settings.url ?? (await createTestDatabase(t)).url
@@ -67,16 +62,6 @@ export async function openTestTrail(t: TestContext, settings: TrailSettings = {}
     }
   }
 }
-
-export const trailOptions = (dataDir: string, settings: TrailSettings = {}) => ({
-  dataDir,
-  nodeKeyFile: undefined,
-  origin: 'relay.example/logs',
-  intervalMs: 50,
-  batchEvents: settings.batchEvents ?? 100,
-  anchorIntervalMs: 0,
-  now: Date.now
-})
 
 export interface AuditServer {
   readonly app: FastifyInstance

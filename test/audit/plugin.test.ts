@@ -4,10 +4,12 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { decodeBundle, PublishedLogs } from '../../src/audit/published.ts'
+import { PublishedLogs } from '../../src/audit/published.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import { openNote, parseCheckpoint, parseVerifier } from '../../src/tlog/note.ts'
+import { decodeBundle } from '../../src/tlog/tiles.ts'
 import { leafHash, rootOf, verifyInclusion } from '../../src/tlog/tree.ts'
+import { until } from '../helpers/wait.ts'
 import { ADMIN, messages, openTestTrail, startAuditServer } from './helpers.ts'
 
 const authorization = ADMIN
@@ -186,11 +188,8 @@ test('a running server signs what comes in within a second, and anchors it', asy
     const answer = await server.app.inject(`/audit/${network}/checkpoint`)
     return answer.statusCode === 200 ? parseCheckpoint(answer.body).size : 0
   }
-  for (const network of ['signaling', 'anchors']) {
-    const deadline = Date.now() + 10_000
-    while ((await sizeOf(network)) === 0 && Date.now() < deadline)
-      await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+  for (const network of ['signaling', 'anchors'])
+    await until(`${network} has records`, async () => (await sizeOf(network)) > 0)
   assert.equal(await sizeOf('signaling'), 10)
   const bundle = await server.app.inject({ url: '/audit/anchors/tile/entries/000.p/1', headers: { authorization } })
   const record = JSON.parse(decodeBundle(bundle.rawPayload)[0]!.toString())

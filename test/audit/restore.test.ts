@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import { type AuditCommandIo, runAuditCommand } from '../../src/audit/command.ts'
 import { nodeVerifier } from '../../src/audit/node-key.ts'
 import type { Sql } from '../../src/database/database.ts'
@@ -10,6 +9,7 @@ import { openNote, parseCheckpoint } from '../../src/tlog/note.ts'
 import { createTestDatabase, temporaryDirectory } from '../helpers/database.ts'
 import { startTestServer } from '../helpers/server.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
+import { until } from '../helpers/wait.ts'
 import { messages, openTestTrail, startAuditServer, type TestTrail } from './helpers.ts'
 
 const TABLES = ['audit_inbox', 'audit_log', 'audit_sender', 'audit_entry', 'audit_tile', 'audit_anchor']
@@ -149,18 +149,11 @@ test('readiness says that an operator is waited for, the rest of the server goes
   await trail.sql`update audit_log set size = 5, published_size = 5`
   await insertAuditEvents(trail.sql, messages(1))
   const server = await startAuditServer(t, trail)
-  const deadline = Date.now() + 10_000
-  for (;;) {
-    const answer = await server.app.inject('/health/ready')
-    if (answer.json().parts.audit === 'failing') {
-      assert.deepEqual(answer.json().failing, [
-        { part: 'audit', reason: '1 audit logs wait for an operator, see the log' }
-      ])
-      break
-    }
-    assert(Date.now() < deadline)
-    await setTimeout(50)
-  }
+  const failing = await until('the audit is failing', async () => {
+    const answer = (await server.app.inject('/health/ready')).json()
+    return answer.parts.audit === 'failing' && answer.failing
+  })
+  assert.deepEqual(failing, [{ part: 'audit', reason: '1 audit logs wait for an operator, see the log' }])
   assert.match((await server.app.inject('/metrics')).body, /demos_relay_audit_halted_logs 1/)
 })
 
@@ -179,20 +172,13 @@ test('a server whose database was restored under it passes messages on, records 
       await alice.next('message_queued')
     }
   }
-  const untilLog = async (origin: string, size: number) => {
-    const [network] = origin.split('@')
-    for (const deadline = Date.now() + 20_000; Date.now() < deadline; await setTimeout(20)) {
-      const note = (await server.app.inject(`/audit/${network}/checkpoint`)).body
-      if (note.startsWith(`relay.example/logs/${origin}\n${size}\n`)) return
-    }
-    throw new Error(`the log never was ${origin} with ${size} records`)
-  }
-  const untilReady = async (statusCode: number) => {
-    for (const deadline = Date.now() + 20_000; Date.now() < deadline; await setTimeout(20)) {
-      if ((await server.app.inject('/health/ready')).statusCode === statusCode) return
-    }
-    throw new Error(`readiness never was ${statusCode}`)
-  }
+  const untilLog = (origin: string, size: number) =>
+    until(`the log is ${origin} with ${size} records`, async () => {
+      const note = (await server.app.inject(`/audit/${origin.split('@')[0]}/checkpoint`)).body
+      return note.startsWith(`relay.example/logs/${origin}\n${size}\n`)
+    })
+  const untilReady = (status: number) =>
+    until(`readiness is ${status}`, async () => (await server.app.inject('/health/ready')).statusCode === status)
   await say(3)
   await untilLog('signaling', 3)
   await untilLog('anchors', 1)

@@ -5,14 +5,14 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { nodeVerifier } from '../../src/audit/node-key.ts'
 import { parseRecord } from '../../src/audit/record.ts'
-import { readEntries } from '../../src/store/audit-entry.ts'
+import { readEntries, rollupOf } from '../../src/store/audit-entry.ts'
 import { insertAuditEvents, takeAuditEvents } from '../../src/store/audit-inbox.ts'
 import { findLog, holdSequencer } from '../../src/store/audit-log.ts'
-import { rollupOf } from '../../src/store/audit-rollup.ts'
 import { conversationId, deleteOldMessages, insertMessages } from '../../src/store/message.ts'
 import { insertEntries } from '../../src/store/queue-entry.ts'
 import { openNote, parseCheckpoint } from '../../src/tlog/note.ts'
 import { leafHash, rootOf } from '../../src/tlog/tree.ts'
+import { until } from '../helpers/wait.ts'
 import { message, messages, openTestTrail, type TestTrail } from './helpers.ts'
 
 async function recordsOf(trail: TestTrail, network = 'signaling') {
@@ -74,14 +74,16 @@ test('messages of several networks that are stored at once have each a salt of t
   assert.equal(salts.size, 9)
 })
 
+const STORED = { isAudited: true, ttlMs: 10_000 }
+
 test('messages that history does not keep are recorded as they were given', async (t) => {
   const trail = await openTestTrail(t)
   const bodies = ['"a"', '"\\n"', '"ü"']
   const entries = bodies.map((sealed, place) => ({
     ...{ seq: 0, network: 'signaling', sender: `al"ice\n${place}`, recipient: 'bob', digest: null, sealed },
-    ...{ bytes: Buffer.byteLength(sealed), keyId: null, slot: false, acceptedAt: place, expiresAt: 1_000 }
+    ...{ bytes: Buffer.byteLength(sealed), keyId: null, slot: false, acceptedAt: place, deliveries: 0 }
   }))
-  await insertEntries(trail.sql, entries, true)
+  await insertEntries(trail.sql, entries, STORED)
   await trail.settle()
   const { records } = await recordsOf(trail)
   const facts = records.map((record) => {
@@ -94,16 +96,16 @@ test('messages that history does not keep are recorded as they were given', asyn
     facts,
     bodies.map((body, place) => [`al"ice%0A${place}`, 'bob', sha256(body), Buffer.byteLength(body), place])
   )
-  await assert.rejects(insertEntries(trail.sql, [entries[0]!, { ...entries[1]!, network: 'net' }], true), RangeError)
+  await assert.rejects(insertEntries(trail.sql, [entries[0]!, { ...entries[1]!, network: 'net' }], STORED), RangeError)
 })
 
 test('however many are stored at once, the sequencer can take them a few at a time, in their order', async (t) => {
   const trail = await openTestTrail(t)
   const entries = Array.from({ length: 300 }, (_, place) => ({
     ...{ seq: 0, network: 'signaling', sender: `s${place}`, recipient: 'bob', digest: null, sealed: '"x"', bytes: 3 },
-    ...{ keyId: null, slot: false, acceptedAt: place, expiresAt: 1_000 }
+    ...{ keyId: null, slot: false, acceptedAt: place, deliveries: 0 }
   }))
-  await insertEntries(trail.sql, entries, true)
+  await insertEntries(trail.sql, entries, STORED)
   await keepMessages(trail, 300, () => 'net')
   const batches: (string | number | null)[][] = []
   for (let left = 600; left > 0; left -= batches.at(-1)!.length) {
@@ -207,10 +209,10 @@ test('history keeps a message until its record is made', async (t) => {
   await keepMessages(trail, 3)
   const now = Date.now() + 1_000
   await trail.sql`delete from queue_entry`
-  assert.equal(await deleteOldMessages(trail.sql, now, 100), 0)
+  assert.equal((await deleteOldMessages(trail.sql, now, 0, 100))?.deleted, 0)
   await trail.settle()
   assert.equal((await recordsOf(trail)).records.length, 3)
-  assert.equal(await deleteOldMessages(trail.sql, now, 100), 3)
+  assert.equal((await deleteOldMessages(trail.sql, now, 0, 100))?.deleted, 3)
 })
 
 test('a message that is in no history any more stops the log, which says so', async (t) => {
@@ -226,22 +228,20 @@ async function keepMessages({ sql }: TestTrail, count: number, networkOf = (_pla
   const kept = Array.from({ length: count }, (_, place) => ({
     entry: {
       ...{ seq: 0, network: networkOf(place), sender: 'alice', recipient: 'bob', digest: `digest-${place}`, bytes: 3 },
-      ...{ sealed: `"${place}"`, keyId: null, slot: false, acceptedAt: now + place, expiresAt: now + 10_000 }
+      ...{ sealed: `"${place}"`, keyId: null, slot: false, acceptedAt: now + place, deliveries: 0 }
     },
     conversation: conversationId(networkOf(place), 'alice', 'bob'),
     sentAt: now + place
   }))
-  return [...(await insertMessages(sql, kept, { isAudited: true, isNew: true })).values()]
+  return [...(await insertMessages(sql, kept, { ...STORED, isNew: true })).values()]
 }
 
-async function untilAnchored(trail: TestTrail) {
-  for (;;) {
+const untilAnchored = (trail: TestTrail) =>
+  until('all is anchored', async () => {
     await trail.settle()
     const log = await findLog(trail.sql, 'signaling')
-    if (log?.anchoredSize === log?.size) return
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
+    return log?.anchoredSize === log?.size
+  })
 
 test('two sequencers at once give every event one place', async (t) => {
   const first = await openTestTrail(t, { batchEvents: 7 })

@@ -4,14 +4,14 @@ import { createHash } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
-import { decodeBundle } from '../../src/audit/published.ts'
 import { parseRecord } from '../../src/audit/record.ts'
 import { openNote, parseCheckpoint, parseVerifier } from '../../src/tlog/note.ts'
+import { decodeBundle } from '../../src/tlog/tiles.ts'
 import { temporaryDirectory } from '../helpers/database.ts'
 import { historyFrame, type L2psPeer, sendFrame } from '../helpers/l2ps-peer.ts'
 import { quickIdentity } from '../helpers/peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
+import { until } from '../helpers/wait.ts'
 
 const TOKEN = 'a-token-for-tests-only'
 const QUICK = { AUDIT_INTERVAL_MS: 50, AUDIT_ANCHOR_SECONDS: 1, ADMIN_TOKEN: TOKEN }
@@ -24,17 +24,15 @@ const get = (server: TestServer, path: string, headers = {}) => server.app.injec
 /** The records of a network, once there are so many. */
 async function records(server: TestServer, network: string, count: number): Promise<Seen[]> {
   const verifier = parseVerifier((await get(server, 'vkey')).body.trim())
-  for (const deadline = Date.now() + 20_000; Date.now() < deadline; await setTimeout(20)) {
+  const size = await until(`the log of ${network} has ${count} records`, async () => {
     const checkpoint = await get(server, `${network}/checkpoint`)
-    if (checkpoint.statusCode !== 200) continue
-    const { size } = parseCheckpoint(openNote(checkpoint.body, verifier))
-    if (size < count) continue
-    assert.equal(size, count)
-    const url = `${network}/tile/entries/000.p/${size}`
-    const bundle = await get(server, url, { authorization: `Bearer ${TOKEN}` })
-    return decodeBundle(bundle.rawPayload).map((entry) => parseRecord(entry) as unknown as Seen)
-  }
-  throw new Error(`the log of ${network} never had ${count} records`)
+    const size = checkpoint.statusCode === 200 ? parseCheckpoint(openNote(checkpoint.body, verifier)).size : 0
+    return size >= count && size
+  })
+  assert.equal(size, count)
+  const url = `${network}/tile/entries/000.p/${size}`
+  const bundle = await get(server, url, { authorization: `Bearer ${TOKEN}` })
+  return decodeBundle(bundle.rawPayload).map((entry) => parseRecord(entry) as unknown as Seen)
 }
 
 test('every accepted message of signaling leaves one record, a refused one none', async (t) => {
@@ -98,13 +96,12 @@ test('an L2PS message is recorded once however often it is sent, and its history
   assert.match(queued.l2psTxHash, /^[0-9a-f]{64}$/)
 })
 
-async function untilStatus(peer: L2psPeer, peerKey: string, messageHash: string, status: string) {
-  for (const deadline = Date.now() + 20_000; Date.now() < deadline; await setTimeout(50)) {
+function untilStatus(peer: L2psPeer, peerKey: string, messageHash: string, status: string) {
+  return until(`${messageHash} is ${status}`, async () => {
     const reply = await peer.answerTo(peer.send(await historyFrame(peer.signer, peerKey)))
     const message = reply.payload.messages.find((each: Seen) => each.messageHash === messageHash)
-    if (message?.status === status && message.l2psTxHash !== null) return message
-  }
-  throw new Error(`${messageHash} never was ${status}`)
+    return message?.status === status && message.l2psTxHash !== null && message
+  })
 }
 
 test('records are for the admin, or for everybody where the network says so', async (t) => {

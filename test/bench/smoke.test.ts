@@ -1,16 +1,18 @@
-// The benchmark works: its smallest run ends well, and both of its reports can be read. No figure is judged.
+// The benchmark works: its smallest run ends well, and both of its reports can be read. No figure is judged. It measures
+// the server that is compiled already; smoke.long.test.ts has it build one.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { packageFile } from '../../src/util/package-root.ts'
+import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 
 const run = promisify(execFile)
 const SECONDS = 120
 
 /** Runs the benchmark; resolves with what it printed, and its exit code. */
 async function bench(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const command = ['--import', import.meta.resolve('tsx'), packageFile('bench/main.ts'), ...args]
+  const command = [...OWN_OPTIONS, ownFile('bench/main.ts'), ...args]
   const options = { cwd: packageFile('.'), timeout: SECONDS * 1_000, maxBuffer: 16_000_000 }
   return run(process.execPath, command, options).then(
     (output) => ({ code: 0, ...output }),
@@ -19,7 +21,17 @@ async function bench(...args: string[]): Promise<{ code: number; stdout: string;
 }
 
 test('a quick relay run ends well, prints a row for each pair and protocol, and one line of JSON', async () => {
-  const { code, stdout, stderr } = await bench('--quick', '--only', 'relay', '--pairs', '1', '--body', '64')
+  const { code, stdout, stderr } = await bench(
+    '--quick',
+    '--only',
+    'relay',
+    '--pairs',
+    '1',
+    '--body',
+    '64',
+    '--server',
+    ownFile('src/main.ts')
+  )
   assert.equal(code, 0, `${stdout}\n${stderr}`)
   const lines = stdout.trimEnd().split('\n')
   const report = JSON.parse(lines.pop()!)

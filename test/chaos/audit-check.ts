@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type postgres from 'postgres'
+import { until } from '../helpers/wait.ts'
 import { bodyOf, CHAOS_NETWORK } from './dialects.ts'
 import type { PeerEvent } from './history.ts'
 import type { Stage } from './stage.ts'
@@ -42,10 +43,10 @@ export async function unrecorded(sql: postgres.Sql, digests: ReadonlyMap<string,
 
 /** Waits until every event has its place; that it does not is for unrecorded() to say. */
 export async function sequenced(stage: Stage): Promise<void> {
-  const deadline = performance.now() + CATCH_UP_MS
-  const waiting = () =>
-    stage.look(async (sql) =>
-      Number((await sql`select count(*)::int as rows from audit_inbox where ${isOfMessages(sql)}`)[0]!.rows)
-    )
-  while ((await waiting()) > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50))
+  const isEmpty = () =>
+    stage.look(async (sql) => {
+      const [row] = await sql`select count(*)::int as rows from audit_inbox where ${isOfMessages(sql)}`
+      return row!.rows === 0
+    })
+  await until('every event has its place', isEmpty, CATCH_UP_MS).catch(() => {})
 }

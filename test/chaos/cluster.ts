@@ -5,7 +5,7 @@ import { goneWithin } from '../../src/database/embedded/process-identity.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
 import { startPostgres } from '../helpers/database.ts'
 import { postgresUnder, processTree, signalTree } from '../helpers/processes.ts'
-import { until } from './peers.ts'
+import { until } from '../helpers/wait.ts'
 import type { ServerProcess } from './server-process.ts'
 
 /** The Postgres behind the server under test, whoever started it, and what can be done to it. */

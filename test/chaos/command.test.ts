@@ -3,14 +3,12 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { packageFile } from '../../src/util/package-root.ts'
+import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { NEMESIS_NAMES } from './nemeses.ts'
 
 const run = promisify(execFile)
 const chaos = (...args: string[]) =>
-  run(process.execPath, ['--import', import.meta.resolve('tsx'), packageFile('scripts/chaos.ts'), ...args], {
-    timeout: 100_000
-  })
+  run(process.execPath, [...OWN_OPTIONS, ownFile('scripts/chaos.ts'), ...args], { timeout: 100_000 })
 
 test('the help names every fault, and a wrong argument is answered with it and exit code 2', async () => {
   const { stdout } = await chaos('--help')

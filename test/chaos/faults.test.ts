@@ -1,22 +1,19 @@
-// The delivery promise while one thing after the other breaks: nothing acknowledged is lost, doubled or overtaken.
+// The delivery promise while one thing after the other breaks: nothing acknowledged is lost, doubled or overtaken. Those
+// that take long to be noticed, and all at once, are in survival.long.test.ts.
 import { test } from 'node:test'
-import type { NemesisName } from './nemeses.ts'
-import { openStage } from './stage.ts'
+import { missingForDisk, openStage } from './stage.ts'
 import { survives } from './survives.ts'
 
-const FAULTS = [
-  'server-kill',
-  'postgres-kill',
-  'postgres-freeze',
-  'cut-without-fin',
-  'half-open-client',
-  'reset-mid-frame',
-  'trickle',
-  'reconnect-loop'
-] as const satisfies readonly NemesisName[]
-
 test('nothing acknowledged is lost, doubled or overtaken', async (t) => {
-  const stage = await openStage(t)
+  const stage = await openStage(t, { steppedClock: true })
   await t.test('while nothing breaks', (t) => survives(t, stage, []))
-  for (const fault of FAULTS) await t.test(`by ${fault}`, (t) => survives(t, stage, [fault]))
+  for (const fault of ['server-kill', 'postgres-kill', 'reset-mid-frame', 'reconnect-loop', 'clock-back'] as const)
+    await t.test(`by ${fault}`, (t) => survives(t, stage, [fault]))
+})
+
+test('the disk is full', async (t) => {
+  const missing = await missingForDisk(t)
+  if (missing !== undefined && process.env.CI !== 'true') return t.skip(missing)
+  const stage = await openStage(t, { diskMegabytes: 192 })
+  await survives(t, stage, ['disk-full'])
 })

@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import type { Member } from '../../src/presence/registry.ts'
+import type { Member } from '../../src/delivery/member.ts'
 import { quickIdentity } from '../helpers/peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
-import { until } from './peers.ts'
+import { until } from '../helpers/wait.ts'
 
 const WAVES = 6
 const PEERS_PER_WAVE = 40
@@ -41,7 +41,7 @@ async function wave(
   await Promise.all([...peers, ...members].map((each) => each.next('message')))
   await server.emptied()
   const seen = [...server.app.presence.everyone()].flatMap(({ network, peer }) =>
-    server.app.presence.members(network, peer).map((member) => new WeakRef(member))
+    server.app.presence.sessions(network, peer).map((member) => new WeakRef(member))
   )
   await Promise.all(
     [...peers, ...members].map(async ({ ws }, place) => {

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
+import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import type { PeerEvent } from './history.ts'
 import type { GroupPlan, PeerGroup } from './peers.ts'
 
@@ -22,8 +22,8 @@ export interface PeerProcess {
 }
 
 export async function startPeerProcess(scope: Scope): Promise<PeerProcess> {
-  const child = fork(fileURLToPath(new URL('./peer-child.ts', import.meta.url)), {
-    execArgv: ['--import', import.meta.resolve('tsx')],
+  const child = fork(ownFile('test/chaos/peer-child.ts'), {
+    execArgv: [...OWN_OPTIONS],
     stdio: ['ignore', 2, 2, 'ipc']
   })
   atEnd(scope, () => child.kill('SIGKILL'))

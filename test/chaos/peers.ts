@@ -1,3 +1,4 @@
+import { until } from '../helpers/wait.ts'
 import { addressOf, dialectOf, type PeerSpec } from './dialects.ts'
 import type { PeerEvent } from './history.ts'
 import { ChaosPeer } from './peer.ts'
@@ -23,9 +24,6 @@ export interface GroupPlan {
   /** All peers of the run, wherever they live: they write to each other. */
   readonly everyone: readonly PeerSpec[]
 }
-
-/** Longest a group takes to come back or to get its answers, in ms. */
-const PATIENCE_MS = 30_000
 
 export async function startPeers(plan: GroupPlan, emit: (event: PeerEvent) => void): Promise<PeerGroup> {
   const addresses = await Promise.all(plan.everyone.map(async (spec) => ({ spec, address: await addressOf(spec) })))
@@ -54,18 +52,5 @@ export async function startPeers(plan: GroupPlan, emit: (event: PeerEvent) => vo
       if (peer !== undefined) peer.restless = isRestless
     },
     end: async () => void (await Promise.all(all.map((peer) => peer.end())))
-  }
-}
-
-/** Waits for a condition, looking often; fails with its name when it does not come true in time. */
-export async function until(
-  what: string,
-  isSo: () => boolean | Promise<boolean>,
-  patienceMs = PATIENCE_MS
-): Promise<void> {
-  const deadline = performance.now() + patienceMs
-  while (!(await isSo())) {
-    if (performance.now() > deadline) throw new Error(`not within ${patienceMs} ms: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 25))
   }
 }

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { packageFile } from '../../src/util/package-root.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
+import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
+import { until } from '../helpers/wait.ts'
 
 /** The server under test, in a process of its own. */
 export interface ServerProcess {
@@ -25,7 +26,6 @@ export interface ServerProcess {
   isReady(): Promise<boolean>
 }
 
-const START_MS = 30_000
 const STOP_MS = 20_000
 const TAIL_LINES = 40
 /** Words that no log line of a healthy server has, whatever its database does. */
@@ -78,13 +78,11 @@ export function serverProcess(scope: Scope, options: ServerProcessOptions): Serv
       url = undefined
       if (!isEndExpected) problems.push(`the server ended by itself (${signal ?? code})`)
     })
-    const deadline = performance.now() + START_MS
-    while (!last.has('server ready')) {
+    const isReady = () => {
       if (child !== started) throw new Error(`the server ended while it started:\n${tail.join('\n')}`)
-      if (performance.now() > deadline) throw new Error(`the server was not ready in time:\n${tail.join('\n')}`)
-      await new Promise((resolve) => setTimeout(resolve, 10))
+      return last.get('server ready')
     }
-    url = String(last.get('server ready')!.signaling)
+    url = String((await until(() => `the server is ready:\n${tail.join('\n')}`, isReady)).signaling)
   }
   atEnd(scope, () => end('SIGKILL', STOP_MS))
   return {
@@ -108,9 +106,9 @@ export function serverProcess(scope: Scope, options: ServerProcessOptions): Serv
 }
 
 function launch({ env, cwd, steppedClock, nodeOptions = [] }: ServerProcessOptions): ChildProcess {
-  const entry = steppedClock ? [packageFile('test/chaos/clock-server.ts')] : [packageFile('src/main.ts'), 'serve']
+  const entry = steppedClock ? [ownFile('test/chaos/clock-server.ts')] : [ownFile('src/main.ts'), 'serve']
   const { PATH, HOME, TMPDIR } = process.env
-  return spawn(process.execPath, [...nodeOptions, '--import', import.meta.resolve('tsx'), ...entry], {
+  return spawn(process.execPath, [...nodeOptions, ...OWN_OPTIONS, ...entry], {
     cwd,
     env: { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...env },
     stdio: steppedClock ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe']

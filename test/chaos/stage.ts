@@ -5,11 +5,11 @@ import { promisify } from 'node:util'
 import postgres from 'postgres'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
 import { temporaryDirectory } from '../helpers/database.ts'
+import { until } from '../helpers/wait.ts'
 import { type Cluster, embeddedCluster, externalCluster, type SmallDisk, smallDisk } from './cluster.ts'
 import { CHAOS_NETWORK } from './dialects.ts'
 import { type FaultyProxy, startFaultyProxy } from './faulty-proxy.ts'
 import { type PeerProcess, startPeerProcess } from './peer-process.ts'
-import { until } from './peers.ts'
 import { type ServerProcess, serverProcess } from './server-process.ts'
 
 /** Everything a fault run needs but the peers: one server process, its Postgres, the way there, a process for peers. */

@@ -31,7 +31,7 @@ async function wait(server: TestServer, from: string, to: string, count: number)
   await sender.close()
 }
 
-test('status tells whether the server is ready, where its doors are, and its figures', async (t) => {
+test('status tells whether the server is ready, where its listeners are, and its statistics', async (t) => {
   const server = await startAdminServer(t)
   const call = callTo(server)
   await wait(server, 'alice', 'bob', 2)
@@ -48,12 +48,12 @@ test('status tells whether the server is ready, where its doors are, and its fig
   )
 })
 
-test('status without a token tells readiness all the same, and what the figures need', async (t) => {
+test('status without a token tells readiness, and what the statistics need', async (t) => {
   const server = await startAdminServer(t)
   const { code, stdout } = await callTo(server, {})('status')
   assert.equal(code, 0)
   assert.match(stdout, /is ready\n/)
-  assert.match(stdout, /No figures: there is no token: \S*admin\.token cannot be read \(ENOENT\)\. Set ADMIN_TOKEN/)
+  assert.match(stdout, /No statistics: there is no token: \S*admin\.token cannot be read \(ENOENT\)\. Set ADMIN_TOKEN/)
 })
 
 test('status of a server that is not ready, or not there, ends with 1', async (t) => {
@@ -69,7 +69,7 @@ test('status of a server that is not ready, or not there, ends with 1', async (t
   assert.match(gone.stderr, /^demos-relay status: no server answers at http:\/\/127\.0\.0\.1:1 \(/)
 })
 
-test('what keeps a command from the administration is one sentence, what to do, and a code of its own', async (t) => {
+test('a refused command prints one sentence with what to do, and has its own exit code', async (t) => {
   const server = await startAdminServer(t, { ADMIN_REQUESTS_PER_MINUTE: 3 })
   const refusal = async (env: Record<string, string>, ...args: string[]) => {
     const { code, stdout, stderr } = await callTo(server, env)(...args)
@@ -93,7 +93,7 @@ test('what keeps a command from the administration is one sentence, what to do, 
   assert.match(gone.stderr, /no server answers at http:\/\/127\.0\.0\.1:1 \(\w.*\)\. Is it running\? --url says where/)
 })
 
-test('what answers and is no demos-relay is called by its name, and a wrong URL is no call', async (t) => {
+test('an answer of another server is named, and a wrong URL is a usage error', async (t) => {
   const other = createServer((_request, response) => response.setHeader('content-type', 'text/html').end('<p>hello'))
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
   atEnd(t, () => other.close())

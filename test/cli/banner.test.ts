@@ -44,7 +44,7 @@ test('a database URL that only the driver can read is not repeated', () => {
   assert.equal(database, 'PostgreSQL of DATABASE_URL')
 })
 
-test('a door on any address is shown as one a client can connect to', () => {
+test('a listener on any address is shown as one a client can connect to', () => {
   const any = factsOf(
     { HOST: '0.0.0.0' },
     { signaling: 'ws://0.0.0.0:3005/', l2ps: undefined, http: 'http://0.0.0.0:3005' }

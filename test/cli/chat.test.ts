@@ -5,18 +5,18 @@ import { once } from 'node:events'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { keyOfPassphrase, keysFile, loadSeed, readSubnetKey } from '../../examples/chat/keys.ts'
-import { packageFile } from '../../src/util/package-root.ts'
+import { keyOfPassphrase, keysFile, loadSeed, readSubnetKey } from '../../src/cli/chat-keys.ts'
 import { atEnd } from '../helpers/at-end.ts'
 import { type Conversation, callCli, runCli, startCli, talkToCli } from '../helpers/cli.ts'
 import { temporaryDirectory } from '../helpers/database.ts'
+import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { needs } from '../helpers/programs.ts'
 import { startTcpProxy } from '../helpers/proxy.ts'
 import { startTestServer } from '../helpers/server.ts'
 
 type Person = Conversation & { me: string }
 
-/** Somebody who chats, by the arguments; resolves when connected. */
+/** A person who chats with these arguments; resolves when connected. */
 async function person(t: TestContext, home: string, ...args: string[]): Promise<Person> {
   return introduced(talkToCli(t, ['chat', ...args], join(home, '.config')))
 }
@@ -55,7 +55,7 @@ test('two people talk over signaling: sent, queued while one is away, delivered 
   assert.equal((await alice.ended()).code, 0)
 })
 
-test("a name stays its owner's: the keys are kept 0600, and others are refused", async (t) => {
+test('a name belongs to its keys: they are kept with mode 0600, and other keys are refused', async (t) => {
   const server = await startTestServer(t)
   const [home, other] = [await temporaryDirectory(t), await temporaryDirectory(t)]
   const call = ['--name', 'alice', '--to', 'bob', '--url', server.addresses.signaling]
@@ -96,7 +96,7 @@ test('piped input is sent to its end before the program ends, a line a message',
   assert.match(await returned.line(/^alice/), /: no end of line$/)
 })
 
-test('what a stranger writes stays the one line it is, whatever is in it', async (t) => {
+test('untrusted text stays on one line, and its control characters are escaped', async (t) => {
   const server = await startTestServer(t)
   const home = await temporaryDirectory(t)
   const url = ['--url', server.addresses.signaling]
@@ -152,7 +152,7 @@ test('in a network, members with the same key talk, and are told what was delive
   assert.match(await alice.line(/unreadable/), /: \(unreadable: it was sealed with another key\)$/)
 })
 
-test('a lost connection is told, comes back, and what was written meanwhile is sent', async (t) => {
+test('a lost connection is reported and made again, and messages written meanwhile are sent', async (t) => {
   const server = await startTestServer(t)
   const home = await temporaryDirectory(t)
   const proxy = await startTcpProxy(t, server.addresses.signaling)
@@ -166,11 +166,11 @@ test('a lost connection is told, comes back, and what was written meanwhile is s
   await bob.line(/^alice: are you still there\?$/)
 })
 
-test('a call that cannot be a chat is refused, and a server that is not there is named', async (t) => {
+test('wrong options are refused, and a server that does not answer is named', async (t) => {
   const home = await temporaryDirectory(t)
   const refusals: [string[], number, RegExp][] = [
     [[], 2, /--name NAME is missing/],
-    [['--name', 'alice', '--to', 'alice'], 2, /--to must be somebody else/],
+    [['--name', 'alice', '--to', 'alice'], 2, /--to must be another peer/],
     [['--name', 'alice', '--passphrase', 'x'], 2, /--passphrase is for a network/],
     [['--network', 'net'], 2, /either --key FILE or --passphrase TEXT/],
     [['--network', 'net', '--passphrase', 'x', '--to', 'bob'], 2, /--to must be a public key/],
@@ -188,7 +188,7 @@ test('on a terminal, what is being typed survives a message that comes in', need
   const server = await startTestServer(t)
   const home = await temporaryDirectory(t)
   const url = server.addresses.signaling
-  const words = [process.execPath, '--import', import.meta.resolve('tsx'), packageFile('src/main.ts')]
+  const words = [process.execPath, ...OWN_OPTIONS, ownFile('src/main.ts')]
   const command = `stty cols 40; ${words.map((word) => `'${word}'`).join(' ')} chat --name alice --to bob --url ${url}`
   const { PATH = '' } = process.env
   const child = spawn('script', ['-qec', command, '/dev/null'], { cwd: home, env: { PATH, HOME: home, TERM: 'xterm' } })
@@ -219,7 +219,7 @@ test('on a terminal, what is being typed survives a message that comes in', need
   assert.equal(code, 0)
 })
 
-test('keys are read in every form they are written in, and nothing else is taken for one', async (t) => {
+test('keys are read from hex, base64 and bytes, and anything else is refused', async (t) => {
   const home = await temporaryDirectory(t)
   const key = crypto.getRandomValues(new Uint8Array(32))
   const file = join(home, 'key')

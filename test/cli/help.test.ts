@@ -1,61 +1,123 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readCall, readRequest } from '../../src/cli/arguments.ts'
-import { type Call, type Command, UsageError } from '../../src/cli/command.ts'
-import { COMMANDS, commandNamed } from '../../src/cli/commands.ts'
-import { commandHelp, usage } from '../../src/cli/help.ts'
-import { runCli } from '../helpers/cli.ts'
+import type { CommandUnknownOpts } from '@commander-js/extra-typings'
+import type { Io } from '../../src/cli/command.ts'
+import { createProgram } from '../../src/cli/program.ts'
+import { callCli, runCli } from '../helpers/cli.ts'
 
-const NAMES = COMMANDS.map(({ name }) => name)
+const program = createProgram({} as Io)
+const NAMES = program
+  .createHelp()
+  .visibleCommands(program)
+  .map((command) => command.name())
+
+/** Every command and subcommand with the words that call it. */
+const ALL = program.commands.flatMap((command): [string[], CommandUnknownOpts][] => [
+  [[command.name()], command],
+  ...command.commands.map((sub): [string[], CommandUnknownOpts] => [[command.name(), sub.name()], sub])
+])
 
 test('the commands are those that are promised', () => {
   assert.deepEqual(NAMES, [
     ...['serve', 'check-config', 'check-health', 'keygen', 'status', 'peers', 'queues', 'networks'],
-    ...['audit', 'backup', 'restore', 'chat', 'bench']
+    ...['audit', 'backup', 'restore', 'chat', 'bench', 'help']
   ])
 })
 
-test('every command tells by --help, and by help COMMAND, how it is called, and starts nothing', async (t) => {
-  for (const name of NAMES) {
-    const help = await runCli(t, [name, '--help'])
+test('every command has its usage and exit codes in --help, -h and help COMMAND, in 80 columns', async () => {
+  for (const name of NAMES.slice(0, -1)) {
+    const help = await callCli([name, '--help'])
     assert.deepEqual([help.code, help.stderr], [0, ''], name)
     assert.ok(help.stdout.startsWith(`Usage: demos-relay ${name}`), help.stdout)
     assert.match(help.stdout, /\nExit codes: 0 /)
-    assert.deepEqual(readRequest(['help', name]), { ask: 'help', command: commandNamed(name) })
-    assert.deepEqual(readRequest([name, '-h']), { ask: 'help', command: commandNamed(name) })
+    for (const line of help.stdout.split('\n')) assert.ok(line.length <= 80, line)
+    assert.deepEqual(await callCli(['help', name]), help)
+    assert.deepEqual(await callCli([name, '-h']), help)
   }
-  assert.equal((await runCli(t, ['help', 'queues'])).stdout, commandHelp(commandNamed('queues')!))
 })
 
-test('the help of every command names each of its actions and options, in 80 columns', () => {
-  for (const command of COMMANDS) {
-    const help = commandHelp(command)
-    const words = command.actions.flatMap(({ name, takes = [], options = {} }) => [
-      name,
-      ...takes,
-      ...Object.keys(options)
-    ])
-    for (const word of [...words, ...Object.keys(command.options ?? {})])
-      assert.ok(help.includes(word), `${command.name} ${word}`)
-    for (const line of help.split('\n')) assert.ok(line.length <= 80, line)
-    assert.ok(usage().includes(`\n  ${command.name} `), command.name)
+test('the help of every command and subcommand names its arguments, options and subcommands', async () => {
+  for (const [words, command] of ALL) {
+    const { code, stdout } = await callCli([...words, '--help'])
+    assert.equal(code, 0)
+    const inherited = words.length > 1 ? command.parent!.options : []
+    const names = [
+      ...command.registeredArguments.map((argument) => argument.name()),
+      ...[...command.options, ...inherited].map(({ long }) => long!),
+      ...command.commands.map((sub) => sub.name())
+    ]
+    for (const name of names) assert.ok(stdout.includes(name), `${words.join(' ')} ${name}`)
+    for (const line of stdout.split('\n')) assert.ok(line.length <= 80, line)
   }
-  for (const line of usage().split('\n')) assert.ok(line.length <= 80, line)
+  assert.deepEqual(await callCli(['help', 'queues', 'purge']), await callCli(['queues', 'purge', '--help']))
 })
 
-test('a command nobody knows ends with 2, and the nearest one is suggested', async (t) => {
-  const { code, stdout, stderr } = await runCli(t, ['statsu'])
+test('the real program prints the help and starts nothing', async (t) => {
+  const { code, stdout, stderr } = await runCli(t, ['queues', '--help'])
+  assert.deepEqual({ code, stdout, stderr }, await callCli(['queues', '--help']))
+})
+
+test('an unknown command ends with 2, and the nearest one is suggested', async () => {
+  const { code, stdout, stderr } = await callCli(['statsu'])
   assert.deepEqual([code, stdout], [2, ''])
-  assert.match(stderr, /^demos-relay: unknown command "statsu"\. Did you mean status\?\n\nUsage: demos-relay/)
-  assert.deepEqual(readRequest(['qeues']), {
-    ask: 'unknown',
-    complaint: 'unknown command "qeues". Did you mean queues?'
-  })
-  assert.deepEqual(readRequest(['help', 'char']), {
-    ask: 'unknown',
-    complaint: 'unknown command "char". Did you mean chat?'
-  })
-  assert.deepEqual(readRequest(['frobnicate']), { ask: 'unknown', complaint: 'unknown command "frobnicate"' })
+  assert.match(stderr, /^demos-relay: unknown command 'statsu'\n\(Did you mean status\?\)\n\nUsage: demos-relay/)
+  for (const [args, meant] of [
+    [['qeues'], 'queues'],
+    [['help', 'char'], 'chat'],
+    [['queues', 'shwo'], 'show'],
+    [['networks', 'crate', 'team'], 'create'],
+    [['audit', 'veryfy'], 'verify'],
+    [['keygen', 'admin-tokne'], 'admin-token']
+  ] as const) {
+    const call = await callCli(args)
+    assert.equal(call.code, 2)
+    assert.ok(call.stderr.includes(`\n(Did you mean ${meant}?)\n`), call.stderr)
+  }
+  const far = await callCli(['frobnicate'])
+  assert.match(far.stderr, /^demos-relay: unknown command 'frobnicate'\n\nUsage: /)
+})
+
+test('wrong options and arguments end with 2, say what is wrong, and print the usage of the command', async () => {
+  const refusals: [string, RegExp][] = [
+    ['queues show net', /missing required argument 'recipient'/],
+    ['queues show net bob eve', /too many arguments for 'show'\. Expected 2 arguments but got 3\./],
+    ['queues --jsom', /unknown option '--jsom'\n\(Did you mean --json\?\)/],
+    ['queues show net bob --sender eve', /unknown option '--sender'/],
+    ['queues --limit', /option '--limit <n>' argument missing/],
+    ['backup', /required option '--to <dir>' not specified/],
+    ['audit accept-restore', /required option '--network <name>' not specified/],
+    ['audit verify --from-url 3006', /--from-url must be the address of a server/],
+    ['peers -v', /unknown option '-v'/],
+    ['serve now', /too many arguments for 'serve'/],
+    ['audit', /^Usage: demos-relay audit /]
+  ]
+  for (const text of ['0', '-1', '1e3', 'many']) {
+    refusals.push([
+      `queues --limit=${text}`,
+      /option '--limit <n>' argument '.*' is invalid\. It must be a whole number/
+    ])
+  }
+  for (const [line, words] of refusals) {
+    const { code, stdout, stderr } = await callCli(line.split(' '))
+    assert.deepEqual([code, stdout], [2, ''], line)
+    assert.match(stderr, words)
+    assert.match(stderr, /(^|\n)Usage: demos-relay /)
+  }
+})
+
+test('the options of a group may stand before and after its subcommand; after -- everything is an argument', async () => {
+  const url = ['--url', 'http://127.0.0.1:1']
+  const env = { ADMIN_TOKEN: 'a-token-for-tests-only' }
+  for (const args of [
+    [...url, 'show', 'net', 'bob'],
+    ['show', 'net', 'bob', ...url],
+    [...url, 'show', '--', '-net', '--help'],
+    url
+  ]) {
+    const { code, stderr } = await callCli(['queues', ...args], env)
+    assert.equal(code, 69, stderr)
+    assert.match(stderr, /^demos-relay queues: no server answers at http:\/\/127\.0\.0\.1:1 /)
+  }
 })
 
 test('bench hands its options on to the benchmark of the checkout', async (t) => {
@@ -65,49 +127,4 @@ test('bench hands its options on to the benchmark of the checkout', async (t) =>
   const wrong = await runCli(t, ['bench', '--only', 'nothing'])
   assert.equal(wrong.code, 2)
   assert.match(wrong.stderr, /^--only: there is no scenario "nothing"/)
-})
-
-const SAMPLE: Command = {
-  name: 'sample',
-  summary: 'for this test',
-  options: { json: { about: 'as JSON' } },
-  actions: [
-    { name: '', about: 'list', options: { limit: { value: 'N', about: 'at most' } }, run: async () => 0 },
-    { name: 'show', takes: ['NETWORK', 'PEER'], about: 'show', run: async () => 0 },
-    {
-      name: 'drop',
-      takes: ['PEER'],
-      about: 'drop',
-      options: { why: { value: 'TEXT', about: 'why', required: true } },
-      run: async () => 0
-    }
-  ]
-}
-const read = (...args: string[]) => readCall(SAMPLE, args)
-const refused = (args: string[], words: RegExp) =>
-  assert.throws(
-    () => read(...args),
-    (error) => error instanceof UsageError && words.test(error.message) && error.exit === 2
-  )
-
-test('a call is read into its action, its arguments and its options', () => {
-  const { action, call } = read('show', 'net', '--json', 'bob')
-  assert.deepEqual([action.name, call.args, call.flag('json')], ['show', ['net', 'bob'], true])
-  assert.deepEqual(read('--limit=7').call.count('limit'), 7)
-  assert.equal(read('drop', 'bob', '--why', 'spam').call.text('why'), 'spam')
-  assert.deepEqual(read('show', '--', '-net', '--help').call.args, ['-net', '--help'])
-})
-
-test('a call that is not understood is refused with what is wrong', () => {
-  refused(['show', 'net'], /^PEER is missing$/)
-  refused(['show', 'net', 'bob', 'eve'], /^unknown argument "eve"$/)
-  refused(['shwo', 'net'], /^unknown argument "shwo"\. Did you mean show\?$/)
-  refused(['--jsom'], /^unknown argument "--jsom"\. Did you mean --json\?$/)
-  refused(['show', 'net', 'bob', '--limit', '3'], /^--limit is no option of sample show$/)
-  refused(['drop', 'bob'], /^--why TEXT is missing$/)
-  refused(['--limit'], /--limit/)
-  const count = (text: string) => (call: Call) => () => call.count(text)
-  for (const text of ['0', '-1', '1e3', 'many']) {
-    assert.throws(count('limit')(read(`--limit=${text}`).call), /--limit must be a whole number from 1/)
-  }
 })

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { table } from '../../src/cli/table.ts'
-import { ago, counted, painter, plain, shortName, size, span } from '../../src/cli/words.ts'
-import { wrapped } from '../../src/util/words.ts'
+import { ago, counted, painter, plain, shortName, size, span } from '../../src/cli/format.ts'
+import { table } from '../../src/cli/output.ts'
 
 test('spans, sizes and counts are put in their largest unit', () => {
   const spans = [0, 1, 59, 60, 119, 7_200, 86_399, 86_400, 1_000_000].map(span)
@@ -40,7 +39,7 @@ test('keys are shortened to what tells them apart, other long names to their beg
   assert.equal(shortName('n'.repeat(25)), `${'n'.repeat(23)}…`)
 })
 
-test('text of strangers cannot move the cursor, break a line, or turn the direction of writing', () => {
+test('untrusted text cannot move the cursor, break a line, or change the writing direction', () => {
   assert.equal(plain('a\x1b[2Jb\r\nc\u009bd\u2028e\u202ef'), 'a\\u001b[2Jb\\u000d\\nc\\u009bd\\u2028e\\u202ef')
   assert.equal(plain('naïve 日本 👋 مرحبا'), 'naïve 日本 👋 مرحبا')
 })
@@ -56,9 +55,4 @@ test('a table is aligned, numbers to the right, and without spaces at the end', 
   ]
   assert.equal(table(rows, columns, painter(false)), 'COUNT  NAME\n    5  a\n12345  longer\n')
   assert.match(table(rows, columns, painter(true)), /^\x1b\[1mCOUNT {2}NAME\x1b\[0m\n/)
-})
-
-test('text is broken at spaces, a longer word stands alone', () => {
-  assert.deepEqual(wrapped('one two three', 7), ['one two', 'three'])
-  assert.deepEqual(wrapped('incomprehensible it is', 5), ['incomprehensible', 'it is'])
 })

@@ -14,7 +14,7 @@ test('base64 and hex are those of Node, for bytes of every length', () => {
   )
 })
 
-test('ten megabytes make the round trip', () => {
+test('ten megabytes are encoded and decoded unchanged', () => {
   const bytes = new Uint8Array(10_000_000).map((_, i) => i * 7)
   assert.ok(Buffer.from(fromBase64(toBase64(bytes))).equals(bytes))
 })
@@ -29,6 +29,6 @@ test('base64 is read as browsers read it', () => {
   }
 })
 
-test('what is not hex is refused', () => {
+test('text that is not hex is refused', () => {
   for (const text of ['a', 'zz', '0x00', ' 00']) assert.throws(() => fromHex(text))
 })

@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { packageFile } from '../../src/util/package-root.ts'
 
-const entry = fileURLToPath(new URL('../../client/src/index.ts', import.meta.url))
+const entry = packageFile('client/src/index.ts')
 const STATIC_IMPORT = /(?:^|[\n;])\s*(?:import|export)\s+(?!type\s)(?:[\w\s{},*$]+?\sfrom\s*)?['"]([^'"]+)['"]/g
 const DYNAMIC_IMPORT = /(?<!typeof\s+)\bimport\s*\(\s*['"]([^'"]+)['"]/g
 const NODE_GLOBAL = /\b(?:Buffer|process|require|__dirname|__filename|setImmediate|global)\b/
@@ -31,10 +32,10 @@ function resolve(from: string, name: string): string {
 
 test('nothing the client imports needs Node', () => {
   const found = modules(entry)
-  assert.ok([...found.keys()].some((file) => file.endsWith('/client/src/answers.ts')))
+  assert.ok([...found.keys()].some((file) => file.endsWith('/client/src/signaling-answers.ts')))
   assert.ok([...found.keys()].some((file) => file.endsWith('/ml-kem.js')))
   for (const [file, code] of found) {
     assert.doesNotMatch(code, /['"]node:/, file)
-    if (file.includes('/src/client/')) assert.doesNotMatch(code, NODE_GLOBAL, file)
+    if (file.includes('/client/src/')) assert.doesNotMatch(code, NODE_GLOBAL, file)
   }
 })

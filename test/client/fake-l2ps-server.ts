@@ -1,4 +1,4 @@
-// An L2PS server in miniature, for tests of the client: checks proofs, keeps what is sent, and can be told to misbehave.
+// A small L2PS server for tests of the client: checks proofs, stores messages, and misbehaves on request.
 import assert from 'node:assert/strict'
 import type { Duplex } from 'node:stream'
 import type { TestContext } from 'node:test'
@@ -9,13 +9,13 @@ import type { StoredMessage } from '../../client/src/l2ps-answers.ts'
 import { type ClientFrame, type FakeListener, listen } from './fake-server.ts'
 
 export interface FakeL2psServer extends FakeListener {
-  /** Registered sockets and their keys. One network is all there is. */
+  /** Registered sockets and their keys. There is one network only. */
   readonly peers: Map<WebSocket, string>
   /** Everything accepted, oldest first; `queued` until its recipient has it. */
   readonly messages: StoredMessage[]
-  /** Proofs that were good for a registration, and the socket they were good for. */
+  /** Proofs accepted by a registration, and the socket of each. */
   readonly usedProofs: Map<string, WebSocket>
-  /** Returns true when it has dealt with the frame itself. */
+  /** Returns true when it has handled the frame itself. */
   intercept: ((frame: ClientFrame, socket: WebSocket) => boolean) | undefined
   /** Sends a frame to every registered socket of that key. */
   push(key: string, type: string, payload: unknown): void

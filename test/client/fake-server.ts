@@ -1,4 +1,4 @@
-// A signaling server in miniature, for tests of the client: answers in order, keeps nothing, and can be told to misbehave.
+// A small signaling server for tests of the client: answers in order, stores nothing, and misbehaves on request.
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
@@ -7,7 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 // biome-ignore lint/suspicious/noExplicitAny: the client's frames, as they come
 export type ClientFrame = { type: string; payload: any; timestamp?: number; requestId?: string }
 
-/** Returns true when it has dealt with the frame itself. */
+/** Returns true when it has handled the frame itself. */
 export type Intercept = (frame: ClientFrame, socket: WebSocket, server: FakeServer) => boolean
 
 export interface FakeListener {

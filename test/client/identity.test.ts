@@ -31,7 +31,7 @@ test('an ed25519 proof signs the announced key as it is', async () => {
   assert.ok(await verifyAsync(signature, identity.publicKey, fromBase64(proof.serializedPublicKey)))
 })
 
-test('fresh identities differ, use ML-DSA, and keep what they are given secret or announce it', async () => {
+test('new identities differ, use ML-DSA, and have keys of the documented lengths', async () => {
   const [one, other] = await Promise.all([createIdentity(), createIdentity()])
   assert.equal(one.algorithm, 'ml-dsa')
   assert.notDeepEqual(one.publicKey, other.publicKey)

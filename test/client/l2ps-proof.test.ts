@@ -48,7 +48,7 @@ test('the proofs of the official SDK are reproduced byte for byte', async () => 
   }
 })
 
-test('no two proofs of a process have one timestamp', () => {
+test('every proof of a process has a timestamp of its own', () => {
   const before = Date.now()
   const stamps = Array.from({ length: 1_000 }, freshTimestamp)
   assert.equal(new Set(stamps).size, stamps.length)

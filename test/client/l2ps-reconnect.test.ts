@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { deferred } from '../../client/src/deferred.ts'
+import { deferred } from '../../client/src/async.ts'
 import { quickSigner } from '../helpers/peer.ts'
 import { answer, atOnce, refuse, startFakeL2psServer } from './fake-l2ps-server.ts'
 import { body, clientFor, join, quick } from './l2ps-clients.ts'
 import { collect, next } from './waits.ts'
 
-test('before connect() requests say so', async (t) => {
+test('before connect() a request is refused with NOT_CONNECTED', async (t) => {
   const { url } = await startFakeL2psServer(t)
   const alice = await clientFor(t, { url })
   await assert.rejects(alice.discover(), { errorType: 'NOT_CONNECTED', details: /connect/ })
   await assert.rejects(alice.send('bob', body()), { errorType: 'NOT_CONNECTED' })
 })
 
-test('a refused registration rejects with what the server said, and leaves nothing behind', async (t) => {
+test("a refused registration rejects with the server's error and leaves no timer or socket", async (t) => {
   const server = await startFakeL2psServer(t)
   server.intercept = (frame, socket) => refuse(socket, frame, 'L2PS_NOT_FOUND', 'L2PS network net not found')
   const alice = await clientFor(t, { url: server.url })
@@ -27,7 +27,7 @@ test('a refused registration rejects with what the server said, and leaves nothi
   assert.deepEqual(await alice.discover(), [alice.publicKey])
 })
 
-test('after a cut it registers again with a fresh proof, and knows who is there', async (t) => {
+test('after a lost connection it registers again with a new proof and knows the connected peers', async (t) => {
   const server = await startFakeL2psServer(t)
   const [alice, bob] = [await join(t, { url: server.url }), await join(t, { url: server.url })]
   const lost = next(alice.events, 'disconnected')
@@ -50,7 +50,7 @@ test('a send whose answer was lost is sent again with the same hash, and deliver
   server.intercept = ({ type }, socket) => {
     if (type !== 'send') return false
     server.intercept = undefined
-    socket.send = () => {} // the server acts, but nobody hears it say so
+    socket.send = () => {} // the server acts, but its answer is lost
     setTimeout(() => socket.terminate(), 10)
     return false
   }
@@ -64,7 +64,7 @@ test('a send whose answer was lost is sent again with the same hash, and deliver
   assert.deepEqual(heard, [sent.messageHash])
 })
 
-test('what was under way is said again before what was said since, in the order of the calls', async (t) => {
+test('pending requests are sent again before requests made since, in the order of the calls', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await join(t, { url: server.url })
   const reached = deferred<void>()
@@ -93,7 +93,7 @@ test('what was under way is said again before what was said since, in the order 
   assert.equal(new Set(proofs).size, 2)
 })
 
-test('a registration that is refused on return is tried again with longer delays', async (t) => {
+test('a registration refused after a reconnection is repeated with longer delays', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await join(t, { url: server.url })
   let refusals = 3
@@ -111,7 +111,7 @@ test('a registration that is refused on return is tried again with longer delays
   assert.equal(new Set(registrations.map(({ payload }) => payload.proof)).size, 5)
 })
 
-test('a refusal that trying again cannot mend ends the client', async (t) => {
+test('a final refusal of the registration closes the client', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await join(t, { url: server.url })
   server.intercept = (frame, socket) => refuse(socket, frame, 'INVALID_MESSAGE', 'no such key')
@@ -122,19 +122,19 @@ test('a refusal that trying again cannot mend ends the client', async (t) => {
   assert.equal(alice.state, 'closed')
 })
 
-test('a request waits for a connection no longer than its time', async (t) => {
+test('a request waits for a connection until its timeout', async (t) => {
   const server = await startFakeL2psServer(t)
-  const alice = await join(t, { url: server.url, requestTimeoutMs: 80 })
+  const alice = await join(t, { url: server.url, requestTimeoutMs: 300 })
   const lost = next(alice.events, 'disconnected')
   server.intercept = () => true
   const underWay = alice.send('bob', body())
   await server.stop()
   await lost
-  const late = { errorType: 'NOT_CONNECTED', details: /within 80 ms/ }
+  const late = { errorType: 'NOT_CONNECTED', details: /within 300 ms/ }
   await Promise.all([assert.rejects(underWay, late), assert.rejects(alice.discover(), late)])
 })
 
-test('without reconnection everything fails with the connection, until connect() is called again', async (t) => {
+test('without reconnection a lost connection fails all requests, until connect() is called again', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await join(t, { url: server.url, reconnect: false })
   server.intercept = ({ type }) => type === 'discover'
@@ -164,7 +164,7 @@ async function patientSigner() {
   return { state, signer: { ...signer, sign }, nextAsked }
 }
 
-test('a signature that comes after the end of its connection is not used on the next', async (t) => {
+test('a signature made for a lost connection is not used on the next one', async (t) => {
   const server = await startFakeL2psServer(t)
   const { state, signer, nextAsked } = await patientSigner()
   const alice = await join(t, { url: server.url, signer })
@@ -182,7 +182,7 @@ test('a signature that comes after the end of its connection is not used on the 
   assert.equal(server.received.filter(({ type }) => type === 'register').length, 2)
 })
 
-test('a signature that comes too late is not sent at all', async (t) => {
+test('a request is not sent when its signature comes after its timeout', async (t) => {
   const server = await startFakeL2psServer(t)
   const { state, signer } = await patientSigner()
   const alice = await join(t, { url: server.url, signer, requestTimeoutMs: 60 })
@@ -207,7 +207,7 @@ test('close() does not wait for a signature', async (t) => {
   state.finish()
 })
 
-test('a registration that is lost on return is made anew, and only once', async (t) => {
+test('a registration whose connection is lost is repeated once on the next connection', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await join(t, { url: server.url })
   let losses = 1
@@ -226,7 +226,7 @@ test('a registration that is lost on return is made anew, and only once', async 
   assert.equal(server.received.filter(({ type }) => type === 'register').length, 3)
 })
 
-test('a client that is closed by what came with `registered` does not count as connected', async (t) => {
+test('a client closed by a frame that came with `registered` emits no `connected`', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await clientFor(t, { url: server.url })
   server.intercept = (frame, socket) => {
@@ -255,7 +255,7 @@ test('requests wait until the connection is registered', async (t) => {
   assert.deepEqual(await Promise.all(asked), [[alice.publicKey], { status: 'queued', messageHash: 'h' }])
 })
 
-test('a signer that refuses fails connect(), and on return is asked again', async (t) => {
+test('a signer that rejects fails connect(), and is asked again after a reconnection', async (t) => {
   const server = await startFakeL2psServer(t)
   const willing = await quickSigner()
   let refusals = 1

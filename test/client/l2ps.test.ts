@@ -9,7 +9,7 @@ import type { ClientFrame } from './fake-server.ts'
 import { body, clientFor, join } from './l2ps-clients.ts'
 import { collect, next } from './waits.ts'
 
-test('two peers meet, exchange messages, and take leave', async (t) => {
+test('two peers see each other join, exchange messages, and see each other leave', async (t) => {
   const { url } = await startFakeL2psServer(t)
   const alice = await join(t, { url })
   const joined = next(alice.events, 'peerJoined')
@@ -34,7 +34,7 @@ test('two peers meet, exchange messages, and take leave', async (t) => {
   assert.equal(alice.peers.size, 0)
 })
 
-test('a message to an absent peer is queued, and comes as one from the time it was away', async (t) => {
+test('a message to an absent peer is queued and delivered with `offline` set', async (t) => {
   const { url } = await startFakeL2psServer(t)
   const [alice, bob] = [await join(t, { url }), await clientFor(t, { url })]
   const encrypted = { ...body(), ephemeralKey: '00ff' }
@@ -46,7 +46,7 @@ test('a message to an absent peer is queued, and comes as one from the time it w
   assert.deepEqual(await heard, { from: alice.publicKey, encrypted, messageHash, offline: true })
 })
 
-test('what arrives in one go with `registered` is told, and later news win', async (t) => {
+test('frames received together with `registered` are emitted, and applied after it', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await clientFor(t, { url: server.url })
   server.intercept = (frame, socket) => {
@@ -67,7 +67,7 @@ test('what arrives in one go with `registered` is told, and later news win', asy
   assert.ok((await heard)[1].onlinePeers.includes('early'))
 })
 
-test('answers find their requests by id, in whatever order they come', async (t) => {
+test('answers are matched to requests by id, in any order', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await join(t, { url: server.url })
   const held: (() => void)[] = []
@@ -88,7 +88,7 @@ test('answers find their requests by id, in whatever order they come', async (t)
   )
 })
 
-test('a refusal rejects its request alone, with code and words', async (t) => {
+test('a refusal rejects only its request, with code and message', async (t) => {
   const server = await startFakeL2psServer(t)
   const [alice, bob] = [await join(t, { url: server.url }), await join(t, { url: server.url })]
   const errors: Error[] = []
@@ -112,7 +112,7 @@ test('an error that belongs to no request is an event', async (t) => {
   }
 })
 
-test('messages to one peer leave in the order of the calls, whether they bring a hash or not', async (t) => {
+test('messages to one peer are sent in the order of the calls, with a given hash or without', async (t) => {
   const server = await startFakeL2psServer(t)
   const [alice, bob] = [await join(t, { url: server.url }), await join(t, { url: server.url })]
   const heard = collect(bob.events, 'message', 20)
@@ -124,7 +124,7 @@ test('messages to one peer leave in the order of the calls, whether they bring a
   )
 })
 
-test('frames of any shape are survived', async (t) => {
+test('a frame of any shape leaves the client connected', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await join(t, { url: server.url })
   const raw = ['null', '7', '[]', '{"type":"message"}', '{"type":1,"payload":{}}', '{', '{"type":"error","payload":{}}']
@@ -144,7 +144,7 @@ test('frames of any shape are survived', async (t) => {
   assert.deepEqual(heard, [])
 })
 
-test('answers of another type or shape are refused as such', async (t) => {
+test('an answer of another type or shape rejects with INVALID_ANSWER', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await join(t, { url: server.url })
   const invalid = { errorType: 'INVALID_ANSWER' }
@@ -163,7 +163,7 @@ test('answers of another type or shape are refused as such', async (t) => {
   }
 })
 
-test('history is signed as the peer is spelled, and pages are asked for as they are needed', async (t) => {
+test('a history proof keeps the spelling of the peer, and each page is requested when it is needed', async (t) => {
   const server = await startFakeL2psServer(t)
   const [alice, bob] = [await join(t, { url: server.url }), await join(t, { url: server.url })]
   for (let i = 0; i < 25; i++) {
@@ -190,7 +190,7 @@ test('history is signed as the peer is spelled, and pages are asked for as they 
   for await (const _ of bob.historyOf('somebody else')) assert.fail('there is nothing')
 })
 
-test('a history that leads nowhere is not followed for ever', async (t) => {
+test('a history whose pages repeat ends with INVALID_ANSWER', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await join(t, { url: server.url })
   const read = async () => {
@@ -203,21 +203,21 @@ test('a history that leads nowhere is not followed for ever', async (t) => {
   }
 })
 
-test('an answer that does not come is a timeout, and its lateness harms nobody', async (t) => {
+test('a missing answer is a TIMEOUT, and when it comes late no other request takes it', async (t) => {
   const server = await startFakeL2psServer(t)
-  const alice = await join(t, { url: server.url, requestTimeoutMs: 60 })
+  const alice = await join(t, { url: server.url, requestTimeoutMs: 300 })
   const late: (() => void)[] = []
   server.intercept = (frame, socket) => {
     late.push(() => answer(socket, frame, 'discover_response', { peers: ['late'] }))
     return true
   }
-  await assert.rejects(alice.discover(), { errorType: 'TIMEOUT', details: /discover within 60 ms/ })
+  await assert.rejects(alice.discover(), { errorType: 'TIMEOUT', details: /discover within 300 ms/ })
   server.intercept = undefined
   for (const act of late) act()
   assert.deepEqual(await alice.discover(), [alice.publicKey])
 })
 
-test('the same key may be connected twice: their proofs differ', async (t) => {
+test('one key may be connected twice with two different proofs', async (t) => {
   const server = await startFakeL2psServer(t)
   const signer = await quickSigner()
   const both = await Promise.all([clientFor(t, { url: server.url, signer }), clientFor(t, { url: server.url, signer })])
@@ -225,7 +225,7 @@ test('the same key may be connected twice: their proofs differ', async (t) => {
   assert.equal(server.usedProofs.size, 2)
 })
 
-test('an ML-DSA identity is a peer too', async (t) => {
+test('an ML-DSA identity can be the signer', async (t) => {
   const server = await startFakeL2psServer(t)
   let heard: ClientFrame | undefined
   server.intercept = (frame, socket) => {
@@ -236,7 +236,7 @@ test('an ML-DSA identity is a peer too', async (t) => {
   assert.deepEqual([alice.publicKey.length, heard?.payload.proof.length], [3_904, 6_618])
 })
 
-test('close() fails what is under way and what comes later, and leaves no timer', async (t) => {
+test('close() fails pending and later requests and leaves no timer', async (t) => {
   const server = await startFakeL2psServer(t)
   const alice = await join(t, { url: server.url })
   const joined = next(alice.events, 'peerJoined')

@@ -21,7 +21,7 @@ for (const { plaintextUtf8, plaintextHex, frame } of vectors.vectors) {
   })
 }
 
-test('what is sealed opens again', async (t) => {
+test('a sealed body opens again', async (t) => {
   const texts = { empty: '', emoji: '👩‍🚀 grüße 日本', nul: 'a\0b', mark: '\ufeffmarked', long: 'é'.repeat(60_000) }
   for (const [name, text] of Object.entries(texts)) {
     await t.test(name, async () => assert.equal(await open(await seal(text, bob.publicKey), bob.secretKey), text))
@@ -54,7 +54,7 @@ test('a body does not open with another key, nor after one changed bit', async (
   }
 })
 
-test('anything else is refused by a rejection', async () => {
+test('every other value rejects', async () => {
   const sealed = await seal('x', bob.publicKey)
   const wrong: unknown[] = [
     null,

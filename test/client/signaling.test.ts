@@ -50,7 +50,7 @@ test('two peers register, find each other and exchange sealed messages', async (
   assert.equal((await answered).text, 'hello, alice')
 })
 
-test('a refused registration rejects with what the server said, and leaves nothing behind', async (t) => {
+test("a refused registration rejects with the server's error and leaves no timer or socket", async (t) => {
   const server = await startFakeServer(t)
   server.intercept = ({ type }, socket) => type === 'register' && refuse(socket, 'CLIENT_ID_TAKEN', 'taken')
   const alice = await clientFor(t, server, 'alice')
@@ -63,13 +63,13 @@ test('a refused registration rejects with what the server said, and leaves nothi
   assert.deepEqual(await alice.discover(), ['alice'])
 })
 
-test('before connect() requests say so', async (t) => {
+test('before connect() a request is refused with NOT_CONNECTED', async (t) => {
   const alice = await clientFor(t, await startFakeServer(t), 'alice')
   await assert.rejects(alice.discover(), { errorType: 'NOT_CONNECTED', details: /connect/ })
   await assert.rejects(alice.send('bob', 'x'), { errorType: 'NOT_CONNECTED' })
 })
 
-test('keys of many peers can be asked for at once, known and unknown', async (t) => {
+test('keys of many peers can be requested at the same time, known and unknown', async (t) => {
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice')
   for (let i = 0; i < 50; i += 2) server.keys.set(`peer${i}`, [i, i, i])
@@ -81,7 +81,7 @@ test('keys of many peers can be asked for at once, known and unknown', async (t)
   }
 })
 
-test('a key is asked for once, and again after its peer has left', async (t) => {
+test('a key is requested once, and again after its peer has left', async (t) => {
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice')
   const bob = await join(t, server, 'bob')
@@ -113,7 +113,7 @@ test('messages to one peer arrive in the order of the calls, whatever their size
   )
 })
 
-test('a body that cannot be opened is delivered with its error, between its neighbours', async (t) => {
+test('a body that cannot be opened is emitted with its error, in order', async (t) => {
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice')
   const bob = await join(t, server, 'bob')
@@ -173,7 +173,7 @@ test('a refused request after a message is told apart from a refused message', a
   assert.deepEqual(errors, [])
 })
 
-test('an answer that does not come is a timeout, and its lateness harms nobody', async (t) => {
+test('a missing answer is a TIMEOUT, and when it comes late no other request takes it', async (t) => {
   const server = await startFakeServer(t)
   let late = () => {}
   server.intercept = ({ type }, socket) => {
@@ -181,14 +181,14 @@ test('an answer that does not come is a timeout, and its lateness harms nobody',
     late = () => reply(socket, 'discover', { peers: ['late'] })
     return true
   }
-  const alice = await join(t, server, 'alice', { requestTimeoutMs: 60 })
+  const alice = await join(t, server, 'alice', { requestTimeoutMs: 300 })
   await assert.rejects(alice.discover(), { errorType: 'TIMEOUT' })
   server.intercept = undefined
   late()
   assert.deepEqual(await alice.discover(), ['alice'])
 })
 
-test('frames of any shape are survived', async (t) => {
+test('a frame of any shape leaves the client connected', async (t) => {
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice')
   const errors = collect(alice.events, 'error', 7)
@@ -210,7 +210,7 @@ test('frames of any shape are survived', async (t) => {
   await assert.rejects(alice.requestPublicKey('x'), { errorType: 'INVALID_ANSWER' })
 })
 
-test('questions of the server are told and can be answered', async (t) => {
+test('questions of the server are emitted and can be answered', async (t) => {
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice')
   const told = next(alice.events, 'serverQuestion')
@@ -223,7 +223,7 @@ test('questions of the server are told and can be answered', async (t) => {
   assert.deepEqual(response?.payload, { questionId: 'q1', response: { mood: 'fine' } })
 })
 
-test('after a cut it registers again by itself, and requests made meanwhile are answered', async (t) => {
+test('after a lost connection it registers again, and requests made meanwhile are answered', async (t) => {
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice')
   const again = next(alice.events, 'connected')
@@ -239,7 +239,7 @@ test('after a cut it registers again by itself, and requests made meanwhile are 
   assert.equal(server.received.filter(({ type }) => type === 'register').length, 2)
 })
 
-test('a refused return is tried again with longer delays, until the server has noticed', async (t) => {
+test('a registration refused after a reconnection is repeated with longer delays until it succeeds', async (t) => {
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice')
   let refusals = 3
@@ -255,7 +255,7 @@ test('a refused return is tried again with longer delays, until the server has n
   assert.match((await errors)[0]!.error.message, /CLIENT_ID_TAKEN/)
 })
 
-test('a refusal that trying again cannot mend ends the client', async (t) => {
+test('a final refusal of the registration closes the client', async (t) => {
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice')
   server.intercept = ({ type }, socket) => type === 'register' && refuse(socket, 'INVALID_PROOF', 'Invalid proof')
@@ -266,7 +266,7 @@ test('a refusal that trying again cannot mend ends the client', async (t) => {
   assert.equal(alice.state, 'closed')
 })
 
-test('waiting for the connection is bounded', async (t) => {
+test('a request waits for a connection until its timeout', async (t) => {
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice', { requestTimeoutMs: 50 })
   const lost = next(alice.events, 'disconnected')
@@ -275,7 +275,7 @@ test('waiting for the connection is bounded', async (t) => {
   await assert.rejects(alice.discover(), { errorType: 'NOT_CONNECTED', details: /within 50 ms/ })
 })
 
-test('close() fails what is under way, delivers what has arrived, and leaves no timer', async (t) => {
+test('close() fails pending requests, emits received messages, and leaves no timer', async (t) => {
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice')
   const bob = await join(t, server, 'bob')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import { test } from 'node:test'
-import { openFromSubnet, openTextFromSubnet, sealForSubnet } from '../../client/src/subnet.ts'
+import { openFromSubnet, openTextFromSubnet, sealForSubnet } from '../../client/src/sealed.ts'
 
 const key = crypto.getRandomValues(new Uint8Array(32))
 
@@ -32,7 +32,7 @@ test('no two bodies share a nonce', async () => {
   assert.equal(new Set(bodies.map(({ nonce }) => nonce)).size, 100)
 })
 
-test('what was not sealed with this key is refused with a reason', async () => {
+test('a body that was not sealed with this key is refused with a reason', async () => {
   const sealed = await sealForSubnet('hello', key)
   const [first = ''] = sealed.ciphertext
   const changed = (first === 'A' ? 'B' : 'A') + sealed.ciphertext.slice(1)

@@ -10,6 +10,7 @@ import {
   reconnectDelay,
   type TransportOptions
 } from '../../client/src/transport.ts'
+import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { startFakeServer } from './fake-server.ts'
 import { next } from './waits.ts'
 
@@ -61,7 +62,7 @@ test('a frame that is not JSON text is an error event, and the connection goes o
   }
 })
 
-test('a first attempt that fails rejects, and nothing goes on trying', async (t) => {
+test('a failed first attempt rejects and is not repeated', async (t) => {
   const server = await startFakeServer(t)
   await server.stop()
   const transport = transportFor(t, { url: server.url, reconnect: quick })
@@ -101,7 +102,7 @@ test('a lost connection comes back, with longer delays until one was stable', as
   assert.deepEqual(attempts, [1, 2, 1])
 })
 
-test('it goes on trying while the server is away', async (t) => {
+test('it keeps reconnecting while the server is away', async (t) => {
   const server = await startFakeServer(t)
   const transport = transportFor(t, { url: server.url, reconnect: quick })
   const delays: number[] = []
@@ -127,7 +128,7 @@ test('without reconnection a lost connection stays lost, until connect() is call
   assert.equal(transport.state, 'open')
 })
 
-test('close() ends it in every state', async (t) => {
+test('close() works in every state', async (t) => {
   const server = await startFakeServer(t)
   const transport = transportFor(t, { url: server.url, reconnect: { ...quick, firstDelayMs: 30 } })
   await transport.close()
@@ -160,7 +161,7 @@ test('close() ends it in every state', async (t) => {
   assert.deepEqual([transport.state, comebacks], ['closed', 0])
 })
 
-test('close() does not wait for ever for a server that does not answer', async (t) => {
+test('close() cuts the connection when the server does not answer', async (t) => {
   const server = await startFakeServer(t)
   server.intercept = (_frame, socket) => {
     socket.pause()
@@ -195,13 +196,13 @@ test('a process that has closed its transport can end', async (t) => {
     return true
   }
   const program = `
-    import { createTransport } from ${JSON.stringify(new URL('../../client/src/transport.ts', import.meta.url).href)}
+    import { createTransport } from ${JSON.stringify(ownFile('client/src/transport.ts'))}
     const transport = createTransport({ url: ${JSON.stringify(server.url)}, closeTimeoutMs: 50 })
     await transport.connect()
     transport.send({ type: 'x', payload: {} })
     await transport.close()
     console.log('closed')`
-  const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+  const args = [...OWN_OPTIONS, '--input-type=module', '--eval', program]
   // Left to itself, the socket would keep the process alive for another 30 seconds.
   const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 15_000 })
   assert.equal(stdout.trim(), 'closed')

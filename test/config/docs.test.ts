@@ -2,19 +2,19 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parseEnv } from 'node:util'
-import { configHelp, configTable, envExample, readmeWithTable, TABLE_END, TABLE_START } from '../../src/config/print.ts'
+import { generatedFiles } from '../../scripts/generated-files.ts'
 import { readConfig } from '../../src/config/read.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
-import { generatedFiles } from '../../src/docs/generated.ts'
+import { configHelp, envExample, settingsPage } from '../../src/docs/settings.ts'
 import { packageFile } from '../../src/util/package-root.ts'
 
 test('every generated file says what the code says (if not: npm run docs)', () => {
   for (const { path, text } of generatedFiles()) assert.equal(readFileSync(packageFile(path), 'utf8'), text, path)
 })
 
-test('the table, the example and the help name every setting with its meaning', () => {
+test('the page, the example and the help name every setting with its meaning', () => {
   const flat = (text: string) => text.replaceAll(/\n[# ]*/g, ' ')
-  for (const document of [configTable(), flat(envExample()), flat(configHelp())]) {
+  for (const document of [settingsPage(), flat(envExample()), flat(configHelp())]) {
     for (const { name, description } of SETTINGS) {
       assert.ok(document.includes(name), name)
       assert.ok(document.includes(description), description)
@@ -35,10 +35,6 @@ test('the help fits a terminal of 80 columns', () => {
   for (const line of configHelp().split('\n')) assert.ok(line.length <= 80, line)
 })
 
-test('text around the markers of the README stays, and markers are added where there are none', () => {
-  const written = readmeWithTable(`before\n${TABLE_START}\nwhat was there\n${TABLE_END}\nafter\n`)
-  assert.ok(written.startsWith('before\n') && written.endsWith('\nafter\n') && !written.includes('what was there'))
-  const added = readmeWithTable('# Title\n')
-  assert.equal(added, readmeWithTable(added))
-  assert.ok(added.includes(configTable()))
+test('the README leads to the settings', () => {
+  assert.match(readFileSync(packageFile('README.md'), 'utf8'), /\(docs\/settings\.md\)/)
 })

@@ -10,7 +10,7 @@ test('origins are taken as browsers spell them: lower case, without the port of 
   assert.deepEqual([...origins!], ['https://app.example', 'http://localhost:8080', 'capacitor://localhost'])
 })
 
-test('what is no origin is a mistake, wherever in the list it stands', () => {
+test('a value that is no origin is a mistake, at any place in the list', () => {
   for (const wrong of [
     ...[
       'app.example',

@@ -32,11 +32,11 @@ test('of X-Forwarded-For only the entries of our own proxies count, whatever a c
   assert.equal(await addressWith('fd00::/8', 'fd00::3', '2001:db8::1'), '2001:db8::1')
 })
 
-test('with a list of addresses a stranger who reaches the door itself is not believed', async () => {
+test('with a list of addresses, the header of a client that connects directly is ignored', async () => {
   assert.equal(await addressWith('10.0.0.0/8', '203.0.113.9', '6.6.6.6'), '203.0.113.9')
 })
 
-test('what is no number and no address is a mistake that says what would be right', () => {
+test('a value that is no number and no address is a mistake that says what is allowed', () => {
   for (const text of [
     'yes',
     '10',

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import { keyOf } from '../helpers/l2ps-peer.ts'
 import { quickSigner } from '../helpers/peer.ts'
 import type { TestServer } from '../helpers/server.ts'
+import { until } from '../helpers/wait.ts'
 import { BROWSER, closeBrowser, openBoard, shoot, startConsoleServer } from './browser.ts'
 import { makeBusy, queue } from './busy.ts'
 
@@ -193,12 +193,9 @@ test('a name is looked up and released, with what waits for its owner only when 
 
 /** Waits until the audit log of signaling has a record of this type. */
 async function recorded({ app }: TestServer, type: string): Promise<void> {
-  const deadline = Date.now() + 10_000
-  for (;;) {
+  await until(`a record of type ${type}`, async () => {
     const rows = await app.database.sql<{ entry: Uint8Array }[]>`
       select entry from audit_entry join audit_log on log = id where network = 'signaling'`
-    if (rows.some(({ entry }) => JSON.parse(Buffer.from(entry).toString()).type === type)) return
-    assert.ok(Date.now() < deadline, `no record of type ${type}`)
-    await setTimeout(10)
-  }
+    return rows.some(({ entry }) => JSON.parse(Buffer.from(entry).toString()).type === type)
+  })
 }

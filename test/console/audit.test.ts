@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import type { Page } from 'playwright-core'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import { messages } from '../audit/helpers.ts'
 import type { TestServer } from '../helpers/server.ts'
+import { until } from '../helpers/wait.ts'
 import { BROWSER, closeBrowser, ELSEWHERE, openBoard, shoot, startConsoleServer } from './browser.ts'
 
 after(closeBrowser)
@@ -13,13 +13,10 @@ after(closeBrowser)
 async function record(server: TestServer, count: number): Promise<void> {
   const { sql } = server.app.database
   for (let at = 0; at < count; at += 500) await insertAuditEvents(sql, messages(Math.min(500, count - at)))
-  const deadline = Date.now() + 60_000
-  for (;;) {
+  await until(`${count} records are signed`, async () => {
     const [log] = await sql`select published_size::int as size from audit_log where network = 'signaling'`
-    if (log?.size >= count) return
-    assert.ok(Date.now() < deadline, `only ${log?.size} of ${count} records were signed`)
-    await setTimeout(10)
-  }
+    return log?.size >= count
+  })
 }
 
 const signalingLog = (page: Page) =>

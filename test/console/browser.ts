@@ -1,40 +1,20 @@
-// The console in a real browser: Debian's Chromium, headless, against the real server.
+// The console in a real browser, against the real server.
 import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { BrowserContextOptions, Page } from 'playwright-core'
 import { atEnd } from '../helpers/at-end.ts'
-import { findProgram, needs } from '../helpers/programs.ts'
+import { connectBrowser } from '../helpers/chromium.ts'
+import { needs } from '../helpers/programs.ts'
 import { type Settings, startTestServer, type TestServer } from '../helpers/server.ts'
+
+export { closeBrowser, ELSEWHERE } from '../helpers/chromium.ts'
 
 export const BROWSER = needs('chromium')
 export const TOKEN = 'a-token-for-tests-only'
 /** Where pictures of every state go, for people to look at; unset: none are taken. */
 const SHOTS = process.env.CONSOLE_SHOTS
-
-/** A name for this machine by which a browser does not know it. */
-export const ELSEWHERE = 'relay.test'
-const ARGS =
-  '--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync'
-
-let browser: Promise<Browser> | undefined
-
-/** One browser for a test file; it ends with the process. */
-export function launchBrowser(): Promise<Browser> {
-  const executablePath = findProgram('chromium')
-  if (executablePath === undefined) throw new Error('chromium is not installed')
-  browser ??= chromium.launch({
-    executablePath,
-    args: [...ARGS.split(' '), `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`]
-  })
-  return browser
-}
-
-export async function closeBrowser(): Promise<void> {
-  await (await browser)?.close()
-  browser = undefined
-}
 
 /** The real server, administered with `TOKEN`. */
 export const startConsoleServer = (t: TestContext, settings: Settings = {}): Promise<TestServer> =>
@@ -45,7 +25,7 @@ export const startConsoleServer = (t: TestContext, settings: Settings = {}): Pro
  * also logs answers that are errors; those are asked for.)
  */
 export async function newTab(t: TestContext, options: BrowserContextOptions = {}): Promise<Page> {
-  const context = await (await launchBrowser()).newContext({ viewport: { width: 1280, height: 900 }, ...options })
+  const context = await (await connectBrowser()).newContext({ viewport: { width: 1280, height: 900 }, ...options })
   atEnd(t, () => context.close())
   const page = await context.newPage()
   page.setDefaultTimeout(15_000)

@@ -1,6 +1,5 @@
 // A worker whose proofs say how it is to misbehave, in their message.
-import type { Verdict } from '../../src/crypto/verifier.ts'
-import type { WorkerTask } from '../../src/crypto/worker-task.ts'
+import type { Verdict, WorkerTask } from '../../src/crypto/proof.ts'
 
 export default async function misbehave({ message }: WorkerTask): Promise<Verdict> {
   const order = Buffer.from(message).toString()

@@ -1,8 +1,8 @@
 // The published proofs the tests of this folder share.
 import { readFileSync } from 'node:fs'
 import { algorithmNamed } from '../../src/crypto/algorithms.ts'
-import { decodeBase64 } from '../../src/crypto/base64.ts'
 import type { Proof } from '../../src/crypto/verifier.ts'
+import { decodeBase64 } from '../../src/util/encoding.ts'
 
 const read = (name: string) => JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), 'utf8'))
 

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import Fastify from 'fastify'
 import health from '../../plugins/health.ts'
 import metrics from '../../plugins/metrics.ts'
 import proofVerification from '../../plugins/proof-verification.ts'
 import { createProofVerifier, type Proof, type ProofVerifier, type Verdict } from '../../src/crypto/verifier.ts'
+import { ownFile } from '../helpers/own-program.ts'
+import { until } from '../helpers/wait.ts'
 import { registrationProof } from './vectors.ts'
 
 const mlDsa = registrationProof('mldsa-real-client-A')
@@ -111,16 +113,12 @@ test('closing with proofs under way answers them all, and ends the workers', asy
   await verifier.close() // a second time does no harm
 })
 
-const workerFile = new URL('./misbehaving-worker.ts', import.meta.url).href
+const workerFile = pathToFileURL(ownFile('test/crypto/misbehaving-worker.ts')).href
 const told = (order: string): Proof => ({ ...mlDsa, message: Buffer.from(order) })
 
 /** Asks until a worker answers again: the replaced one has to start first. */
 async function recovers(verifier: ProofVerifier): Promise<void> {
-  const deadline = Date.now() + 60_000
-  while ((await verifier.verify(told('answer'))) !== 'valid') {
-    assert.ok(Date.now() < deadline, 'no worker answers any more')
-    await sleep(10)
-  }
+  await until('a worker answers again', async () => (await verifier.verify(told('answer'))) === 'valid', 60_000)
 }
 
 for (const order of ['throw', 'die', 'throw later']) {

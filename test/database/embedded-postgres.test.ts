@@ -13,7 +13,8 @@ import { goneWithin, isPostgresOn, processIdentity } from '../../src/database/em
 import type { Log } from '../../src/util/log.ts'
 import { packageFile } from '../../src/util/package-root.ts'
 import { atEnd } from '../helpers/at-end.ts'
-import { temporaryDirectory } from '../helpers/database.ts'
+import { temporaryDirectory, usedDataDirectory } from '../helpers/database.ts'
+import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 
 async function open(t: TestContext, dataDir: string, log: Log = silentLog): Promise<Database> {
@@ -31,7 +32,7 @@ const replacePid = (text: string, pid: number) => text.replace(/^\d+/, String(pi
 /** A server process of its own that opens the database, says so, and waits. */
 async function openElsewhere(t: TestContext, dataDir: string): Promise<ChildProcess> {
   const program = `
-    import { openDatabase } from '${packageFile('src/database/database.ts')}'
+    import { openDatabase } from '${ownFile('src/database/database.ts')}'
     const none = () => {}
     const log = { debug: none, info: none, warn: none, error: none }
     const database = await openDatabase({ url: undefined, dataDir: process.argv[1], poolSize: 2, deadlineMs: 5000 }, log)
@@ -41,7 +42,7 @@ async function openElsewhere(t: TestContext, dataDir: string): Promise<ChildProc
     process.on('SIGUSR2', () => process.exit(3))
     setInterval(none, 1000)
     console.log('open')`
-  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', program, dataDir], {
+  const child = spawn(process.execPath, [...OWN_OPTIONS, '--input-type=module', '-e', program, dataDir], {
     cwd: packageFile('.'),
     stdio: ['ignore', 'pipe', 'inherit']
   })
@@ -79,7 +80,7 @@ test('a first start makes a UTF-8 cluster that only this machine and only its pa
 })
 
 test('a second start keeps data and password, and nothing runs in between', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   const first = await open(t, home)
   await first.sql`create table parcel (id int)`
   const password = await readFile(join(home, 'postgres-password'), 'utf8')
@@ -92,7 +93,7 @@ test('a second start keeps data and password, and nothing runs in between', asyn
 })
 
 test('a Postgres that is killed while we run starts again by itself, with all that was committed', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   const errors: string[] = []
   const log: Log = { ...silentLog, error: (_facts, message) => errors.push(message) }
   const database = await open(t, home, log)
@@ -110,7 +111,7 @@ test('a Postgres that is killed while we run starts again by itself, with all th
 })
 
 test('closing while Postgres is being restarted leaves nothing running', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   const database = await open(t, home)
   process.kill(await postmaster(home), 'SIGKILL')
   await delay(20)
@@ -130,7 +131,7 @@ test('a first start that was interrupted half-way is begun anew', async (t) => {
 })
 
 test('a postmaster.pid whose process is gone does not stop a start', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   const first = await open(t, home)
   const text = await readFile(join(home, 'postgres', 'postmaster.pid'), 'utf8')
   await first.close()
@@ -141,7 +142,7 @@ test('a postmaster.pid whose process is gone does not stop a start', async (t) =
 })
 
 test('a postmaster.pid whose number now belongs to another program does not stop a start, nor that program', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   const first = await open(t, home)
   const text = await readFile(join(home, 'postgres', 'postmaster.pid'), 'utf8')
   const { uid, gid } = await stat(join(home, 'postgres'))
@@ -156,7 +157,7 @@ test('a postmaster.pid whose number now belongs to another program does not stop
 })
 
 test('the Postgres of a server that was killed is stopped, and its data opened', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   const killed = await openElsewhere(t, home)
   const orphan = await postmaster(home)
   killed.kill('SIGKILL')
@@ -168,7 +169,7 @@ test('the Postgres of a server that was killed is stopped, and its data opened',
 })
 
 test('even when that Postgres is frozen', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   const killed = await openElsewhere(t, home)
   const orphan = await postmaster(home)
   killed.kill('SIGKILL')
@@ -179,7 +180,7 @@ test('even when that Postgres is frozen', async (t) => {
 })
 
 test('a second server on the same data directory is refused, and the first one goes on', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   const first = await openElsewhere(t, home)
   const pid = await postmaster(home)
   await assert.rejects(open(t, home), (error: Error) => {
@@ -195,7 +196,7 @@ test('a second server on the same data directory is refused, and the first one g
 })
 
 test('a lock whose holder is gone, or whose number now belongs to another program, is taken over', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   for (const stale of [`{"pid":${process.pid},"identity":"earlier"}`, '{"pid":99999999,"identity":"x"}', 'torn', '']) {
     await writeFile(join(home, 'demos-relay.lock'), stale)
     await (await open(t, home)).close()
@@ -203,7 +204,7 @@ test('a lock whose holder is gone, or whose number now belongs to another progra
 })
 
 test('a server that ends in an error tells its Postgres to stop', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   const server = await openElsewhere(t, home)
   const pid = await postmaster(home)
   server.kill('SIGUSR2')
@@ -213,7 +214,7 @@ test('a server that ends in an error tells its Postgres to stop', async (t) => {
 })
 
 test('a taken port is an error that quotes Postgres, after a few attempts', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   const occupant = createServer()
   await new Promise<void>((resolve) => occupant.listen(0, '127.0.0.1', resolve))
   atEnd(t, () => occupant.close())
@@ -223,7 +224,7 @@ test('a taken port is an error that quotes Postgres, after a few attempts', asyn
 })
 
 test('a Postgres that does not start says why, in its own last words', async (t) => {
-  const home = await temporaryDirectory(t)
+  const home = await usedDataDirectory(t)
   await assert.rejects(
     startEmbeddedPostgres(home, silentLog, { settings: { shared_buffers: 'plenty' } }),
     /did not start .*shared_buffers.*plenty/

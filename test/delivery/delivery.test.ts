@@ -6,34 +6,33 @@ import type { QueueEntry } from '../../src/store/queue-entry.ts'
 
 const entry = (seq: number, changes: Partial<QueueEntry> = {}): QueueEntry => ({
   ...{ seq, network: 'n', sender: 's', recipient: 'r', digest: `d${seq}`, sealed: '{}', bytes: 10, keyId: null },
-  ...{ slot: false, acceptedAt: seq },
+  ...{ slot: false, acceptedAt: seq, deliveries: 0 },
   ...changes
 })
 
 /** A mailbox in memory: pages are given when the test says so. */
-function mailbox(window = { messages: 4, bytes: 1_000 }, isAdmitted: (entry: QueueEntry) => boolean = () => true) {
+function mailbox(window = { messages: 4, bytes: 1_000 }, canSend: (entry: QueueEntry) => boolean = () => true) {
   const stored: QueueEntry[] = []
   const [written, released]: [number[], number[]] = [[], []]
   const pages: (() => void)[] = []
   const fails = { next: false }
-  const socket = { isBehind: false, listeners: [] as (() => void)[] }
+  const socket = { isFull: false }
+  const releasing = new Set<number>()
   const delivery = new Delivery(
     {
-      ...{ network: 'n', recipient: 'r', keyId: null },
-      take: (afterSeq, limit) =>
+      read: (afterSeq, limit) =>
         new Promise((resolve, reject) => {
           pages.push(() => {
             if (fails.next) reject(new Error('away'))
             else resolve(stored.filter((each) => each.seq > afterSeq).slice(0, limit))
           })
         }),
-      admits: isAdmitted,
-      encode: ({ seq }) => String(seq),
-      write: (frame) => void written.push(Number(frame)),
+      isReleasing: (seq) => releasing.has(seq),
+      send: (each) => canSend(each) && written.push(each.seq) > 0,
       wrote: () => {},
-      isBehind: () => socket.isBehind,
-      onDrained: (listener) => void socket.listeners.push(listener),
-      release: (entries) => void released.push(...entries.map(({ seq }) => seq))
+      isFull: () => socket.isFull,
+      received: (entries) => void released.push(...entries.map(({ seq }) => seq)),
+      clock: () => performance.now()
     },
     window
   )
@@ -45,7 +44,7 @@ function mailbox(window = { messages: 4, bytes: 1_000 }, isAdmitted: (entry: Que
     stored.push(each)
     delivery.offer(each)
   }
-  return { delivery, stored, written, released, pages, fails, socket, givePage, commit }
+  return { delivery, stored, written, released, releasing, pages, fails, socket, givePage, commit }
 }
 
 test('the stored entries come first, then what was committed meanwhile, then live ones; each once and in order', async () => {
@@ -99,12 +98,12 @@ test('while the socket is full nothing is written, and what came meanwhile is re
   const box = mailbox()
   box.delivery.start()
   await box.givePage()
-  box.socket.isBehind = true
+  box.socket.isFull = true
   box.commit(entry(1))
   box.commit(entry(2))
   assert.deepEqual(box.written, [])
-  box.socket.isBehind = false
-  for (const listener of box.socket.listeners) listener()
+  box.socket.isFull = false
+  box.delivery.drained()
   await box.givePage()
   assert.deepEqual(box.written, [1, 2])
 })
@@ -183,7 +182,7 @@ test('what is not admitted stays in the mailbox, and does not stop the others', 
   )
 })
 
-test('an entry committed late, at a place that was passed, is sent when it is recalled; nothing else is sent again', async () => {
+test('an entry committed late, at a place that was passed, is sent when it is read again; nothing else is sent again', async () => {
   const box = mailbox({ messages: 100, bytes: 10_000 })
   box.delivery.start()
   await box.givePage()
@@ -191,25 +190,25 @@ test('an entry committed late, at a place that was passed, is sent when it is re
   box.commit(entry(3))
   box.delivery.receipt(1)
   box.stored.unshift(entry(1)) // its group was given up, and committed after all
-  box.delivery.recall(1)
-  box.delivery.recall(1)
+  box.delivery.reread(1)
+  box.delivery.reread(1)
   while (box.pages.length > 0) await box.givePage()
   assert.deepEqual(box.written, [2, 3, 1])
-  box.delivery.recall(1)
+  box.delivery.reread(1)
   assert.equal(box.pages.length, 0, 'it is on its way: nothing to look for')
   box.delivery.receipt(3)
   assert.deepEqual(box.released, [2, 3, 1])
 })
 
-test('an entry recalled while a page is read, or while the window is full, is found by the next page', async () => {
+test('an entry read again while a page is read, or while the window is full, is found by the next page', async () => {
   const box = mailbox({ messages: 2, bytes: 1_000 })
   box.stored.push(entry(2), entry(3), entry(4))
   box.delivery.start()
   await box.givePage() // 2 and 3: the window is full
   box.stored.unshift(entry(1))
-  box.delivery.recall(1)
+  box.delivery.reread(1)
   box.delivery.receipt(2)
-  box.delivery.recall(1)
+  box.delivery.reread(1)
   while (box.pages.length > 0) await box.givePage()
   assert.deepEqual(box.written, [2, 3, 1, 4])
 })
@@ -221,7 +220,7 @@ test('an entry that left its mailbox while a page was read is not sent again out
   box.commit(entry(2))
   box.delivery.receipt(1)
   box.stored.unshift(entry(1))
-  box.delivery.recall(1)
+  box.delivery.reread(1)
   box.pages.shift()!() // read while 2 was still there
   box.delivery.gone(2)
   await setImmediate()
@@ -229,29 +228,30 @@ test('an entry that left its mailbox while a page was read is not sent again out
   assert.deepEqual(box.written, [2, 1])
 })
 
-test('freed entries are sent although their places were passed, in order, and nothing else is sent again', async () => {
+test('what can be sent only now is sent although its place was passed, and nothing else is sent again', async () => {
   const box = mailbox({ messages: 100, bytes: 10_000 })
   const plain = (seq: number) => entry(seq, { digest: null })
   box.stored.push(plain(2), plain(5))
   box.delivery.start()
   await box.givePage()
   box.stored.unshift(plain(1))
-  box.stored.splice(2, 0, plain(3), plain(4))
-  box.delivery.free([1, 3]) // while an empty page is on its way; 4 is withheld for another reason
+  box.stored.splice(2, 0, plain(3))
+  box.delivery.reread(1) // while an empty page is on its way
   while (box.pages.length > 0) await box.givePage()
   assert.deepEqual(box.written, [2, 5, 1, 3])
-  box.delivery.free([4])
+  box.stored.splice(3, 0, plain(4))
+  box.delivery.reread(4)
   box.commit(plain(6))
   while (box.pages.length > 0) await box.givePage()
   assert.deepEqual(box.written, [2, 5, 1, 3, 4, 6])
 })
 
-test('an entry freed while a page is read that holds it already is sent once; with a full window, in its turn', async () => {
+test('an entry to look at again is sent once when the page under way holds it; with a full window, in its turn', async () => {
   const box = mailbox({ messages: 2, bytes: 10_000 })
   const plain = (seq: number) => entry(seq, { digest: null })
   box.stored.push(plain(1), plain(2), plain(3))
   box.delivery.start()
-  box.delivery.free([1, 2])
+  box.delivery.reread(1)
   await box.givePage()
   assert.deepEqual(box.written, [1, 2])
   box.delivery.receipt(2)
@@ -259,17 +259,99 @@ test('an entry freed while a page is read that holds it already is sent once; wi
   assert.deepEqual(box.written, [1, 2, 3])
 })
 
-test('who acknowledges an entry says nothing about freed ones sent behind it', async () => {
+test('an acknowledgement of an entry says nothing about earlier places that were sent after it', async () => {
   const box = mailbox({ messages: 100, bytes: 10_000 })
   box.stored.push(entry(3, { digest: null }))
   box.delivery.start()
   while (box.pages.length > 0) await box.givePage()
   box.stored.unshift(entry(1, { digest: null }), entry(2, { digest: null }))
-  box.delivery.free([1, 2])
+  box.delivery.reread(1)
   while (box.pages.length > 0) await box.givePage()
   assert.deepEqual(box.written, [3, 1, 2])
   box.delivery.acknowledgeTo(3)
   assert.deepEqual(box.released, [3])
   box.delivery.acknowledgeTo(2)
   assert.deepEqual(box.released, [3, 1, 2])
+})
+
+test('an entry on its way out of the mailbox is not sent out of a page that still has it', async () => {
+  const box = mailbox()
+  box.stored.push(entry(1), entry(2))
+  box.releasing.add(1)
+  box.delivery.start()
+  await box.givePage()
+  assert.deepEqual(box.written, [2])
+})
+
+test('a session owes what it was sent and has not receipted, and what it has not come to yet', async () => {
+  const box = mailbox({ messages: 2, bytes: 1_000 })
+  box.stored.push(entry(1), entry(2), entry(3))
+  box.delivery.start()
+  await box.givePage()
+  const owes = () => [1, 2, 3].map((seq) => box.delivery.owes(seq))
+  assert.deepEqual(owes(), [true, true, true])
+  box.delivery.acknowledgeTo(1)
+  assert.deepEqual(owes(), [false, true, true])
+  box.delivery.stop()
+  assert.deepEqual(owes(), [false, false, false])
+})
+
+test('an entry that expired or was purged is not released when its receipt comes', async () => {
+  const box = mailbox()
+  box.delivery.start()
+  await box.givePage()
+  box.commit(entry(1))
+  box.commit(entry(2))
+  box.delivery.gone(1)
+  box.delivery.receipt(2)
+  assert.deepEqual(box.released, [2])
+})
+
+test('an entry that failed twice is sent alone, and those behind it after its receipt', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  box.stored.push(entry(1), entry(2, { deliveries: 2 }), entry(3), entry(4))
+  box.delivery.start()
+  await box.givePage()
+  assert.deepEqual(box.written, [1], 'it waits until the window is empty')
+  await setImmediate()
+  assert.equal(box.pages.length, 0, 'and no page is read meanwhile')
+  box.delivery.receipt(1)
+  await box.givePage()
+  assert.deepEqual(box.written, [1, 2])
+  box.delivery.receipt(2)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [1, 2, 3, 4])
+})
+
+test('while thousands of receipted entries wait for their deletion nothing more is sent', async () => {
+  const box = mailbox({ messages: 4_096, bytes: 1_000_000 })
+  box.delivery.start()
+  await box.givePage()
+  const send = (from: number, to: number) => {
+    for (let seq = from; seq <= to; seq++) box.commit(entry(seq))
+  }
+  send(1, 4_096)
+  box.delivery.receipt(4_096)
+  send(4_097, 8_192)
+  box.delivery.receipt(8_192)
+  send(8_193, 8_200)
+  assert.equal(box.written.length, 8_192)
+  for (let seq = 1; seq <= 8_192; seq++) box.delivery.gone(seq)
+  await box.givePage()
+  assert.equal(box.written.length, 8_192 + 8)
+})
+
+test('a mailbox that is known to be empty is not read', async () => {
+  const box = mailbox()
+  box.delivery.start(true)
+  assert.equal(box.pages.length, 0)
+  box.commit(entry(1))
+  assert.deepEqual(box.written, [1])
+})
+
+test('a transition that the diagram does not have is a defect', () => {
+  const box = mailbox()
+  box.delivery.stop()
+  box.delivery.start()
+  assert.deepEqual([box.pages.length, box.written], [0, []])
 })

@@ -1,26 +1,32 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { openDatabase } from '../../src/database/database.ts'
-import type { Acceptance } from '../../src/delivery/envelope.ts'
-import { Mailbox } from '../../src/delivery/mailbox.ts'
-import { passingShelf } from '../../src/delivery/shelf.ts'
+import { type Acceptance, Mailbox, type Recipients } from '../../src/delivery/mailbox.ts'
+import { queueStore } from '../../src/delivery/message-store.ts'
 import { wrongQuotas } from '../chaos/database-check.ts'
 import { atEnd } from '../helpers/at-end.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 
 const LIMITS = {
-  ...{ quotaPerSender: 10, recipientMessages: 15, recipientBytes: 1_000_000, ttlMs: 60_000 },
+  ...{ quotaPerSender: 10, recipientMessages: 15, recipientBytes: 1_000_000 },
   ...{ waitingMessages: 10_000, waitingBytes: 1_000_000, deadlineMs: 20_000 }
 }
-const NOBODY = { has: () => false, isOverrun: () => false, offer: () => false, recall: () => false }
+const NOBODY: Recipients = {
+  counterFor: () => undefined,
+  counterOf: () => undefined,
+  offer: () => false,
+  reread: () => false,
+  left: () => {}
+}
 
 /** A mailbox of a server of its own, to which nobody is connected. */
 async function openMailbox(t: TestContext, url: string): Promise<Mailbox> {
   const database = await openDatabase({ url, dataDir: '', poolSize: 4, deadlineMs: 20_000 }, silentLog)
   atEnd(t, () => database.close())
   return new Mailbox({
-    ...{ database, recipients: NOBODY, shelf: passingShelf(false), limits: LIMITS, now: Date.now, log: silentLog }
+    store: queueStore({ isAudited: false, ttlMs: 60_000 }),
+    ...{ database, recipients: NOBODY, limits: LIMITS, now: Date.now, log: silentLog }
   })
 }
 

@@ -259,12 +259,12 @@ test('a reader that stops is sent at most its window, loses nothing, and is clos
   const body = 'x'.repeat(100_000)
   for (let n = 0; n < 100; n++) alice.send(send('bob', { n, body }))
   await alice.nothingMore()
-  const member = server.app.presence.members('signaling', 'bob')[0]!
-  const { bytes } = member.receipts.delivery.unreceipted
+  const member = server.app.presence.sessions('signaling', 'bob')[0]!
+  const { bytes } = member.delivery.unreceipted
   assert.ok(bytes <= 1_048_576 + 110_000, `${bytes} bytes are on their way`)
   carol.send(send('alice', 'others are not held up'))
   await alice.next('message')
-  while (server.app.presence.members('signaling', 'bob').length > 0) await setTimeout(100)
+  while (server.app.presence.sessions('signaling', 'bob').length > 0) await setTimeout(100)
   const again = await server.join('bob', owner)
   for (let n = 0; n < 100; n++) assert.equal((await again.next('message')).payload.message.n, n)
   await again.nothingMore()

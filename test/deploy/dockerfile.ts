@@ -20,8 +20,6 @@ export interface Image {
   readonly user: string | undefined
   readonly command: readonly string[]
   readonly healthCheck: readonly string[]
-  /** What it takes from the build context itself. */
-  readonly copied: readonly string[]
 }
 
 /** Every step of the Dockerfile of this package, one line each. */
@@ -35,21 +33,30 @@ async function readSteps(): Promise<Step[]> {
   })
 }
 
-/** The files that .dockerignore lets through: it refuses all, then names those that may pass. */
-async function copyContext(context: string): Promise<void> {
+/** What each stage, the image itself last, takes from the repository. */
+export async function takenFromContext(): Promise<string[][]> {
+  const stages: string[][] = []
+  for (const { instruction, text } of await readSteps()) {
+    if (instruction === 'FROM') stages.push([])
+    else if (instruction === 'COPY' && !text.startsWith('--from')) stages.at(-1)!.push(...text.split(' ').slice(0, -1))
+  }
+  return stages
+}
+
+/** What .dockerignore lets through: it refuses all, then names those that may pass. */
+export async function passingToContext(): Promise<string[]> {
   const lines = (await readFile(packageFile('.dockerignore'), 'utf8')).split('\n')
   const [all, ...passing] = lines.filter((line) => line !== '' && !line.startsWith('#'))
   if (all !== '*') throw new Error('.dockerignore does not begin with *')
-  for (const line of passing) {
-    if (!/^![\w.-]+$/.test(line)) throw new Error(`.dockerignore: cannot read ${line}`)
-    await cp(packageFile(line.slice(1)), join(context, line.slice(1)), { recursive: true })
-  }
+  const wrong = passing.find((line) => !/^![\w./-]+$/.test(line))
+  if (wrong !== undefined) throw new Error(`.dockerignore: cannot read ${wrong}`)
+  return passing.map((line) => line.slice(1))
 }
 
 /** Builds the last stage below `home`. Steps run as whoever calls, and find programs where this process does. */
 export async function buildImage(home: string): Promise<Image> {
   const context = join(home, 'context')
-  await copyContext(context)
+  for (const name of await passingToContext()) await cp(packageFile(name), join(context, name), { recursive: true })
   const stages = new Map<string, Stage>()
   let stage: Stage | undefined
   for (const { instruction, text } of await readSteps()) {
@@ -69,7 +76,6 @@ class Stage implements Image {
   user: string | undefined
   command: string[] = []
   healthCheck: string[] = []
-  readonly copied: string[] = []
 
   constructor(root: string) {
     this.root = root
@@ -93,7 +99,6 @@ class Stage implements Image {
     const [, from, list] = /^(?:--from=(\w+) )?(.+)$/.exec(text)!
     const names = list!.split(' ')
     const target = names.pop()!
-    if (from === undefined) this.copied.push(...names)
     for (const name of names) {
       const to = target.endsWith('/') ? join(this.directory, target, basename(name)) : join(this.directory, target)
       // An earlier stage is not needed any more: what is taken from it may as well be moved.

@@ -5,11 +5,11 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { get } from 'node:https'
 import { type TestContext, test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { readConfig } from '../../src/config/read.ts'
 import { packageFile } from '../../src/util/package-root.ts'
 import { atEnd } from '../helpers/at-end.ts'
 import { openL2psPeer, sendFrame } from '../helpers/l2ps-peer.ts'
+import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { openPeer } from '../helpers/peer.ts'
 import { needs } from '../helpers/programs.ts'
 import { startFrameProxy } from '../helpers/proxy.ts'
@@ -31,9 +31,7 @@ const delivered = (server: TestServer, protocol: string, receipt: string) =>
   metric(server, `demos_relay_messages_delivered_total{protocol="${protocol}",receipt="${receipt}"}`)
 
 async function peerProcess(t: TestContext, url: string, clientId: string, seed: string): Promise<ChildProcess> {
-  const child = fork(fileURLToPath(new URL('./frozen-peer.ts', import.meta.url)), [url, clientId, seed], {
-    execArgv: ['--import', import.meta.resolve('tsx')]
-  })
+  const child = fork(ownFile('test/deploy/frozen-peer.ts'), [url, clientId, seed], { execArgv: [...OWN_OPTIONS] })
   atEnd(t, () => child.kill('SIGKILL'))
   assert.deepEqual(await once(child, 'message'), ['registered', undefined])
   return child
@@ -92,7 +90,7 @@ for (const [name, start] of Object.entries(PROXIES)) {
     const { ca } = proxy
     await server.addNetworks('net')
     const alice = await openL2psPeer(t, `${proxy.url}/l2ps`, { ca })
-    const bob = await openL2psPeer(t, proxy.l2psDoor, { ca })
+    const bob = await openL2psPeer(t, proxy.l2psListener, { ca })
     await alice.register('net')
     await bob.register('net')
     alice.send('send', sendFrame(bob.key).payload as object)

@@ -2,10 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { createSigner } from '../../client/src/identity.ts'
+import { freePort } from '../../src/database/embedded/embedded-postgres.ts'
 import { packageFile } from '../../src/util/package-root.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
 import { makeCertificate } from '../helpers/certificate.ts'
@@ -13,6 +13,7 @@ import { temporaryDirectory } from '../helpers/database.ts'
 import type { Peer } from '../helpers/peer.ts'
 import { findProgram } from '../helpers/programs.ts'
 import type { TestServer } from '../helpers/server.ts'
+import { until } from '../helpers/wait.ts'
 
 /** The same identity in every process that knows the seed of 32 bytes, in hex. */
 export async function seededIdentity(seed: string): Promise<Peer['identity']> {
@@ -24,14 +25,14 @@ export interface RunningProxy {
   /** The door for everybody, as wss://127.0.0.1:port. */
   readonly url: string
   /** The door for L2PS clients that know no path. */
-  readonly l2psDoor: string
+  readonly l2psListener: string
   /** The authority that makes its certificate good. */
   readonly ca: string
 }
 
 interface Stage {
   readonly directory: string
-  readonly ports: readonly [door: number, l2psDoor: number]
+  readonly ports: readonly [door: number, l2psListener: number]
   readonly upstreams: readonly [signaling: string, l2ps: string]
   readonly certFile: string
   readonly keyFile: string
@@ -98,21 +99,13 @@ function startedWith(start: (stage: Stage) => Promise<ChildProcess>) {
     const ended = once(child, 'exit')
     atEnd(t, () => child.kill('SIGTERM') && ended)
     for (const port of ports) {
-      while (!(await takesConnections(port))) {
+      await until('the proxy takes connections', () => {
         if (child.exitCode !== null) throw new Error(`the proxy ended with ${child.exitCode}:\n${said}`)
-        await setTimeout(20)
-      }
+        return takesConnections(port)
+      })
     }
-    return { url: `wss://127.0.0.1:${ports[0]}`, l2psDoor: `wss://127.0.0.1:${ports[1]}`, ca: certificate.pem }
+    return { url: `wss://127.0.0.1:${ports[0]}`, l2psListener: `wss://127.0.0.1:${ports[1]}`, ca: certificate.pem }
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  return port
 }
 
 async function takesConnections(port: number): Promise<boolean> {

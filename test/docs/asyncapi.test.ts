@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Parser } from '@asyncapi/parser'
 import { asyncApiDocument } from '../../src/docs/asyncapi.ts'
-import { PROTOCOLS } from '../../src/docs/frames.ts'
+import { PROTOCOLS } from '../../src/protocol/frames.ts'
 import { startTestServer } from '../helpers/server.ts'
 
 /** The parser gives every schema a name of its own. */

@@ -1,25 +1,19 @@
 // The documents as people see them: in a browser, under the policy they are served with.
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { type Browser, chromium, type Page } from 'playwright-core'
-import { PROBLEMS, type ProblemName, problemType } from '../../plugins/admin/api/problems.ts'
-import { findProgram, needs } from '../helpers/programs.ts'
+import { after, test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { PROBLEMS, type ProblemName, problemType } from '../../src/protocol/problems.ts'
+import { closeBrowser, connectBrowser } from '../helpers/chromium.ts'
+import { needs } from '../helpers/programs.ts'
 import { startTestServer } from '../helpers/server.ts'
 
 const TOKEN = 'a-token-for-tests-only'
 
-async function openBrowser(t: TestContext): Promise<Browser> {
-  const browser = await chromium.launch({
-    executablePath: findProgram('chromium')!,
-    args: ['--no-sandbox', '--disable-gpu']
-  })
-  t.after(() => browser.close())
-  return browser
-}
+after(closeBrowser)
 
 /** A page, and everything the browser complained of: broken policies, scripts that fail, what cannot be loaded. */
-async function openPage(browser: Browser): Promise<{ page: Page; complaints: string[] }> {
-  const page = await browser.newPage()
+async function openPage(): Promise<{ page: Page; complaints: string[] }> {
+  const page = await (await connectBrowser()).newPage()
   const complaints: string[] = []
   page.on('console', (line) => line.type() === 'error' && complaints.push(line.text()))
   page.on('pageerror', (error) => complaints.push(String(error)))
@@ -34,7 +28,7 @@ async function openPage(browser: Browser): Promise<{ page: Page; complaints: str
 test('the UI shows every route and asks with the token, under its policy', needs('chromium'), async (t) => {
   const server = await startTestServer(t, { ADMIN_TOKEN: TOKEN })
   await server.join('alice')
-  const { page, complaints } = await openPage(await openBrowser(t))
+  const { page, complaints } = await openPage()
   await page.goto(`${server.addresses.http}/docs/`)
   await page.getByRole('button', { name: 'Authorize' }).first().click()
   await page.locator('.modal-ux input').fill(TOKEN)
@@ -60,7 +54,7 @@ test(
   needs('chromium'),
   async (t) => {
     const server = await startTestServer(t)
-    const { page, complaints } = await openPage(await openBrowser(t))
+    const { page, complaints } = await openPage()
     await page.setViewportSize({ width: 360, height: 640 })
     for (const name of ['asyncapi', 'errors']) {
       await page.goto(`${server.addresses.http}/docs/${name}`)
@@ -77,7 +71,7 @@ test(
       }
     }
     await page.goto(`${server.addresses.http}${problemType('messages-waiting')}`)
-    assert.match(await page.locator(':target').innerText(), /Messages are waiting/)
+    assert.match(await page.locator('tr:has(:target)').innerText(), /Messages are waiting/)
     assert.deepEqual(complaints, [])
   }
 )

@@ -1,14 +1,14 @@
 // The program as a person, or a script, calls it.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { EventEmitter, once } from 'node:events'
+import { once } from 'node:events'
 import { PassThrough, Readable, Writable } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
 import { CommandError, EXIT, type Io } from '../../src/cli/command.ts'
-import { run } from '../../src/cli/run.ts'
+import { run } from '../../src/cli/program.ts'
 import { readConfig } from '../../src/config/read.ts'
-import { packageFile } from '../../src/util/package-root.ts'
 import { atEnd, type Scope } from './at-end.ts'
 import { temporaryDirectory } from './database.ts'
+import { OWN_OPTIONS, ownFile } from './own-program.ts'
+import { until, within } from './wait.ts'
 
 export interface Ended {
   readonly code: number | null
@@ -50,7 +50,7 @@ export async function startCli(
   args: readonly string[],
   { env = {}, cwd }: CliOptions = {}
 ): Promise<Conversation & { child: ChildProcessWithoutNullStreams }> {
-  const command = ['--import', import.meta.resolve('tsx'), packageFile('src/main.ts'), ...args]
+  const command = [...OWN_OPTIONS, ownFile('src/main.ts'), ...args]
   const home = cwd ?? (await temporaryDirectory(t))
   const settings = { PATH: process.env.PATH ?? '', HOME: home, ...env }
   const child = spawn(process.execPath, command, { cwd: home, env: settings })
@@ -100,12 +100,11 @@ function callWith(
 }
 
 /** What was written so far. */
-class Heard extends EventEmitter {
+class Heard {
   text = ''
 
   add(text: unknown): void {
     this.text += String(text)
-    this.emit('heard')
   }
 
   stream(): Io['stdout'] {
@@ -123,7 +122,6 @@ function conversation(code: Promise<number | null>, stdout: Heard, stderr: Heard
   let seen = 0
   void ended.then(() => {
     hasEnded = true
-    stdout.emit('heard')
   })
   const told = () => `${stdout.text.slice(seen)}\n${stderr.text}`
   const next = (fits: RegExp): string | undefined => {
@@ -134,23 +132,18 @@ function conversation(code: Promise<number | null>, stdout: Heard, stderr: Heard
     return lines[at]
   }
   return {
-    ended: () => Promise.race([ended, late(() => `it does not end:\n${told()}`)]),
-    line: async (fits) => {
-      const tooLate = late(() => `no line like ${fits} in:\n${told()}`)
-      for (;;) {
+    ended: () => {
+      const complaint = () => `it does not end:\n${told()}`
+      return within(DEADLINE_MS, complaint, (resolve, reject) => void ended.then(resolve, reject))
+    },
+    line: (fits) => {
+      const look = () => {
         const found = next(fits)
-        if (found !== undefined) return found
-        if (hasEnded) throw new Error(`it has ended, and no line was like ${fits} in:\n${told()}`)
-        await Promise.race([once(stdout, 'heard'), tooLate])
+        if (found === undefined && hasEnded)
+          throw new Error(`it has ended, and no line was like ${fits} in:\n${told()}`)
+        return found
       }
+      return until(() => `a line like ${fits} in:\n${told()}`, look, DEADLINE_MS)
     }
   }
-}
-
-function late(complaint: () => string): Promise<never> {
-  const late = delay(DEADLINE_MS, undefined, { ref: false }).then(() => {
-    throw new Error(complaint())
-  })
-  late.catch(() => {}) // nobody may be waiting any more
-  return late
 }

@@ -9,7 +9,7 @@ import { createPool, type Sql } from '../../src/database/pool.ts'
 import type { Log } from '../../src/util/log.ts'
 import { atEnd, type Scope } from './at-end.ts'
 import { processTree, signalTree } from './processes.ts'
-import { ADMIN_URL, silentLog, TEMPLATE, TEST_HOME } from './test-cluster.ts'
+import { ADMIN_URL, putCluster, silentLog, TEMPLATE, TEST_HOME } from './test-cluster.ts'
 
 export interface TestDatabase {
   /** Connection string for a server under test. */
@@ -33,7 +33,7 @@ async function newDatabase(t: Scope, template: string): Promise<TestDatabase> {
   await asAdmin(async (admin) => {
     // One copy at a time: each is a burst of file writes, and template1 may not be copied twice at once.
     await admin`select pg_advisory_lock(1)`
-    await admin`create database ${admin(name)} template ${admin(template)}`
+    await admin`create database ${admin(name)} template ${admin(template)} strategy file_copy`
   })
   const url = new URL(adminUrl())
   url.pathname = name
@@ -68,6 +68,13 @@ export async function temporaryDirectory(t: Scope): Promise<string> {
   return directory
 }
 
+/** A data directory with a cluster in it, as an earlier start has left it. */
+export async function usedDataDirectory(t: Scope): Promise<string> {
+  const directory = await temporaryDirectory(t)
+  await putCluster(directory)
+  return directory
+}
+
 /** A Postgres for tests that stop or kill it. It does not restart by itself. */
 export interface PrivatePostgres {
   readonly port: number
@@ -87,6 +94,7 @@ export async function startPostgres(
   options: { settings?: Record<string, string>; log?: Log; home?: string } = {}
 ): Promise<PrivatePostgres> {
   const home = options.home ?? (await temporaryDirectory(t))
+  await putCluster(home)
   const settings = { shared_buffers: '16MB', max_connections: '50', ...options.settings }
   const open = (port?: number): Promise<EmbeddedPostgres> =>
     startEmbeddedPostgres(home, options.log ?? silentLog, {

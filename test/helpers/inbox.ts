@@ -1,6 +1,7 @@
 // The socket half of every test peer: connects, remembers what it hears, and waits for what a test expects.
 import type { TestContext } from 'node:test'
 import { type ClientOptions, WebSocket } from 'ws'
+import { within } from './wait.ts'
 
 export const DEADLINE_MS = 5_000
 
@@ -147,21 +148,3 @@ function readFrame(text: string): ReceivedFrame {
 
 const heard = (frames: readonly ReceivedFrame[]) =>
   frames.length === 0 ? 'nothing was received' : `received instead: ${frames.map(excerpt).join(', ')}`
-
-function within<T>(
-  ms: number,
-  complaint: string | (() => string),
-  start: (resolve: (value: T) => void, reject: (cause: Error) => void) => void
-): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const late = () => reject(new Error(typeof complaint === 'string' ? complaint : complaint()))
-    const timer = setTimeout(late, Math.max(0, ms))
-    const settle =
-      <A>(done: (value: A) => void) =>
-      (value: A) => {
-        clearTimeout(timer)
-        done(value)
-      }
-    start(settle(resolve), settle(reject))
-  })
-}

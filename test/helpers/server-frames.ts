@@ -1,7 +1,7 @@
 // Every frame that any test peer hears is one the documents promise.
 import { type TSchema, Type } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
-import { PROTOCOLS, type ProtocolDoc } from '../../src/docs/frames.ts'
+import { PROTOCOLS, type ProtocolDoc } from '../../src/protocol/frames.ts'
 import type { Line } from './inbox.ts'
 
 const CHECKS = new Map(PROTOCOLS.map((protocol) => [protocol.name, checksOf(protocol)]))

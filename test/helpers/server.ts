@@ -1,11 +1,11 @@
 import type { TestContext } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import { readConfig } from '../../src/config/read.ts'
 import { type RunningServer, type ServerOptions, startServer } from '../../src/server.ts'
 import { atEnd } from './at-end.ts'
 import { createTestDatabase, temporaryDirectory } from './database.ts'
 import { type L2psPeer, openL2psPeer } from './l2ps-peer.ts'
 import { openPeer, type Peer } from './peer.ts'
+import { until } from './wait.ts'
 
 export interface TestServer extends RunningServer {
   readonly databaseUrl: string
@@ -74,14 +74,13 @@ export async function startTestServer(
       await server.app.networks.refresh()
     },
     emptied: async () => {
-      const deadline = Date.now() + 5_000
-      for (;;) {
+      let left = 0
+      const isEmpty = async () => {
         await server.app.mailboxes.drained()
-        const [row] = await server.app.database.sql`select count(*)::int as left from queue_entry`
-        if (row?.left === 0) return
-        if (Date.now() > deadline) throw new Error(`${row?.left} messages are still waiting`)
-        await setTimeout(10)
+        left = (await server.app.database.sql`select count(*)::int as left from queue_entry`)[0]!.left
+        return left === 0
       }
+      await until(() => `${left} messages are still waiting`, isEmpty, 5_000)
     }
   }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import Fastify from 'fastify'
-import { DoorError, listenOnNextFreePort } from '../../src/http/listen.ts'
+import { ListenError, listenOnNextFreePort } from '../../src/http/listener.ts'
 
 const HOST = '127.0.0.1'
 
@@ -43,14 +43,17 @@ test('port 0 asks the system once', async () => {
   const street = streetWith(0)
   await assert.rejects(
     listenOnNextFreePort(street.listen, 0, 100, HOST),
-    /^DoorError: Cannot listen on 127.0.0.1: no port is free/
+    /^ListenError: Cannot listen on 127.0.0.1: no port is free/
   )
   assert.deepEqual(street.asked, [0])
 })
 
 test('when every try is taken, the error names the range', async () => {
   const street = streetWith(3005, 3006, 3007)
-  const expected = { name: 'DoorError', message: 'Cannot listen on 127.0.0.1: every port from 3005 to 3007 is taken.' }
+  const expected = {
+    name: 'ListenError',
+    message: 'Cannot listen on 127.0.0.1: every port from 3005 to 3007 is taken.'
+  }
   await assert.rejects(listenOnNextFreePort(street.listen, 3005, 3, HOST), expected)
 })
 
@@ -74,7 +77,7 @@ test('a refusal that another port would not mend is told at once, with what to c
       throw failure(code)
     }
     await assert.rejects(listenOnNextFreePort(listen, 80, 100, HOST), (error: Error) => {
-      assert.ok(error instanceof DoorError)
+      assert.ok(error instanceof ListenError)
       assert.match(error.message, message)
       assert.equal((error.cause as { code: string }).code, code)
       return true

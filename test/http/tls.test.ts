@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect as connectByTls } from 'node:tls'
 import { banner, serverFacts } from '../../src/cli/banner.ts'
-import { checkHealth } from '../../src/cli/health-probe.ts'
+import { checkHealth } from '../../src/cli/serve.ts'
 import { readConfig } from '../../src/config/read.ts'
 import { makeCertificate, replaceFile, type TestCertificate } from '../helpers/certificate.ts'
 import { openL2psPeer } from '../helpers/l2ps-peer.ts'
@@ -45,7 +45,7 @@ async function answerTo(address: string, words: string): Promise<string> {
   return heard
 }
 
-test('with a certificate both doors speak wss and https, and say so everywhere', withOpenssl, async (t) => {
+test('with a certificate both listeners speak wss and https, and say so everywhere', withOpenssl, async (t) => {
   const certificate = await makeCertificate(t)
   const server = await startTestServer(t, settingsOf(certificate))
   const { addresses } = server
@@ -157,7 +157,7 @@ test('a start with files that do not fit names the setting and the reason', with
   const [one, other] = [await makeCertificate(t), await makeCertificate(t)]
   const refused = async (certFile: string, keyFile: string, words: string) =>
     assert.rejects(startTestServer(t, { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile }), {
-      name: 'DoorError',
+      name: 'ListenError',
       message: words
     })
   await refused(one.certFile, other.keyFile, 'TLS_KEY_FILE is not the key of the certificate in TLS_CERT_FILE.')

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
-import { grouped } from '../../src/database/batcher.ts'
+import { batched } from '../../src/database/batched.ts'
 import { openDatabase } from '../../src/database/database.ts'
-import { Claims } from '../../src/identity/registration.ts'
+import { Registration } from '../../src/identity/registration.ts'
 import { type Claim, enterKeys, type KeyEntry, readIdentity } from '../../src/store/identity.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
@@ -17,8 +17,8 @@ async function openStore(t: TestContext) {
   t.after(() => database.close())
   const errors: string[] = []
   const log = { error: (facts: object, message: string) => void errors.push(`${message} ${JSON.stringify(facts)}`) }
-  const claims = () => new Claims({ database, idleDays: 90, now: () => NOW, log })
-  return { database, sql: database.sql, claims, errors }
+  const registration = () => new Registration({ database, idleDays: 90, now: () => NOW, log })
+  return { database, sql: database.sql, registration, errors }
 }
 
 const bytes = (text: string) => Uint8Array.from(createHash('sha256').update(text).digest())
@@ -30,10 +30,10 @@ function claimOf(peer: string, owner = peer, key = 'first'): Claim {
   return { network: 'n', peer, algorithm: 'ed25519', signingKey: bytes(owner), encryptionKey, keyId }
 }
 
-const settle = (claims: Claims, all: readonly Claim[]) =>
+const settle = (registration: Registration, all: readonly Claim[]) =>
   Promise.all(
     all.map((claim) =>
-      claims.take(claim).then(
+      registration.register(claim).then(
         (outcome) => outcome,
         () => 'failed'
       )
@@ -41,8 +41,8 @@ const settle = (claims: Claims, all: readonly Claim[]) =>
   )
 
 test('claims of one group are answered each for itself: new, known, taken, with another key', async (t) => {
-  const { sql, claims } = await openStore(t)
-  await settle(claims(), [claimOf('known'), claimOf('taken'), claimOf('rekeyed')])
+  const { sql, registration } = await openStore(t)
+  await settle(registration(), [claimOf('known'), claimOf('taken'), claimOf('rekeyed')])
   const all = [
     claimOf('taken', 'a stranger'),
     claimOf('new'),
@@ -51,7 +51,14 @@ test('claims of one group are answered each for itself: new, known, taken, with 
     claimOf('a name\nof two lines'),
     { ...claimOf('no bytes'), encryptionKey: new Uint8Array(0) }
   ]
-  assert.deepEqual(await settle(claims(), all), ['taken', 'created', 'confirmed', 'rekeyed', 'created', 'created'])
+  assert.deepEqual(await settle(registration(), all), [
+    'taken',
+    'created',
+    'confirmed',
+    'rekeyed',
+    'created',
+    'created'
+  ])
   const kept = async (peer: string) => (await readIdentity(sql, 'n', peer))!
   assert.deepEqual(new Uint8Array((await kept('taken')).signingKey), bytes('taken'))
   assert.deepEqual(
@@ -62,16 +69,16 @@ test('claims of one group are answered each for itself: new, known, taken, with 
 })
 
 test('an empty encryption key is kept as one, also when the group has no other', async (t) => {
-  const { claims } = await openStore(t)
+  const { registration } = await openStore(t)
   const claim = { ...claimOf('no bytes'), encryptionKey: new Uint8Array(0) }
-  assert.deepEqual(await settle(claims(), [claim]), ['created'])
-  assert.deepEqual(await settle(claims(), [claim]), ['confirmed'])
+  assert.deepEqual(await settle(registration(), [claim]), ['created'])
+  assert.deepEqual(await settle(registration(), [claim]), ['confirmed'])
 })
 
 test('a claim that Postgres refuses takes none of its neighbours with it', async (t) => {
-  const { claims, errors } = await openStore(t)
+  const { registration, errors } = await openStore(t)
   const all = Array.from({ length: 40 }, (_, place) => claimOf(place === 17 ? 'x'.repeat(257) : `peer-${place}`))
-  const outcomes = await settle(claims(), all)
+  const outcomes = await settle(registration(), all)
   assert.deepEqual(
     outcomes,
     all.map((_claim, place) => (place === 17 ? 'failed' : 'created'))
@@ -80,15 +87,15 @@ test('a claim that Postgres refuses takes none of its neighbours with it', async
 })
 
 test('two servers that claim the same names at once agree on every owner', async (t) => {
-  const { sql, claims } = await openStore(t)
+  const { sql, registration } = await openStore(t)
   const names = Array.from({ length: 60 }, (_, place) => `peer-${place}`)
   const [here, there] = await Promise.all([
     settle(
-      claims(),
+      registration(),
       names.map((name) => claimOf(name, 'here'))
     ),
     settle(
-      claims(),
+      registration(),
       names.toReversed().map((name) => claimOf(name, 'there'))
     )
   ])
@@ -101,7 +108,7 @@ test('two servers that claim the same names at once agree on every owner', async
 })
 
 test('a thousand claims at once are a few commits, not a thousand', async (t) => {
-  const { sql, claims } = await openStore(t)
+  const { sql, registration } = await openStore(t)
   const commits = async () => {
     await sql`select pg_stat_force_next_flush()`
     const [row] = await sql<{ commits: number }[]>`
@@ -110,7 +117,7 @@ test('a thousand claims at once are a few commits, not a thousand', async (t) =>
   }
   const before = await commits()
   const outcomes = await settle(
-    claims(),
+    registration(),
     Array.from({ length: 1_000 }, (_, place) => claimOf(`peer-${place}`))
   )
   assert.deepEqual(new Set(outcomes), new Set(['created']))
@@ -126,7 +133,7 @@ const keyEntry = (peer: string, proof: string): KeyEntry => ({
 
 test('a proof lets one entry in, also of those that come together', async (t) => {
   const { database, sql } = await openStore(t)
-  const enter = grouped({ database, work: enterKeys, failed: (error) => assert.fail(String(error)) })
+  const enter = batched({ database, work: enterKeys, failed: (error) => assert.fail(String(error)) })
   const together = [keyEntry('a', 'p1'), keyEntry('a', 'p1'), keyEntry('b', 'p2'), keyEntry('a', 'p3')]
   assert.deepEqual(await Promise.all(together.map(enter)), [true, false, true, true])
   assert.deepEqual(await Promise.all([keyEntry('c', 'p2'), keyEntry('b', 'p4')].map(enter)), [false, true])

@@ -8,7 +8,7 @@ const { vectors, capturedFromRealClient, keys, l2psUid } = JSON.parse(
   readFileSync(new URL('../vectors/l2ps-proofs.json', import.meta.url), 'utf8')
 )
 
-/** What protocol.md section 11 decides where the vectors leave it open: proofs are hex over the text as it was sent. */
+/** Where the vectors leave it open (docs/protocol.md, 4.2 and 4.10): proofs are hex over the text as it was sent. */
 const DECIDED: Record<string, string> = {
   'register-uppercase-key-lowercase-proof': 'INVALID_PROOF',
   'register-0x-proof': 'INVALID_PROOF',

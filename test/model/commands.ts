@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { type Model, type ModelMessage, PEERS, QUOTA, ripe, slotsOf, TTL_MS } from './model.ts'
+import { left, type Model, type ModelMessage, PEERS, QUOTA, ripe, slotsOf, TTL_MS } from './model.ts'
 import type { Real } from './real.ts'
 
 type Command = fc.AsyncCommand<Model, Real>
@@ -103,8 +103,7 @@ const kill = (peer: number) =>
     (model) => model.here[peer]!,
     async (model, real) => {
       await real.leave(peer)
-      model.here[peer] = false
-      model.shown[peer]!.clear()
+      left(model, peer)
     }
   )
 
@@ -113,8 +112,7 @@ const restart = command(
   () => true,
   async (model, real) => {
     await real.restart()
-    model.here.fill(false)
-    for (const shown of model.shown) shown.clear()
+    for (const peer of model.here.keys()) left(model, peer)
   }
 )
 

@@ -7,8 +7,8 @@ export interface ModelEntry {
   readonly id: string
   readonly from: number
   readonly expiresAt: number
-  /** The recipient was away: counts against the sender's quota. */
-  readonly slot: boolean
+  /** The recipient is away: counts against the sender's quota, until it was received. */
+  slot: boolean
 }
 
 /** What was sent once, and is still in history. */
@@ -42,6 +42,13 @@ export const emptyModel = (): Model => ({
   history: [],
   givenUp: new Set()
 })
+
+/** A peer's session ended: what waits for it takes places of its senders. */
+export function left(model: Model, peer: number): void {
+  model.here[peer] = false
+  model.shown[peer]!.clear()
+  for (const entry of model.mailboxes[peer]!) entry.slot = true
+}
 
 /** What a registering peer is given now. */
 export const ripe = (model: Model, peer: number): ModelEntry[] =>

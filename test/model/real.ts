@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { wrongQuotas } from '../chaos/database-check.ts'
-import { until } from '../chaos/peers.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { keyOf, type L2psPeer, registerFrame } from '../helpers/l2ps-peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
+import { until } from '../helpers/wait.ts'
 import { type Model, PEERS, QUOTA, slotsOf, TTL_MS } from './model.ts'
 
 /** The server that the model is about, and its peers. */
@@ -53,7 +53,7 @@ export async function openReal(t: TestContext): Promise<Real> {
     lines[peer]?.terminate()
     lines[peer] = undefined
     const { presence } = server.app
-    await until('the server has seen it go', () => presence.members(network, key(peer)).length === 0)
+    await until('the server has seen it go', () => presence.sessions(network, key(peer)).length === 0)
   }
   return {
     line,

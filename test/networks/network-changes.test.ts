@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { DatabaseUnavailable } from '../../src/database/database.ts'
+import { until } from '../helpers/wait.ts'
 import { KEY, setUp } from './registry-setting.ts'
 
 test('what operators change is picked up by itself: file, row, members, enabling', async (t) => {
@@ -9,24 +9,18 @@ test('what operators change is picked up by itself: file, row, members, enabling
     pollMs: 20,
     before: ({ write }) => write('filed', { enabled: false })
   })
-  const until = async (holds: () => boolean | undefined) => {
-    const end = performance.now() + 5_000
-    while (!holds()) {
-      assert.ok(performance.now() < end, 'not picked up')
-      await delay(5)
-    }
-  }
+  const pickedUp = (holds: () => boolean | undefined) => until('the change is picked up', holds, 5_000)
   assert.equal(networks.find('filed')?.enabled, false)
   await write('filed')
-  await until(() => networks.find('filed')?.enabled)
+  await pickedUp(() => networks.find('filed')?.enabled)
   await sql`insert into l2ps_network (uid, enabled) values ('rowed', false)`
-  await until(() => networks.find('rowed')?.enabled === false)
+  await pickedUp(() => networks.find('rowed')?.enabled === false)
   await sql`update l2ps_network set enabled = true where uid = 'rowed'`
-  await until(() => networks.find('rowed')?.enabled)
+  await pickedUp(() => networks.find('rowed')?.enabled)
   await sql`insert into l2ps_member (uid, peer) values ('rowed', ${KEY})`
-  await until(() => networks.find('rowed')?.members?.has(KEY))
+  await pickedUp(() => networks.find('rowed')?.members?.has(KEY))
   await sql`delete from l2ps_network where uid = 'rowed'`
-  await until(() => networks.find('rowed') === undefined)
+  await pickedUp(() => networks.find('rowed') === undefined)
 })
 
 test('every change is told once, with what the network is now', async (t) => {

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { peerKeyOf } from '../../src/l2ps/keys.ts'
 import { type FilesFound, MAX_FILE_BYTES, NetworkFiles } from '../../src/networks/network-files.ts'
+import { peerKeyOf } from '../../src/protocol/peer-key.ts'
 import { temporaryDirectory } from '../helpers/database.ts'
 
 /** A working directory with data/l2ps in it, as operators have it. */
@@ -28,7 +28,7 @@ async function faultsOf(t: TestContext, config: unknown): Promise<string[]> {
   const { files, write } = await place(t)
   await write('good', valid('good'))
   await write('net', config)
-  const found = await files.look()
+  const found = await files.read()
   assert.deepEqual(uids(found), ['good'])
   return reasons(found)
 }
@@ -48,7 +48,7 @@ test('a network is read as nodes keep it, its further fields tolerated', async (
     }
   })
   await writeFile(join(directory, 'testnet_l2ps_001', 'private_key.txt'), ` 0x${'aB'.repeat(32)}\n`)
-  assert.deepEqual(await files.look(), {
+  assert.deepEqual(await files.read(), {
     networks: [
       {
         ...{ uid: 'testnet_l2ps_001', name: 'optional text', description: 'optional' },
@@ -62,7 +62,7 @@ test('a network is read as nodes keep it, its further fields tolerated', async (
 test('a disabled network is there, and disabled', async (t) => {
   const { files, write } = await place(t)
   await write('off', { uid: 'off', enabled: false })
-  assert.equal((await files.look()).networks[0]?.enabled, false)
+  assert.equal((await files.read()).networks[0]?.enabled, false)
 })
 
 test('members are one address each, in whatever letter case and with or without 0x they are written', async (t) => {
@@ -71,7 +71,7 @@ test('members are one address each, in whatever letter case and with or without 
   const members = [ed25519, `0x${ed25519}`, `0X${ed25519.toUpperCase()}`, ed25519.toLowerCase(), falcon, `0x${mlDsa}`]
   await write('club', valid('club', { members }))
   await write('nobody', valid('nobody', { members: [] }))
-  const { networks, faults } = await files.look()
+  const { networks, faults } = await files.read()
   assert.deepEqual(faults, [])
   const expected = [ed25519.toLowerCase(), peerKeyOf(falcon)?.address, peerKeyOf(mlDsa)?.address]
   assert.deepEqual([...networks[0]!.members!], expected)
@@ -81,13 +81,13 @@ test('members are one address each, in whatever letter case and with or without 
 test('what is no network is skipped: no directory, no config.json, hidden, a file', async (t) => {
   const { files, directory, write } = await place(t)
   await rm(directory, { recursive: true })
-  assert.deepEqual(await files.look(), { networks: [], faults: [] })
+  assert.deepEqual(await files.read(), { networks: [], faults: [] })
   await mkdir(join(directory, 'empty'), { recursive: true })
   await mkdir(join(directory, 'not a uid'))
   await write('.hidden', 'no JSON')
   await writeFile(join(directory, 'README.md'), 'words')
   await symlink(join(directory, 'README.md'), join(directory, 'link'))
-  assert.deepEqual(await files.look(), { networks: [], faults: [] })
+  assert.deepEqual(await files.read(), { networks: [], faults: [] })
 })
 
 const WRONG: [name: string, config: unknown, reason: RegExp][] = [
@@ -123,7 +123,7 @@ test('a file of exactly the largest size is read', async (t) => {
   const { files, write } = await place(t)
   const text = JSON.stringify(valid('big'))
   await write('big', text.padEnd(MAX_FILE_BYTES))
-  assert.deepEqual(uids(await files.look()), ['big'])
+  assert.deepEqual(uids(await files.read()), ['big'])
 })
 
 test('a member that is no key is a fault which does not repeat it', async (t) => {
@@ -151,7 +151,7 @@ test('bytes that are no UTF-8 are a fault; a byte order mark is none', async (t)
     join(directory, 'latin', 'config.json'),
     Buffer.from('{"uid":"latin","enabled":true,"name":"\xe9"}', 'latin1')
   )
-  const found = await files.look()
+  const found = await files.read()
   assert.deepEqual(uids(found), ['bom'])
   assert.deepEqual(reasons(found), ['latin/config.json: not UTF-8'])
 })
@@ -161,7 +161,7 @@ test('a directory whose name is no uid, or is reserved, is a fault when it claim
   const names = ['a b', 'ünïcode', 'x'.repeat(129), 'signaling', 'anchors', 'a.b']
   for (const name of names) await write(name, valid(name))
   await write('x'.repeat(128), valid('x'.repeat(128)))
-  const found = await files.look()
+  const found = await files.read()
   assert.deepEqual(uids(found), ['x'.repeat(128)])
   const expected = names.map((name) => `${name}/config.json: the name of its directory is no uid`)
   assert.deepEqual(reasons(found).sort(), expected.sort())
@@ -180,7 +180,7 @@ test('links that lead out of the directory of networks are faults; those inside 
   await mkdir(join(directory, 'mounted'))
   await symlink('../..data/config.json', join(directory, 'mounted', 'config.json'))
   await symlink('loop', join(directory, 'loop'))
-  const found = await files.look()
+  const found = await files.read()
   assert.deepEqual(uids(found), ['mounted'])
   assert.deepEqual(reasons(found), [
     'linked/config.json: leads out of L2PS_DIR',
@@ -194,7 +194,7 @@ test('a pipe, a device or a directory in the place of config.json is a fault, an
   await mkdir(join(directory, 'pipe'))
   execFileSync('mkfifo', [join(directory, 'pipe', 'config.json')])
   await mkdir(join(directory, 'dir', 'config.json'), { recursive: true })
-  assert.deepEqual(reasons(await files.look()), ['dir/config.json: not a file', 'pipe/config.json: not a file'])
+  assert.deepEqual(reasons(await files.read()), ['dir/config.json: not a file', 'pipe/config.json: not a file'])
 })
 
 test('key paths must stay in the working directory or in L2PS_DIR, however they try', async (t) => {
@@ -231,7 +231,7 @@ test('a key file may be missing, relative to either directory, absolute, or only
   for (const [index, path] of paths.entries()) {
     await write(`net-${index}`, valid(`net-${index}`, { keys: { private_key_path: path, iv_path: path } }))
   }
-  const found = await files.look()
+  const found = await files.read()
   assert.deepEqual(reasons(found), [])
   assert.equal(found.networks.length, paths.length)
 })
@@ -247,7 +247,7 @@ test('a key file that is no hex text, or leads out by a link, is a fault until i
     await write(name, valid(name, { keys: { iv_path: `${name}/iv.txt` } }))
     await writeFile(join(directory, name, 'iv.txt'), text)
   }
-  assert.deepEqual(reasons(await files.look()), [
+  assert.deepEqual(reasons(await files.read()), [
     'big/config.json: keys/iv_path: larger than 65536 bytes',
     'link/config.json: keys/iv_path: leads out of L2PS_DIR and of the working directory',
     'none/config.json: keys/iv_path: the file is no hex text',
@@ -256,7 +256,7 @@ test('a key file that is no hex text, or leads out by a link, is a fault until i
   ])
   await rm(join(home, 'link.txt'))
   for (const name of Object.keys(contents)) await writeFile(join(directory, name, 'iv.txt'), 'ff 00\n')
-  const found = await files.look()
+  const found = await files.read()
   assert.deepEqual(reasons(found), [])
   assert.equal(found.networks.length, 5)
 })
@@ -264,24 +264,24 @@ test('a key file that is no hex text, or leads out by a link, is a fault until i
 test('a file that becomes faulty leaves its network as it was; one that is removed takes it along', async (t) => {
   const { files, write, directory } = await place(t)
   await write('net', valid('net', { name: 'first' }))
-  await files.look()
+  await files.read()
   await truncate(join(directory, 'net', 'config.json'), 5)
-  const half = await files.look()
+  const half = await files.read()
   assert.equal(half.networks[0]?.name, 'first')
   assert.deepEqual(reasons(half), ['net/config.json: not JSON; the last valid version stays in force'])
   await write('net', valid('net', { name: 'second' }))
-  assert.equal((await files.look()).networks[0]?.name, 'second')
+  assert.equal((await files.read()).networks[0]?.name, 'second')
   await rm(join(directory, 'net', 'config.json'))
-  assert.deepEqual(await files.look(), { networks: [], faults: [] })
+  assert.deepEqual(await files.read(), { networks: [], faults: [] })
 })
 
 test('a directory of networks that cannot be read is a fault, and those known stay', async (t) => {
   const { files, write, directory } = await place(t)
   await write('net', valid('net'))
-  await files.look()
+  await files.read()
   await rename(directory, `${directory}.away`)
   await writeFile(directory, 'not a directory')
-  const found = await files.look()
+  const found = await files.read()
   assert.deepEqual(uids(found), ['net'])
   assert.deepEqual(reasons(found), [
     'L2PS_DIR: the directory of networks cannot be read (ENOTDIR); those known before stay'
@@ -294,6 +294,6 @@ test('a change of the same size within the same moment is seen, and one that kee
   for (let round = 0; round < 20; round++) {
     await write('net', valid('net', { name: `name ${round % 10}` }))
     await utimes(config, 1, 1)
-    assert.equal((await files.look()).networks[0]?.name, `name ${round % 10}`)
+    assert.equal((await files.read()).networks[0]?.name, `name ${round % 10}`)
   }
 })

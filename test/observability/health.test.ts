@@ -26,10 +26,10 @@ test('a live process says so, with its version and uptime', async (t) => {
   assert.ok(Number.isInteger(uptimeSeconds) && uptimeSeconds >= 0)
 })
 
-test('a server is ready when every part is fine, and tells where its doors are', async (t) => {
+test('a server is ready when every part is fine, and tells where its listeners are', async (t) => {
   const app = await serverWithHealth(t)
   app.readiness.addCheck('database', async () => undefined)
-  app.readiness.openDoor('signaling', 'ws://127.0.0.1:3007')
+  app.readiness.listening('signaling', 'ws://127.0.0.1:3007')
   const response = await ready(app)
   assert.equal(response.statusCode, 200)
   assert.equal(response.headers['cache-control'], 'no-store')
@@ -56,14 +56,14 @@ test('a failing part makes the server unavailable and is named with its reason',
   })
 })
 
-test('a check that hangs fails after its deadline, is told that nobody waits, and does not hold up the others', async (t) => {
+test('a check that hangs fails after its deadline, is told so, and does not hold up the others', async (t) => {
   const app = await serverWithHealth(t)
   let givenUp: AbortSignal | undefined
   app.readiness.addCheck('database', (signal) => {
     givenUp = signal
     return new Promise(() => {})
   })
-  app.readiness.addCheck('doors', async () => undefined)
+  app.readiness.addCheck('listeners', async () => undefined)
   const startedAt = performance.now()
   const { statusCode, body } = await ready(app)
   assert.ok(performance.now() - startedAt < 2_000)
@@ -77,14 +77,14 @@ test('a check that throws fails without telling strangers why', async (t) => {
   app.readiness.addCheck('database', async () => {
     throw new Error(`cannot connect to ${SECRET}`)
   })
-  app.readiness.addCheck('doors', () => {
+  app.readiness.addCheck('listeners', () => {
     throw new Error(SECRET)
   })
   const response = await ready(app)
   assert.equal(response.statusCode, 503)
   assert.deepEqual(response.json().failing, [
     { part: 'database', reason: 'check failed' },
-    { part: 'doors', reason: 'check failed' }
+    { part: 'listeners', reason: 'check failed' }
   ])
   assert.doesNotMatch(response.body, /correct-horse/)
 })
@@ -109,19 +109,19 @@ test('a server is ready again by itself once the part is', async (t) => {
   assert.equal((await ready(app)).statusCode, 200)
 })
 
-test('probes at one time, and shortly after, share one look at the parts', async (t) => {
+test('probes at one time, and shortly after, share one check of the parts', async (t) => {
   const app = await serverWithHealth(t, { resultSharedMs: 50 })
-  let looks = 0
+  let checks = 0
   app.readiness.addCheck('database', async () => {
-    looks += 1
+    checks += 1
     return undefined
   })
   await Promise.all([ready(app), ready(app), ready(app)])
   await ready(app)
-  assert.equal(looks, 1)
+  assert.equal(checks, 1)
   await sleep(100)
   await ready(app)
-  assert.equal(looks, 2)
+  assert.equal(checks, 2)
 })
 
 test('a stopping server is alive and not ready, whatever its parts say', async (t) => {
@@ -139,7 +139,7 @@ test('closing the server makes it stop being ready before its other parts go', a
   const app = await serverWithHealth(t)
   let whileClosing: unknown
   app.addHook('preClose', async () => {
-    whileClosing = (await app.readiness.look()).failing
+    whileClosing = (await app.readiness.check()).failing
   })
   await app.close()
   assert.deepEqual(whileClosing, [{ part: 'server', reason: 'stopping' }])

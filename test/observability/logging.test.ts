@@ -69,16 +69,16 @@ test('what looks like a secret is hidden wherever it stands', () => {
   assert.equal(lines()[3].bytes, '[128 bytes]')
 })
 
-test('keys and hashes of 64 digits, and doors with ports, stay readable', () => {
+test('keys and hashes of 64 digits, and addresses with ports, stay readable', () => {
   const { log, lines } = listeningLogger()
   const peer = 'ab'.repeat(32)
-  log.info({ peer, hash: `0x${peer}`, door: 'ws://127.0.0.1:3005', at: 'http://[::1]:3005/metrics' }, 'facts')
+  log.info({ peer, hash: `0x${peer}`, listener: 'ws://127.0.0.1:3005', at: 'http://[::1]:3005/metrics' }, 'facts')
   const [{ time: _, ...line }] = lines()
   assert.deepEqual(line, {
     level: 'info',
     peer,
     hash: `0x${peer}`,
-    door: 'ws://127.0.0.1:3005',
+    listener: 'ws://127.0.0.1:3005',
     at: 'http://[::1]:3005/metrics',
     msg: 'facts'
   })

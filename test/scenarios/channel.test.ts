@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { WebSocket } from 'ws'
-import type { WebSocketConstructor } from '../../client/src/web-socket.ts'
+import type { WebSocketConstructor } from '../../client/src/index.ts'
 import { clientFor } from '../client/l2ps-clients.ts'
 import { quickSigner } from '../helpers/peer.ts'
 import { startTestServer } from '../helpers/server.ts'
@@ -19,7 +19,7 @@ async function member(t: TestContext, url: string, webSocket?: WebSocketConstruc
 
 type Member = Awaited<ReturnType<typeof member>>
 
-/** Sends envelopes from..to to the others, each awaited; returns what was said of each, by receiver. */
+/** Sends envelopes from..to to the others, each awaited; returns the status of each, by receiver. */
 async function say({ client, signer }: Member, others: Member[], from: number, to: number) {
   const keys = others.map((other) => other.client.publicKey)
   const statuses: string[][] = keys.map(() => [])
@@ -31,7 +31,7 @@ async function say({ client, signer }: Member, others: Member[], from: number, t
   return statuses
 }
 
-/** Everything came, in order; from one sender the server also keeps the order, so nothing had to be put right. */
+/** Every message came, in order. The server keeps the order of one sender, so the receiver had nothing to reorder. */
 async function assertComplete({ receiver }: Member, count: number) {
   const wanted = Array.from({ length: count }, (_, i) => i + 1)
   assert.deepEqual(
@@ -48,7 +48,7 @@ async function startChannel(t: TestContext) {
   return { server, url, alice: await member(t, url), bob: await member(t, url) }
 }
 
-test('a channel of three with one member away: everybody ends up with everything, in order', async (t) => {
+test('a channel of three with one member away: every member receives every message, in order', async (t) => {
   const { server, url, alice, bob } = await startChannel(t)
   const carol = await member(t, url)
   await Promise.all([alice, bob, carol].map(({ client }) => client.connect()))
@@ -60,7 +60,7 @@ test('a channel of three with one member away: everybody ends up with everything
   const [toBob, toCarol] = await say(alice, [bob, carol], 6, COUNT)
   assert.deepEqual([new Set(toBob), new Set(toCarol)], [new Set(['sent']), new Set(['queued'])])
   await assertComplete(bob, COUNT)
-  // Sequence numbers are shared: the next to speak goes on counting.
+  // The members share the sequence: the next sender continues to count.
   await say(bob, [alice, carol], COUNT + 1, COUNT + 10)
 
   await carol.client.connect()
@@ -71,7 +71,7 @@ test('a channel of three with one member away: everybody ends up with everything
   await server.emptied()
 })
 
-test('a member that registers in the middle of the sends misses nothing, and nothing overtakes', async (t) => {
+test('a member that registers during the sends receives every message, in order', async (t) => {
   const { server, url, alice, bob } = await startChannel(t)
   const [carol, dave] = [await member(t, url), await member(t, url)]
   await Promise.all([alice, bob].map(({ client }) => client.connect()))

@@ -1,13 +1,17 @@
 // How the SDK's channel layer uses L2PS messaging: one signed envelope, sealed once, sent to each member in turn.
-// Source: protocol, "Channel transport".
+// Source: docs/protocol.md, 5.1.
 import assert from 'node:assert/strict'
 import { verifyAsync } from '@noble/ed25519'
-import { fromHex, toHex } from '../../client/src/base64.ts'
-import type { L2psClient } from '../../client/src/l2ps.ts'
-import type { L2psSigner } from '../../client/src/l2ps-proof.ts'
-import { openTextFromSubnet, sealForSubnet } from '../../client/src/subnet.ts'
+import {
+  fromHex,
+  type L2psClient,
+  type L2psSigner,
+  openTextFromSubnet,
+  sealForSubnet,
+  toHex
+} from '../../client/src/index.ts'
 
-/** How far ahead of the next sequence number a receiver keeps what it hears. */
+/** How far ahead of the next sequence number a receiver keeps envelopes. */
 const WINDOW = 256
 const SILENCE_MS = 10_000
 

@@ -1,8 +1,7 @@
 // Two of our own clients, through the real server, in one network.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createIdentity } from '../../client/src/identity.ts'
-import { openTextFromSubnet, sealForSubnet } from '../../client/src/subnet.ts'
+import { createIdentity, openTextFromSubnet, sealForSubnet } from '../../client/src/index.ts'
 import { clientFor, join } from '../client/l2ps-clients.ts'
 import { collect, next } from '../client/waits.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
@@ -21,7 +20,7 @@ async function restart(t: Parameters<typeof startTestServer>[0], server: TestSer
   return again
 }
 
-test('two clients meet, talk, and read what they said', async (t) => {
+test('two clients exchange messages and read their history', async (t) => {
   const server = await startTestServer(t)
   await server.addNetworks('net')
   const url = server.addresses.l2ps!
@@ -77,7 +76,7 @@ test('a network that does not exist, and one that is for others, look the same',
   }
 })
 
-test('clients outlive the server: what they say meanwhile arrives once, and history goes on', async (t) => {
+test('clients survive a restart of the server: messages sent meanwhile arrive once, and history continues', async (t) => {
   const server = await startTestServer(t)
   await server.addNetworks('net')
   const [alice, bob] = [await join(t, { url: server.addresses.l2ps! }), await join(t, { url: server.addresses.l2ps! })]

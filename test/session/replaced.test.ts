@@ -1,10 +1,10 @@
-// A socket that was replaced does not speak for its peer any more, whatever it still says (protocol.md section 11).
+// A socket that was replaced does not speak for its peer any more, whatever it still says (docs/protocol.md, 1.9).
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
-import { until } from '../chaos/peers.ts'
 import { openPeer, type Peer, quickIdentity, registerFrame, roundTrip } from '../helpers/peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
+import { until } from '../helpers/wait.ts'
 
 /** A socket of bob's that has a message and the ping behind it, answers nothing, and reads nothing more. */
 async function deafBob(t: TestContext, server: TestServer, alice: Peer, identity: Peer['identity']) {

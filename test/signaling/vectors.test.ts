@@ -15,7 +15,7 @@ const { vectors } = JSON.parse(
 ) as { vectors: Vector[] }
 
 /**
- * What protocol.md section 11 decides where the vectors leave it open: proofs are over the bytes of publicKey as they
+ * Where the vectors leave it open (docs/protocol.md, 2.1): proofs are over the bytes of publicKey as they
  * are, so the SDK's lossy text form is refused; missing base64 padding is tolerated as the browser's decoder does.
  */
 const DECIDED: Record<string, 'accept' | 'INVALID_PROOF'> = {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Sql } from '../../src/database/database.ts'
-import { peerKeyOf } from '../../src/l2ps/keys.ts'
 import { isNetworkUid } from '../../src/networks/network.ts'
+import { peerKeyOf } from '../../src/protocol/peer-key.ts'
 import { makeFirstNetwork, readNetworks } from '../../src/store/l2ps-network.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 
@@ -111,7 +111,7 @@ test('the first start makes a network where there is none, once, however many se
   const { sql } = await createTestDatabase(t)
   const made = await Promise.all(Array.from({ length: 10 }, () => makeFirstNetwork(sql, FIRST, true)))
   assert.equal(made.filter(Boolean).length, 1)
-  const network = { ...FIRST, enabled: true, auditPublic: false, members: undefined, source: 'database' }
+  const network = { ...FIRST, enabled: true, auditPublic: false, members: undefined }
   assert.deepEqual(await networks(sql), [network])
   await sql`delete from l2ps_network`
   assert.equal(await makeFirstNetwork(sql, FIRST, true), false)

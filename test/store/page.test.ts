@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { createPool, type Sql } from '../../src/database/pool.ts'
-import { areFilled, insertEntries, takePage } from '../../src/store/queue-entry.ts'
+import { insertEntries, mailboxContents, takePage } from '../../src/store/queue-entry.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 
@@ -21,16 +21,16 @@ async function rowsRead(sql: Sql): Promise<number> {
 async function fill(sql: Sql): Promise<void> {
   const entries = Array.from({ length: MAILBOXES * EACH }, (_, place) => ({
     ...{ seq: 0, network: 'n', sender: 's', recipient: `r${place % MAILBOXES}`, digest: null, sealed: '"s"', bytes: 3 },
-    ...{ keyId: null, slot: false, acceptedAt: NOW, expiresAt: NOW + 1_000 }
+    ...{ keyId: null, slot: false, acceptedAt: NOW, deliveries: 0 }
   }))
-  await insertEntries(sql, entries, false)
+  await insertEntries(sql, entries, { isAudited: false, ttlMs: 1_000 })
 }
 
 const page = (sql: Sql) =>
   takePage(
     sql,
     { network: 'n', recipient: 'r7', keyId: null },
-    { afterSeq: 0, limit: 2 * EACH, maxBytes: 1_000_000, now: NOW }
+    { afterSeq: 0, limit: 2 * EACH, maxBytes: 1_000_000, now: NOW, mostDeliveries: 9 }
   )
 
 /** A database whose mailboxes are full, while Postgres believes that there are none. */
@@ -42,7 +42,7 @@ async function forgottenMailboxes(t: TestContext): Promise<Sql> {
   await fill(sql)
   await sql`delete from queue_entry`
   await sql`vacuum (analyze) queue_entry` // as autovacuum does when a backlog has been received
-  await areFilled(sql, [{ network: 'n', recipient: 'r1' }]) // planned now, and not again
+  await mailboxContents(sql, [{ network: 'n', recipient: 'r1' }]) // planned now, and not again
   await page(sql)
   await fill(sql)
   return sql
@@ -56,12 +56,19 @@ test('a page is read from its own mailbox alone, also when Postgres believes the
   assert.ok(rows >= EACH && rows <= 2 * EACH, `${rows} rows were read for a page of ${EACH}`)
 })
 
-test('whether mailboxes are filled is seen at one entry of each', async (t) => {
+test('what mailboxes hold is read from them alone', async (t) => {
   const sql = await forgottenMailboxes(t)
   const boxes = ['r1', 'nobody', 'r2', 'r1', 'two\nlines', 'r49'].map((recipient) => ({ network: 'n', recipient }))
   const before = await rowsRead(sql)
-  assert.deepEqual(await areFilled(sql, boxes), [true, false, true, true, false, true])
-  assert.deepEqual(await areFilled(sql, [{ network: 'another', recipient: 'r1' }]), [false])
+  const contents = await mailboxContents(sql, boxes)
+  assert.deepEqual(
+    contents.map(({ entries, bytes }) => [entries, bytes]),
+    [100, 0, 100, 100, 0, 100].map((entries) => [entries, 3 * entries])
+  )
+  const [last] = await sql`select max(seq) as seq from queue_entry where recipient = 'r49'`
+  assert.equal(contents.at(-1)?.lastSeq, last!.seq)
+  const [none] = await mailboxContents(sql, [{ network: 'another', recipient: 'r1' }])
+  assert.deepEqual(none, { entries: 0, bytes: 0, lastSeq: 0 })
   const rows = (await rowsRead(sql)) - before
-  assert.ok(rows >= 4 && rows <= 12, `${rows} rows were read for four filled mailboxes`)
+  assert.ok(rows >= 4 * EACH && rows <= 6 * EACH, `${rows} rows were read for four mailboxes of ${EACH}`)
 })

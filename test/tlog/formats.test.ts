@@ -3,10 +3,8 @@ import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import canonicalize from 'canonicalize'
 import fc from 'fast-check'
-import { recordText } from '../../src/audit/batch.ts'
 import { nodeIdentity, originOf, readOrigin } from '../../src/audit/node-key.ts'
-import { decodeBundle, encodeBundle } from '../../src/audit/published.ts'
-import { type AuditRecord, canonicalJson, escapeId, parseRecord } from '../../src/audit/record.ts'
+import { type AuditRecord, canonicalJson, escapeId, parseRecord, recordText } from '../../src/audit/record.ts'
 import type { AuditKind } from '../../src/store/audit-inbox.ts'
 import {
   InvalidNote,
@@ -17,6 +15,7 @@ import {
   signNote,
   verifierLine
 } from '../../src/tlog/note.ts'
+import { decodeBundle, encodeBundle } from '../../src/tlog/tiles.ts'
 
 // The example of the Go package golang.org/x/mod/sumdb/note.
 const VKEY = 'PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW'

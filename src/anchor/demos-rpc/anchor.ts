@@ -1,6 +1,6 @@
 /**
  * Anchors checkpoints on a Demos chain: one `instantMessaging` transaction each, sent to one node over HTTP
- * (protocol.md section 7). What a transaction holds and costs: transaction.ts.
+ * (docs/protocol.md, 7). What a transaction holds and costs: transaction.ts.
  *
  * A checkpoint is anchored when a block includes a transaction of it. Paying twice is prevented by memory: what was
  * signed is stored before it is sent, and afterwards the very same bytes are sent until the chain has them. Another
@@ -10,13 +10,13 @@
  */
 import type { KeyObject } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { SubmissionStore } from '../../store/anchor-submission.ts'
 import type { Log } from '../../util/log.ts'
 import type { Anchor } from '../anchor.ts'
 import { DemosRpcError } from './errors.ts'
 import { createNodeClient, type NodeClient } from './node-client.ts'
-import { type SubmissionStore, toTransaction } from './submissions.ts'
 import { createSubmitter, type Submitter } from './submitter.ts'
-import { type AnchoredHead, checkpointKey, createWallet, type SignedTransaction } from './transaction.ts'
+import { type AnchoredHead, checkpointKey, createWallet, type SignedTransaction, toTransaction } from './transaction.ts'
 import { createTransport, type TransportOptions, type Wait } from './transport.ts'
 
 export interface DemosRpcAnchorOptions {
@@ -40,7 +40,7 @@ type TransportLimit = 'deadlineMs' | 'retries' | 'pauseMs' | 'maxPauseMs' | 'max
 
 /** How long one `anchor()` waits for the chain; times are counted between requests. */
 export interface Patience {
-  /** Between two looks at a transaction's state, in ms. */
+  /** Rest between two polls of a transaction's state, in ms. */
   readonly pollMs: number
   /** A transaction the node still does not know after this is sent again, in ms. */
   readonly resendMs: number
@@ -71,11 +71,10 @@ export function createDemosRpcAnchor(options: DemosRpcAnchorOptions): Anchor {
   const submitter = oneAtATime(createSubmitter({ client, wallet, store, clock, log, nextBlocks }))
 
   const settle = async (head: AnchoredHead): Promise<{ reference: string }> => {
-    const submissions = await store.recall(checkpointKey(head))
-    const tried = submissions.map(toTransaction)
+    const tried = (await store.recall(checkpointKey(head))).map(toTransaction)
     let sentMs = Number.POSITIVE_INFINITY // how long ago, as far as this call knows
     for (let waitedMs = 0; waitedMs <= patience.settleMs; waitedMs += patience.pollMs) {
-      const found = await look(client, tried)
+      const found = await stateOf(client, tried)
       if (found.included) {
         log.info({ network: head.network, size: head.size, ...found.included }, 'checkpoint anchored')
         return { reference: found.included.transaction }
@@ -107,7 +106,7 @@ interface Found {
 }
 
 /** The latest is the likeliest; an earlier one may still be the one that was included. */
-async function look(client: NodeClient, tried: readonly SignedTransaction[]): Promise<Found> {
+async function stateOf(client: NodeClient, tried: readonly SignedTransaction[]): Promise<Found> {
   let pending = false
   let failed = false
   for (const { hash } of [...tried].reverse()) {

@@ -1,4 +1,4 @@
-// The calls of a Demos node that an anchoring needs, typed and checked (protocol.md section 7).
+// The calls of a Demos node that an anchoring needs, typed and checked (docs/protocol.md, 7).
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import { DemosRpcError, isDemosRpcError, nodeWords } from './errors.ts'

@@ -1,8 +1,8 @@
 // Brings the transaction of one checkpoint to the node: a first one, the same one again, or one in its place.
+import type { SubmissionStore } from '../../store/anchor-submission.ts'
 import type { Log } from '../../util/log.ts'
 import { DemosRpcError, isDemosRpcError } from './errors.ts'
 import type { Confirmation, NodeClient } from './node-client.ts'
-import { type SubmissionStore, toSubmission } from './submissions.ts'
 import {
   type AnchoredHead,
   checkpointData,
@@ -10,6 +10,7 @@ import {
   type SignedTransaction,
   signTransaction,
   type Terms,
+  toSubmission,
   type Wallet
 } from './transaction.ts'
 

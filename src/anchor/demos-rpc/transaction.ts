@@ -6,10 +6,11 @@
  * the node does not say. With those default fees a checkpoint costs 2 DEM: 48 DEM a day for one network anchored every
  * hour, 2 880 DEM a day for one anchored every minute. The account has to be funded beforehand. 1 DEM = 10^9 OS.
  *
- * Source: "Submitting a transaction to a Demos node over HTTP", protocol.md section 7; the SDK's `instantMessaging` type
- * (section 6.1) for `data`. Every hashed text is ASCII, because nodes do not hash other text as UTF-8.
+ * Source: docs/protocol.md, 7; `data` has the form of the SDK's `instantMessaging` type.
+ * Every hashed text is ASCII, because nodes do not hash other text as UTF-8.
  */
 import { createHash, createPrivateKey, createPublicKey, KeyObject, sign } from 'node:crypto'
+import type { Submission } from '../../store/anchor-submission.ts'
 import type { AnchoredCheckpoint } from '../anchor.ts'
 
 /** Fees in DEM, as a network publishes them. */
@@ -164,3 +165,18 @@ function targetOf({ network, origin }: AnchoredHead): string {
 }
 
 const encodeOrigin = (origin: string): string => origin.split('/').map(encodeURIComponent).join('/')
+
+/** What is remembered of a transaction before it is sent, so that a crash cannot make us pay twice. */
+export function toSubmission(transaction: SignedTransaction): Submission {
+  const { hash, content } = transaction
+  return { hash, address: content.from, nonce: content.nonce, transaction: JSON.stringify(transaction) }
+}
+
+/** Throws when the text is not, byte for byte, what was signed: sent like that it could only be refused. */
+export function toTransaction({ hash, transaction }: Submission): SignedTransaction {
+  const read = JSON.parse(transaction) as SignedTransaction
+  if (read.hash !== hash || sha256Hex(JSON.stringify(read.content)) !== hash) {
+    throw new Error(`the remembered transaction ${hash} was changed in the store`)
+  }
+  return read
+}

@@ -1,4 +1,4 @@
-// One JSON request to one node: with a deadline, a bounded reply, and patience for what passes by itself.
+// One JSON request to one node: with a deadline, a bounded reply, and retries after passing errors.
 import { DemosRpcError } from './errors.ts'
 
 export interface TransportOptions {
@@ -32,7 +32,7 @@ export interface Transport {
   post(body: string, headers: () => Record<string, string>): Promise<Reply>
 }
 
-/** Passing troubles of a proxy or a busy node. */
+/** Statuses of a proxy or a busy node that are worth a retry. */
 const PASSING = new Set([429, 502, 503, 504])
 
 /** Throws a TypeError, without the URL, when it is not one of http or https. */

@@ -18,12 +18,12 @@ interface Holder {
  */
 export function lockDataDirectory(directory: string): () => void {
   const lock = join(directory, 'demos-relay.lock')
-  const claim = `${lock}.${process.pid}`
-  writeFileSync(claim, JSON.stringify({ pid: process.pid, identity: processIdentity(process.pid) }), { mode: 0o600 })
+  const draft = `${lock}.${process.pid}`
+  writeFileSync(draft, JSON.stringify({ pid: process.pid, identity: processIdentity(process.pid) }), { mode: 0o600 })
   try {
     for (let attempt = 0; attempt < 10; attempt++) {
-      // A link appears whole or not at all: nobody reads a half-written lock.
-      if (linked(claim, lock)) return () => release(lock)
+      // A link appears whole or not at all, so no server reads a half-written lock.
+      if (linked(draft, lock)) return () => release(lock)
       const text = readText(lock)
       const holder = parseHolder(text)
       if (holder && processIdentity(holder.pid) === holder.identity) throw inUse(directory, holder.pid)
@@ -31,7 +31,7 @@ export function lockDataDirectory(directory: string): () => void {
     }
     throw new Error(`could not lock ${directory}: other servers keep starting and stopping there`)
   } finally {
-    rmSync(claim, { force: true })
+    rmSync(draft, { force: true })
   }
 }
 
@@ -47,7 +47,7 @@ function setAside(lock: string, stale: string): void {
   try {
     renameSync(lock, aside)
   } catch {
-    return // somebody else was faster
+    return // another server was faster
   }
   if (readText(aside) !== stale) linked(aside, lock)
   rmSync(aside, { force: true })

@@ -20,12 +20,12 @@ import { goneWithin, isPostgresOn, processIdentity } from './process-identity.ts
 
 const USER = 'demos_relay'
 const DATABASE = 'demos_relay'
-/** Of the embedded Postgres. */
+/** Major version of the embedded Postgres. */
 export const MAJOR = '18'
-/** Above every system's largest process id (Linux: 2^22), so certainly nobody's. */
-const NOBODY_S_PID = '99999999'
+/** Above every system's largest process id (Linux: 2^22), so no process has it. */
+const UNUSED_PID = '99999999'
 
-/** Durable above all; the rest is modest, as it shares a machine with us. Names: PostgreSQL 18, "Server Configuration". */
+/** Durable; modest in memory, as it shares a machine with us. Names: PostgreSQL 18, "Server Configuration". */
 const SETTINGS: Record<string, string> = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
@@ -112,7 +112,7 @@ export async function startEmbeddedPostgres(
 export const embeddedUrl = (password: string, port: number, database = DATABASE) =>
   `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`
 
-/** Finds or makes the cluster. It is made beside its place and moved there whole: an interrupted first start leaves no half. */
+/** Finds or makes the cluster. It is made beside its place and moved there whole, in case a first start is interrupted. */
 async function prepareCluster(home: string, settings: Record<string, string>, log: Log): Promise<Cluster> {
   const directory = join(home, 'postgres')
   const account = await postgresAccount(directory, log)
@@ -174,8 +174,8 @@ function initdbArguments(directory: string, passwordFile: string): string[] {
 }
 
 /**
- * A Postgres whose server was killed lives on. We hold the lock, so it is nobody's: stop it. When its process id now
- * belongs to another program, Postgres would refuse to start for ever: the id is replaced by nobody's. The rest of the
+ * A Postgres whose server was killed still runs. We hold the lock, so no server uses it: stop it. If its process id now
+ * belongs to another program, Postgres would never start again: the id is replaced by an unused one. The rest of the
  * file stays, because Postgres finds in it whether workers of the old server are still attached to its memory.
  */
 async function stopOrphan(directory: string, log: Log): Promise<void> {
@@ -185,7 +185,7 @@ async function stopOrphan(directory: string, log: Log): Promise<void> {
   if (!text || !Number.isInteger(pid) || pid <= 0 || processIdentity(pid) === undefined) return
   if (!isPostgresOn(pid, directory)) {
     log.warn({ pid }, 'the last Postgres ended without a shutdown and its process id is in use by another program')
-    return writeFile(file, text.replace(/^\d+/, NOBODY_S_PID))
+    return writeFile(file, text.replace(/^\d+/, UNUSED_PID))
   }
   log.warn({ pid }, 'stopping the Postgres of a server that was killed')
   for (const [signal, ms] of [

@@ -6,7 +6,7 @@ import type { Log } from '../../util/log.ts'
 
 const run = promisify(execFile)
 
-/** Whom Postgres runs as: nobody in particular (ourselves), or, when we are root, an ordinary user. */
+/** The user that Postgres runs as: ours (no ids), or an ordinary user when we are root. */
 export interface Account {
   uid?: number
   gid?: number

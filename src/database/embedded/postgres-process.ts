@@ -20,9 +20,9 @@ export interface PostgresPrograms {
 
 export interface RunningPostgres {
   readonly pid: number
-  /** Resolves when the process has ended, for whatever reason, with words for the log. */
+  /** Resolves to a text for the log when the process has ended, for whatever reason. */
   readonly ended: Promise<string>
-  /** Ends it: fast shutdown, then without mercy. At most about 12 seconds. */
+  /** Ends it: fast shutdown, then harder signals. At most about 12 seconds. */
   stop(): Promise<void>
 }
 
@@ -48,15 +48,15 @@ export async function findPrograms(account: Account): Promise<PostgresPrograms> 
   }
 }
 
-/** Runs a program to its end; throws with its last words when it fails. */
+/** Runs a program to its end; throws with its last output when it fails. */
 export async function runProgram(program: string, args: string[], account: Account, log: Log): Promise<void> {
   const child = spawn(program, args, { ...account, env: ENVIRONMENT, cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] })
-  const words = listen(child, log)
+  const output = listen(child, log)
   const ended = await new Promise<string>((resolve, reject) => {
     child.once('error', reject)
     child.once('close', (code, signal) => resolve(signal ?? String(code)))
   })
-  if (ended !== '0') throw new Error(`${program} failed (${ended}): ${words.join(' | ')}`)
+  if (ended !== '0') throw new Error(`${program} failed (${ended}): ${output.join(' | ')}`)
 }
 
 /** Starts Postgres and returns once it accepts connections. Throws `NotFreeYet`, or an error with its last log lines. */
@@ -73,21 +73,21 @@ export async function startProcess(
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true // its own process group: a Ctrl-C in the terminal reaches only us, and we stop before it does
   })
-  const words = listen(child, options.log)
+  const output = listen(child, options.log)
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message))
     child.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`))
   })
-  // Should our own process end without a shutdown, Postgres still gets its word.
-  const farewell = () => void child.kill('SIGINT')
-  process.once('exit', farewell)
-  void ended.then(() => process.removeListener('exit', farewell))
+  // Should our own process end without a shutdown, Postgres is still told to stop.
+  const stopAtExit = () => void child.kill('SIGINT')
+  process.once('exit', stopAtExit)
+  void ended.then(() => process.removeListener('exit', stopAtExit))
 
   const running = { pid: child.pid ?? 0, ended, stop: () => stopProcess(child, ended) }
   const failure = await Promise.race([ready(child), ended, timeout(START_LIMIT_MS)])
   if (failure === 'ready') return running
   await running.stop()
-  const said = words.join(' | ')
+  const said = output.join(' | ')
   if (NOT_FREE_YET.test(said)) throw new NotFreeYet(said)
   throw new Error(`the embedded Postgres did not start (${failure}): ${said}`)
 }
@@ -95,13 +95,13 @@ export async function startProcess(
 function ready(child: ChildProcess): Promise<'ready'> {
   return new Promise((resolve) => {
     let tail = ''
-    const look = (chunk: Buffer) => {
+    const read = (chunk: Buffer) => {
       tail = (tail + chunk.toString()).slice(-4_096)
       if (!tail.includes('database system is ready to accept connections')) return
-      child.stderr?.off('data', look)
+      child.stderr?.off('data', read)
       resolve('ready')
     }
-    child.stderr?.on('data', look)
+    child.stderr?.on('data', read)
   })
 }
 

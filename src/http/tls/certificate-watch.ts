@@ -1,25 +1,25 @@
 import { type Certificate, type CertificateFiles, certificateOf, readPair } from './certificate.ts'
 
-/** Rest between two looks, in ms. Watching the files instead misses atomic renames and mounted secrets. */
+/** Rest between two polls, in ms. Watching the files instead misses atomic renames and mounted secrets. */
 const REST_MS = 2_000
 
 export interface CertificateWatchHooks {
-  /** The files hold another certificate, and it is fit to serve. */
+  /** The files hold another certificate, and it is usable. */
   renewed(certificate: Certificate): void
-  /** For the second look in a row the files hold nothing fit to serve; told once, until they do. */
+  /** Called once when two polls in a row found no usable pair; again only after one was found in between. */
   broken(reason: Error): void
 }
 
-/** Looks for a new certificate in the files until it is stopped. A broken pair is never handed on. */
+/** Polls the files for a new certificate until it is stopped. A broken pair is never passed on. */
 export class CertificateWatch {
   readonly #files: CertificateFiles
   readonly #hooks: CertificateWatchHooks
   #served: string
-  #brokenLooks = 0
+  #brokenPolls = 0
   #timer: NodeJS.Timeout | undefined
   #isStopped = false
 
-  /** `served`: what was read from the files before. */
+  /** The second parameter: the certificate that was read from the files before. */
   constructor(files: CertificateFiles, { context }: Certificate, hooks: CertificateWatchHooks) {
     this.#files = files
     this.#hooks = hooks
@@ -27,7 +27,7 @@ export class CertificateWatch {
     this.#rest()
   }
 
-  async look(): Promise<void> {
+  async poll(): Promise<void> {
     try {
       const [cert, key] = await readPair(this.#files)
       if (cert + key !== this.#served) {
@@ -35,10 +35,10 @@ export class CertificateWatch {
         this.#hooks.renewed(certificate)
         this.#served = cert + key
       }
-      this.#brokenLooks = 0
+      this.#brokenPolls = 0
     } catch (error) {
-      this.#brokenLooks += 1 // the first time it may be a renewal that is half written
-      if (this.#brokenLooks === 2) this.#hooks.broken(error as Error)
+      this.#brokenPolls += 1 // the first time it may be a renewal that is only half written
+      if (this.#brokenPolls === 2) this.#hooks.broken(error as Error)
     }
   }
 
@@ -49,6 +49,6 @@ export class CertificateWatch {
 
   #rest(): void {
     if (this.#isStopped) return
-    this.#timer = setTimeout(() => this.look().finally(() => this.#rest()), REST_MS).unref()
+    this.#timer = setTimeout(() => this.poll().finally(() => this.#rest()), REST_MS).unref()
   }
 }

@@ -1,9 +1,9 @@
-// The certificate of the doors and its key: read from files, and fit to serve or refused in words.
+// The TLS certificate of the listeners and its key: read from files, and refused in words when unfit to serve.
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import type { Config } from '../../config/schema.ts'
-import { DoorError } from '../listen.ts'
+import { ListenError } from '../listener.ts'
 
 export interface CertificateFiles {
   readonly certFile: string
@@ -11,25 +11,25 @@ export interface CertificateFiles {
 }
 
 export interface Certificate {
-  /** What a TLS server is given, at its start and when the files have changed. */
+  /** The options of a TLS server, at its start and when the files have changed. */
   readonly context: SecureContextOptions
   /** When it ends, in ms since 1970. */
   readonly expiresAt: number
 }
 
-/** The files of the configuration; undefined: the doors speak without TLS. */
+/** The files of the configuration; undefined: the listeners speak without TLS. */
 export function certificateFiles({ TLS_CERT_FILE, TLS_KEY_FILE }: Config): CertificateFiles | undefined {
   if (TLS_CERT_FILE === undefined || TLS_KEY_FILE === undefined) return undefined
   return { certFile: TLS_CERT_FILE, keyFile: TLS_KEY_FILE }
 }
 
-/** Reads the pair. Rejects with a DoorError that names the setting at fault, never with what is in a file. */
+/** Reads the pair. Rejects with a ListenError that names the setting at fault, never with the contents of a file. */
 export async function readCertificate(files: CertificateFiles): Promise<Certificate> {
   const [cert, key] = await readPair(files)
   return certificateOf(cert, key)
 }
 
-/** What a start with these settings would say of the certificate; undefined: nothing. */
+/** The error that a start with these settings would end with because of the certificate; undefined: none. */
 export async function certificateMistake(config: Config): Promise<string | undefined> {
   const files = certificateFiles(config)
   if (files === undefined) return undefined
@@ -37,7 +37,7 @@ export async function certificateMistake(config: Config): Promise<string | undef
     await readCertificate(files)
     return undefined
   } catch (error) {
-    return (error as DoorError).message
+    return (error as ListenError).message
   }
 }
 
@@ -45,17 +45,17 @@ export function readPair({ certFile, keyFile }: CertificateFiles): Promise<[cert
   return Promise.all([readAs('TLS_CERT_FILE', certFile), readAs('TLS_KEY_FILE', keyFile)])
 }
 
-/** Throws a DoorError unless the two belong together and TLS takes them. */
+/** Throws a ListenError unless the two belong together and TLS takes them. */
 export function certificateOf(cert: string, key: string): Certificate {
   const leaf = leafOf(cert)
   if (!leaf.checkPrivateKey(privateKeyOf(key))) {
-    throw new DoorError('TLS_KEY_FILE is not the key of the certificate in TLS_CERT_FILE.')
+    throw new ListenError('TLS_KEY_FILE is not the key of the certificate in TLS_CERT_FILE.')
   }
   const context: SecureContextOptions = { cert, key, minVersion: 'TLSv1.2' }
   try {
     createSecureContext(context)
   } catch (cause) {
-    throw new DoorError(`TLS refuses the certificate in TLS_CERT_FILE (${reasonOf(cause)}).`, { cause })
+    throw new ListenError(`TLS refuses the certificate in TLS_CERT_FILE (${reasonOf(cause)}).`, { cause })
   }
   return { context, expiresAt: Date.parse(leaf.validTo) }
 }
@@ -64,16 +64,16 @@ async function readAs(setting: string, path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8')
   } catch (cause) {
-    throw new DoorError(`${setting} must name a readable file (${reasonOf(cause)}).`, { cause })
+    throw new ListenError(`${setting} must name a readable file (${reasonOf(cause)}).`, { cause })
   }
 }
 
-/** The first certificate of the file is the server's own; those that follow lead to its authority. */
+/** The server's own certificate is the first of the file; the others lead to its authority. */
 function leafOf(cert: string): X509Certificate {
   try {
     return new X509Certificate(cert)
   } catch (cause) {
-    throw new DoorError('TLS_CERT_FILE holds no certificate in PEM.', { cause })
+    throw new ListenError('TLS_CERT_FILE holds no certificate in PEM.', { cause })
   }
 }
 
@@ -81,7 +81,7 @@ function privateKeyOf(key: string): KeyObject {
   try {
     return createPrivateKey(key)
   } catch (cause) {
-    throw new DoorError('TLS_KEY_FILE holds no private key in PEM without a passphrase.', { cause })
+    throw new ListenError('TLS_KEY_FILE holds no private key in PEM without a passphrase.', { cause })
   }
 }
 

@@ -1,20 +1,19 @@
-// Every number this server shows, declared once. Base units (seconds, bytes), `_total` on counters alone, no ids in labels.
+// Every metric of this server, declared once. Base units (seconds, bytes), `_total` on counters only, no ids in labels.
 
-import { PROOF_ALGORITHMS, type ProofAlgorithm } from '../../crypto/algorithms.ts'
-import { ACCEPTED, NOT_ACCEPTED } from '../../delivery/envelope.ts'
-import { PROTOCOLS as DOCUMENTED } from '../../docs/frames.ts'
+import { PROOF_ALGORITHMS } from '../../crypto/algorithms.ts'
 import { CLOSE, type CloseReason } from '../../protocol/close-codes.ts'
 import { L2PS_ERRORS, type L2psErrorCode, SIGNALING_ERRORS, type SignalingErrorType } from '../../protocol/errors.ts'
+import { PROTOCOLS as FRAMES } from '../../protocol/frames.ts'
 import { VERSION } from '../../util/version.ts'
-import type { LabelLists, MetricSpec } from './family.ts'
+import type { LabelLists, MetricSpec } from './metric.ts'
 
 export const PROTOCOLS = ['signaling', 'l2ps'] as const
 export type ProtocolName = (typeof PROTOCOLS)[number]
 
-/** A frame whose type cannot be told, or is none of ours. */
+/** Stands for a frame type that is missing or not one of the protocol's. */
 export const UNKNOWN_TYPE = 'unknown'
 const FRAME_TYPES = [
-  ...new Set(DOCUMENTED.flatMap(({ clientFrames }) => clientFrames.map(({ frame }) => frame.type))),
+  ...new Set(FRAMES.flatMap(({ clientFrames }) => clientFrames.map(({ frame }) => frame.type))),
   UNKNOWN_TYPE
 ]
 const ERROR_CODES = [...new Set([...Object.keys(SIGNALING_ERRORS), ...Object.keys(L2PS_ERRORS)])] as (
@@ -22,62 +21,42 @@ const ERROR_CODES = [...new Set([...Object.keys(SIGNALING_ERRORS), ...Object.key
   | L2psErrorCode
 )[]
 const CLOSE_REASONS = [...(Object.keys(CLOSE) as CloseReason[]), 'peer', 'lost'] as const
-const ALGORITHMS = PROOF_ALGORITHMS.map(({ name }): ProofAlgorithm => name)
+const ALGORITHMS = PROOF_ALGORITHMS.map(({ name }) => name)
 
-/** Seconds: from a commit on a quick disk to the longest anybody waits for the database. */
+/** Buckets of durations: from a commit on a fast disk to the longest wait for the database. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-/** A message may wait for a connection to come back. */
+/** Buckets of deliveries: a message may wait until a connection recovers. */
 const LONG_SECONDS = [...SECONDS, 60, 600]
 const GROUP_SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
 
-const NONE = {}
+/** Labels of a metric that has none. */
+type None = Record<never, never>
 const protocol = PROTOCOLS
 
-const counter = <const L extends LabelLists>(name: string, help: string, labels: L): MetricSpec<L, 'counter'> => ({
-  ...{ kind: 'counter', name, help, labels }
-})
-const gauge = <const L extends LabelLists>(name: string, help: string, labels: L): MetricSpec<L, 'gauge'> => ({
-  ...{ kind: 'gauge', name, help, labels }
-})
-const histogram = <const L extends LabelLists>(
-  name: string,
-  help: string,
-  labels: L,
-  buckets: readonly number[]
-): MetricSpec<L, 'histogram'> => ({ kind: 'histogram', name, help, labels, buckets })
+const counter = <const L extends LabelLists = None>(name: string, help: string, labels = {} as L) =>
+  ({ kind: 'counter', name, help, labels }) satisfies MetricSpec<L>
+const gauge = <const L extends LabelLists = None>(name: string, help: string, labels = {} as L) =>
+  ({ kind: 'gauge', name, help, labels }) satisfies MetricSpec<L>
+const histogram = <const L extends LabelLists>(name: string, help: string, labels: L, buckets: readonly number[]) =>
+  ({ kind: 'histogram', name, help, labels, buckets }) satisfies MetricSpec<L>
 
 const server = {
   buildInfo: gauge('demos_relay_build_info', 'Always 1; the version is a label.', { version: [VERSION] }),
   ready: gauge(
     'demos_relay_ready',
-    'Was every part fine at the last look, some seconds ago? 1 or 0, as /health/ready.',
-    NONE
+    '1: every part was fine at the last poll, some seconds ago; 0: not. As /health/ready.'
   ),
   tlsCertificateExpiry: gauge(
     'demos_relay_tls_certificate_expiry_timestamp_seconds',
-    'When the served certificate ends, in seconds since 1970; not shown without TLS.',
-    NONE
+    'When the served certificate expires, in seconds since 1970; not shown without TLS.'
   ),
-  eventLoopLagP50: gauge(
-    'demos_relay_event_loop_lag_p50_seconds',
-    'How late the event loop was, median over 10 s.',
-    NONE
-  ),
+  eventLoopLagP50: gauge('demos_relay_event_loop_lag_p50_seconds', 'How late the event loop was, median over 10 s.'),
   eventLoopLagP99: gauge(
     'demos_relay_event_loop_lag_p99_seconds',
-    'How late the event loop was, 99th percentile over 10 s.',
-    NONE
+    'How late the event loop was, 99th percentile over 10 s.'
   ),
-  eventLoopLagMax: gauge(
-    'demos_relay_event_loop_lag_max_seconds',
-    'How late the event loop was, at most, over 10 s.',
-    NONE
-  ),
-  eventLoopUtilization: gauge(
-    'demos_relay_event_loop_utilization_ratio',
-    'Share of 10 s the event loop was at work.',
-    NONE
-  )
+  eventLoopLagMax: gauge('demos_relay_event_loop_lag_max_seconds', 'How late the event loop was, at most, over 10 s.'),
+  eventLoopUtilization: gauge('demos_relay_event_loop_utilization_ratio', 'Share of 10 s the event loop was at work.')
 }
 
 const sockets = {
@@ -88,12 +67,12 @@ const sockets = {
   }),
   socketsClosed: counter(
     'demos_relay_sockets_closed_total',
-    'Sockets that closed, by why we closed them; peer: by its end; lost: without a close frame.',
+    'Closed sockets, by our reason to close them; peer: the peer closed it; lost: no close frame came.',
     { protocol, reason: CLOSE_REASONS }
   ),
   proxyPongs: counter(
     'demos_relay_proxy_pongs_total',
-    'Sessions whose pings a proxy answers: their receipts mean nothing.',
+    'Sessions whose pings a proxy answers, so that their pongs are no receipts.',
     { protocol }
   )
 }
@@ -116,14 +95,11 @@ const messages = {
   accepted: counter(
     'demos_relay_messages_accepted_total',
     'Messages accepted, exact repeats too; live: the recipient was connected.',
-    {
-      protocol,
-      route: ACCEPTED
-    }
+    { protocol, route: ['live', 'queued'] }
   ),
-  rejected: counter('demos_relay_messages_rejected_total', 'Messages that were not accepted, by why.', {
+  rejected: counter('demos_relay_messages_rejected_total', 'Messages that were not accepted, by reason.', {
     protocol,
-    reason: NOT_ACCEPTED
+    reason: ['duplicate', 'quota', 'recipient-full', 'busy', 'unavailable']
   }),
   delivered: counter('demos_relay_messages_delivered_total', 'Messages received, by the strength of the receipt.', {
     protocol,
@@ -134,10 +110,10 @@ const messages = {
     'Messages sent again, since the session they were sent to before ended without a receipt. Only of this process.',
     { protocol }
   ),
-  expired: counter('demos_relay_messages_expired_total', 'Messages that were never received in time.', NONE),
+  expired: counter('demos_relay_messages_expired_total', 'Messages that were not received before they expired.'),
   acceptSeconds: histogram(
     'demos_relay_message_accept_seconds',
-    'From a message handed over to the end of its commit, well or not.',
+    'From a message handed to its mailbox to the end of its commit, successful or not.',
     { protocol },
     SECONDS
   ),
@@ -156,18 +132,18 @@ const messages = {
 }
 
 const mailboxes = {
-  queueEntries: gauge('demos_relay_queue_entries', 'Messages waiting in mailboxes, at the last look.', { protocol }),
-  queueBytes: gauge('demos_relay_queue_bytes', 'Bytes of the bodies of waiting messages, at the last look.', {
+  queueEntries: gauge('demos_relay_queue_entries', 'Messages waiting in mailboxes, at the last poll.', { protocol }),
+  queueBytes: gauge('demos_relay_queue_bytes', 'Bytes of the bodies of waiting messages, at the last poll.', {
     protocol
   }),
   queueOldestAge: gauge(
     'demos_relay_queue_oldest_entry_age_seconds',
-    'Age of the oldest waiting message; 0: none waits.',
+    'Age of the oldest waiting message; 0: no message waits.',
     {
       protocol
     }
   ),
-  queueFiguresAge: gauge('demos_relay_queue_figures_age_seconds', 'How long ago the mailboxes were looked at.', NONE),
+  queueFiguresAge: gauge('demos_relay_queue_figures_age_seconds', 'How long ago the mailboxes were polled.'),
   windowMessages: gauge('demos_relay_window_messages', 'Messages sent to sessions and not receipted yet.', {
     protocol
   }),
@@ -176,7 +152,7 @@ const mailboxes = {
   }),
   deliveryStalled: gauge(
     'demos_relay_delivery_stalled_seconds',
-    'Longest that a connected recipient for whom something waits has received nothing.',
+    'Longest time that a connected recipient with waiting messages has received nothing.',
     { protocol }
   ),
   commitWaiting: gauge('demos_relay_commit_waiting_messages', 'Messages waiting for a group commit.', { protocol }),
@@ -187,8 +163,8 @@ const mailboxes = {
     GROUP_SIZES
   ),
   commitSeconds: histogram('demos_relay_commit_seconds', 'Duration of one group commit.', { protocol }, SECONDS),
-  databaseConnections: gauge('demos_relay_database_connections', 'Open connections to PostgreSQL.', NONE),
-  databaseUnanswered: counter('demos_relay_database_unanswered_total', 'Queries without an answer in time.', NONE)
+  databaseConnections: gauge('demos_relay_database_connections', 'Open connections to PostgreSQL.'),
+  databaseUnanswered: counter('demos_relay_database_unanswered_total', 'Queries without an answer in time.')
 }
 
 const proofs = {
@@ -198,7 +174,7 @@ const proofs = {
   }),
   proofSeconds: histogram(
     'demos_relay_proof_seconds',
-    'From a proof handed over to its verdict, with the wait for a worker.',
+    'From a proof handed to the verifier to its result, including the wait for a worker.',
     { algorithm: ALGORITHMS },
     SECONDS
   ),
@@ -208,44 +184,36 @@ const proofs = {
 }
 
 const audit = {
-  auditLogRecords: gauge('demos_relay_audit_log_records', 'Records in all logs, at the last look.', NONE),
+  auditLogRecords: gauge('demos_relay_audit_log_records', 'Records in all logs, at the last poll.'),
   auditWaiting: gauge(
     'demos_relay_audit_waiting_events',
-    'Events that wait for their place in a log, at the last look.',
-    NONE
+    'Events that wait for their place in a log, at the last poll.'
   ),
-  auditRecords: counter('demos_relay_audit_records_total', 'Records this server integrated.', NONE),
-  auditIntegrationLag: gauge(
-    'demos_relay_audit_integration_lag_seconds',
-    'Age of the oldest event of the last batch.',
-    NONE
-  ),
-  auditHaltedLogs: gauge('demos_relay_audit_halted_logs', 'Logs that wait for an operator.', NONE),
+  auditRecords: counter('demos_relay_audit_records_total', 'Records this server integrated.'),
+  auditIntegrationLag: gauge('demos_relay_audit_integration_lag_seconds', 'Age of the oldest event of the last batch.'),
+  auditHaltedLogs: gauge('demos_relay_audit_halted_logs', 'Logs that wait for an operator.'),
   auditCheckpointAge: gauge(
     'demos_relay_audit_checkpoint_age_seconds',
-    'How long a log has had records that no new checkpoint covers, the worst of all logs; 0: none has.',
-    NONE
+    'How long a log has had records without a checkpoint that covers them: the longest of all logs; 0: no log has.'
   ),
   auditAnchorLag: gauge(
     'demos_relay_audit_anchor_lag_seconds',
-    'How long a checkpoint that is due has not been anchored, the worst of all logs; 0: none is due.',
-    NONE
+    'How long the anchoring of a checkpoint has been due: the longest of all logs; 0: none is due.'
   ),
   auditAnchorFailures: counter(
     'demos_relay_audit_anchor_failures_total',
-    'Attempts to anchor a checkpoint that failed.',
-    NONE
+    'Attempts to anchor a checkpoint that failed.'
   )
 }
 
 /** Under the names that every exporter gives them. */
 const ofProcess = {
-  cpuSeconds: counter('process_cpu_seconds_total', 'Processor time, user and system.', NONE),
-  residentMemory: gauge('process_resident_memory_bytes', 'Resident memory.', NONE),
-  startTime: gauge('process_start_time_seconds', 'When the process started, in seconds since 1970.', NONE),
-  heapUsed: gauge('nodejs_heap_size_used_bytes', 'Heap of the JavaScript engine in use.', NONE),
-  heapTotal: gauge('nodejs_heap_size_total_bytes', 'Heap of the JavaScript engine.', NONE),
-  externalMemory: gauge('nodejs_external_memory_bytes', 'Memory outside the heap that JavaScript objects hold.', NONE)
+  cpuSeconds: counter('process_cpu_seconds_total', 'Processor time, user and system.'),
+  residentMemory: gauge('process_resident_memory_bytes', 'Resident memory.'),
+  startTime: gauge('process_start_time_seconds', 'When the process started, in seconds since 1970.'),
+  heapUsed: gauge('nodejs_heap_size_used_bytes', 'Heap of the JavaScript engine in use.'),
+  heapTotal: gauge('nodejs_heap_size_total_bytes', 'Heap of the JavaScript engine.'),
+  externalMemory: gauge('nodejs_external_memory_bytes', 'Memory outside the heap that JavaScript objects hold.')
 }
 
 export const METRICS = {

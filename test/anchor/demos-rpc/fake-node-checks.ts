@@ -1,4 +1,4 @@
-// What the fake node verifies, written from protocol.md section 7 and nothing of ours.
+// What the fake node verifies, written from docs/protocol.md, 7 and nothing of ours.
 import { createHash, createPublicKey, verify } from 'node:crypto'
 import type { Ledger, SeenRequest } from './fake-node.ts'
 

@@ -5,8 +5,8 @@ import type { TestContext } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { createDemosRpcAnchor, type DemosRpcAnchorOptions } from '../../../src/anchor/demos-rpc/anchor.ts'
 import type { DemosRpcError } from '../../../src/anchor/demos-rpc/errors.ts'
-import type { Submission, SubmissionStore } from '../../../src/anchor/demos-rpc/submissions.ts'
 import type { SignedTransaction } from '../../../src/anchor/demos-rpc/transaction.ts'
+import type { Submission, SubmissionStore } from '../../../src/store/anchor-submission.ts'
 import { type FakeNode, type Fault, type SeenRequest, startFakeNode } from './fake-node.ts'
 
 export interface Vectors {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { type AuditFigures, watchAuditFigures } from '../../../src/audit/audit-stats.ts'
+import { type AuditStats, watchAuditStats } from '../../../src/audit/audit-stats.ts'
 import { insertAuditEvents } from '../../../src/store/audit-inbox.ts'
 import { messages, openTestTrail, type TestTrail } from '../../audit/helpers.ts'
 import { atEnd } from '../../helpers/at-end.ts'
@@ -17,16 +17,16 @@ function watch(t: TestContext, { database }: TestTrail, clock: { now: number }) 
     looks += 1
     return clock.now
   }
-  const figures = watchAuditFigures({ database, now, log: silentLog, anchorIntervalMs: ANCHOR_INTERVAL_MS, restMs: 5 })
+  const figures = watchAuditStats({ database, now, log: silentLog, anchorIntervalMs: ANCHOR_INTERVAL_MS, restMs: 5 })
   atEnd(t, () => figures.close())
-  return async (): Promise<AuditFigures> => {
+  return async (): Promise<AuditStats> => {
     const begun = looks
     while (looks < begun + 2) await setTimeout(5) // the next but one begins when the next is done
     return figures.latest()!
   }
 }
 
-const since = ({ uncoveredSince, unanchoredSince }: AuditFigures) => ({ uncoveredSince, unanchoredSince })
+const since = ({ uncoveredSince, unanchoredSince }: AuditStats) => ({ uncoveredSince, unanchoredSince })
 const NOTHING = { uncoveredSince: undefined, unanchoredSince: undefined }
 
 test('records and waiting events of all logs are counted', async (t) => {

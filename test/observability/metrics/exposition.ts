@@ -1,6 +1,6 @@
 // What GET /metrics says, and which names and labels it may use.
 import { METRICS } from '../../../src/observability/metrics/catalogue.ts'
-import type { MetricSpec } from '../../../src/observability/metrics/family.ts'
+import type { MetricSpec } from '../../../src/observability/metrics/metric.ts'
 import type { TestServer } from '../../helpers/server.ts'
 
 export interface Sample {

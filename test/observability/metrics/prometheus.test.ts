@@ -3,16 +3,16 @@ import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
 import { parse, stringify } from 'yaml'
+import { freePort } from '../../../src/database/embedded/embedded-postgres.ts'
 import { packageFile } from '../../../src/util/package-root.ts'
 import { atEnd } from '../../helpers/at-end.ts'
 import { temporaryDirectory } from '../../helpers/database.ts'
 import { findProgram, needs } from '../../helpers/programs.ts'
 import { startTestServer } from '../../helpers/server.ts'
+import { until } from '../../helpers/wait.ts'
 import { ALERT_CASES, type Series } from './alert-cases.ts'
 import { scrape } from './exposition.ts'
 import { alerts, dashboardQueries, deployed } from './promql.ts'
@@ -64,7 +64,7 @@ function ruleTest(alert: string, series: Series, labels?: Readonly<Record<string
 
 async function testRules(t: TestContext, tests: readonly object[]): Promise<string> {
   const file = join(await temporaryDirectory(t), 'tests.yml')
-  await writeFile(file, stringify({ rule_files: [RULES], evaluation_interval: '15s', tests }))
+  await writeFile(file, stringify({ rule_files: [RULES], evaluation_interval: '1m', tests }))
   return promtool(['test', 'rules', file])
 }
 
@@ -126,28 +126,11 @@ async function startPrometheus(t: TestContext, relay: string): Promise<Prometheu
   const query: Prometheus['query'] = async (expr) =>
     ((await get(`query?query=${encodeURIComponent(expr)}`)) as { result: Awaited<ReturnType<Prometheus['query']>> })
       .result
-  while (!said.includes('Server is ready to receive web requests')) {
+  await until('Prometheus is ready', () => {
     if (child.exitCode !== null) throw new Error(said)
-    await setTimeout(50)
-  }
+    return said.includes('Server is ready to receive web requests')
+  })
   return { query, get }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function eventually<T>(find: () => Promise<T | undefined>): Promise<T> {
-  for (const end = Date.now() + 30_000; Date.now() < end; await setTimeout(100)) {
-    const found = await find()
-    if (found !== undefined) return found
-  }
-  throw new Error('Prometheus never found it')
 }
 
 test(
@@ -161,18 +144,18 @@ test(
     const prometheus = await startPrometheus(t, server.addresses.http)
 
     const received = 'demos_relay_frames_received_total{protocol="signaling", type="message"}'
-    const [sample] = await eventually(async () => {
-      const found = await prometheus.query(received)
-      return found.length > 0 ? found : undefined
-    })
+    const finds = (query: string) =>
+      until(`Prometheus finds ${query}`, async () => {
+        const found = await prometheus.query(query)
+        return found.length > 0 && found
+      })
+    const [sample] = await finds(received)
     assert.equal(sample!.value[1], '3')
     assert.equal(sample!.metric.instance, new URL(server.addresses.http).host)
 
     for (const { title, expr } of dashboardQueries()) {
       const here = expr.replaceAll('$__rate_interval', '30s').replaceAll('$instance', '.*')
-      await eventually(async () => ((await prometheus.query(here)).length > 0 ? true : undefined)).catch(() =>
-        assert.fail(`${title}: ${here} finds nothing`)
-      )
+      await finds(here).catch(() => assert.fail(`${title}: ${here} finds nothing`))
     }
 
     const { groups } = (await prometheus.get('rules')) as { groups: { rules: { name: string; health: string }[] }[] }

@@ -1,0 +1,85 @@
+// How requests are checked, and how lists are read page by page.
+import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { Value } from '@sinclair/typebox/value'
+import { ProblemError } from './problems.ts'
+
+type Part = 'body' | 'querystring' | 'params' | 'headers'
+const WORDS: Record<Part, string> = { body: 'body', querystring: 'query', params: 'params', headers: 'headers' }
+
+/**
+ * Checks one part of a request. A body is taken as it is; the texts of a query become the numbers and truth values they
+ * stand for. Nothing is dropped or corrected: a misspelt filter must not purge everything.
+ */
+export function checkerFor(schema: TSchema, part: Part): (input: unknown) => { value: unknown } | { error: Error } {
+  const check = TypeCompiler.Compile(schema)
+  const read =
+    part === 'querystring' ? (input: unknown) => readQuery(schema as TObject, input) : (input: unknown) => input
+  return (input) => {
+    const value = read(input)
+    if (check.Check(value)) return { value }
+    const fault = check.Errors(value).First()
+    const field = `${WORDS[part]}${fault?.path ?? ''}`
+    return { error: new ProblemError('invalid-request', `${field}: ${fault?.message ?? 'invalid'}`, field) }
+  }
+}
+
+function readQuery({ properties }: TObject, input: unknown): unknown {
+  const entries = Object.entries(input as Record<string, unknown>)
+  return Object.fromEntries(entries.map(([name, text]) => [name, readText(properties[name], text)]))
+}
+
+/** Only plain forms: a text that is none of them is left for the check to refuse. */
+function readText(schema: TSchema | undefined, text: unknown): unknown {
+  if (schema?.type === 'integer' && typeof text === 'string' && /^(0|[1-9]\d{0,14})$/.test(text)) return Number(text)
+  if (schema?.type === 'boolean' && (text === 'true' || text === 'false')) return text === 'true'
+  return text
+}
+
+const MAX_LIMIT = 200
+const DEFAULT_LIMIT = 50
+
+/** What every list can be asked: how much, and where to go on. */
+export const PageQuery = {
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, maximum: MAX_LIMIT, default: DEFAULT_LIMIT, description: 'Most items on the page.' })
+  ),
+  cursor: Type.Optional(
+    Type.String({ maxLength: 4_096, description: '`nextCursor` of the page before. Its form may change any time.' })
+  )
+}
+
+export const NextCursor = Type.Union([Type.String(), Type.Null()], { description: 'Null: this is the last page.' })
+
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly nextCursor: string | null
+}
+
+/** The place a cursor stands for; undefined without one. Throws for a cursor that no page has returned. */
+export function placeOf<S extends TSchema>(cursor: string | undefined, schema: S): Static<S> | undefined {
+  if (cursor === undefined) return undefined
+  try {
+    const place: unknown = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
+    if (Value.Check(schema, place) && cursorOf(place) === cursor) return place
+  } catch {
+    // not JSON: refused like every other wrong cursor
+  }
+  throw new ProblemError('invalid-request', 'not a cursor of this list', 'query/cursor')
+}
+
+const cursorOf = (place: unknown) => Buffer.from(JSON.stringify(place)).toString('base64url')
+
+/**
+ * Reads one page. `read` is asked for one item more than fits, which says whether there are more. The next page begins
+ * after the place of the last item, so items that come or go meanwhile neither double nor hide the others.
+ */
+export async function readPage<T>(
+  limit: number = DEFAULT_LIMIT,
+  read: (limit: number) => Promise<readonly T[]> | readonly T[],
+  placeAfter: (last: T) => unknown
+): Promise<Page<T>> {
+  const found = await read(limit + 1)
+  const items = found.slice(0, limit)
+  return { items, nextCursor: found.length > limit ? cursorOf(placeAfter(items.at(-1)!)) : null }
+}

@@ -1,0 +1,72 @@
+// How numbers, times and names are written for people.
+
+const UNITS = [
+  ['day', 86_400],
+  ['hour', 3_600],
+  ['minute', 60],
+  ['second', 1]
+] as const
+
+/** A span of time in its largest unit: "3 minutes". */
+export function span(seconds: number): string {
+  for (const [unit, size] of UNITS) {
+    const count = Math.floor(seconds / size)
+    if (count >= 1) return `${count} ${unit}${count === 1 ? '' : 's'}`
+  }
+  return 'no time'
+}
+
+/** How long ago it was. */
+export const ago = (seconds: number): string => (seconds < 1 ? 'just now' : `${span(seconds)} ago`)
+
+export const agoOf = (time: string, now: number): string => ago((now - Date.parse(time)) / 1_000)
+
+const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+
+/** "512 B", "3.4 MiB". */
+export function size(bytes: number): string {
+  let [value, unit] = [bytes, 0]
+  for (; value >= 1_024 && unit < SIZES.length - 1; unit++) value /= 1_024
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${SIZES[unit]}`
+}
+
+export const number = (value: number): string => value.toLocaleString('en')
+
+export const counted = (count: number, one: string): string => `${number(count)} ${one}${count === 1 ? '' : 's'}`
+
+/** Longest name that is shown in full, in characters. */
+const NAME_WIDTH = 24
+
+/** A shortened name: a key by its beginning and end, any other long name by its beginning. */
+export function shortName(name: string): string {
+  if (name.length <= NAME_WIDTH) return plain(name)
+  if (/^(?:[a-z-]+:)?[0-9a-f]{64}$/.test(name)) return `${name.slice(0, name.length - 56)}…${name.slice(-4)}`
+  return `${plain(name.slice(0, NAME_WIDTH - 1))}…`
+}
+
+/**
+ * Makes untrusted text safe for a terminal: characters that move the cursor, change colours or the writing direction
+ * are written as escapes, and the text stays on one line.
+ */
+export const plain = (text: string): string =>
+  text.replaceAll(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (character) => {
+    if (character === '\n') return '\\n'
+    return `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`
+  })
+
+const STYLES = {
+  bold: '\x1b[1m',
+  dim: '\x1b[2m',
+  cyan: '\x1b[36m',
+  green: '\x1b[32m',
+  red: '\x1b[31m',
+  yellow: '\x1b[33m'
+}
+export type Style = keyof typeof STYLES
+export type Paint = (style: Style, text: string) => string
+
+/** Paints with colours, or returns the text as it is. */
+export const painter =
+  (colours: boolean): Paint =>
+  (style, text) =>
+    colours ? `${STYLES[style]}${text}\x1b[0m` : text

@@ -1,0 +1,380 @@
+import { DatabaseUnavailable } from '../database/database.ts'
+import type { Registry } from '../presence/registry.ts'
+import type { CloseReason } from '../protocol/close-codes.ts'
+import type { Session, SessionMember } from '../session/session.ts'
+import { encodeTextFrames } from '../session/text-frames.ts'
+import type { QueueEntry } from '../store/queue-entry.ts'
+import type { BatchFailure } from '../util/batcher.ts'
+import { Delivery, type DeliveryRoute, type DeliveryWindow, type SentEntry } from './delivery.ts'
+import { HeldBack, type LostSession } from './held-back.ts'
+import type { MailboxContents, MailboxCounter, MailboxCounters } from './mailbox-counter.ts'
+import { PingBarrier, type PingBarrierHooks } from './ping-barrier.ts'
+import { Grace, type ReceiptMode, type ReceiptStrength, strengthFor } from './receipts.ts'
+import type { Releases } from './releases.ts'
+
+/** A number that grows, and one whose values are spread: what this room needs of a metric. */
+interface Counter {
+  inc(by?: number): void
+}
+interface Histogram {
+  observe(value: number): void
+}
+
+export interface DeliveryCounts {
+  readonly delivered: Readonly<Record<ReceiptStrength, Counter>>
+  /** Entries sent again. */
+  readonly redelivered: Counter
+  /** From acceptance to receipt, where the recipient was connected. */
+  readonly deliverySeconds: Histogram
+  /** From a ping behind messages to its pong. */
+  readonly roundTripSeconds: Histogram
+  readonly proxyPongs: Counter
+}
+
+/** Whose mailbox, and the encryption key its recipient registered with. */
+export interface Box {
+  readonly network: string
+  readonly recipient: string
+  /** Entries sealed for another key are withheld. Null: the protocol has none. */
+  readonly keyId: string | null
+}
+
+/** What the sessions of one protocol are attached with. */
+export interface Attachments {
+  readonly registry: Registry<Member>
+  readonly counters: MailboxCounters
+  readonly releases: Releases
+  /** What a mailbox holds now, for whatever key. */
+  contentsOf(box: Pick<Box, 'network' | 'recipient'>): Promise<MailboxContents | BatchFailure>
+  /** Reads a page of a mailbox, oldest first. */
+  readPage(box: Box, afterSeq: number, limit: number, maxBytes: number): Promise<QueueEntry[]>
+  /** An entry of so many bytes has left its mailbox, received. */
+  left(network: string, bytes: number): void
+  readonly mode: ReceiptMode
+  /** How long what a browser receipted by pong can still be delivered again, in ms. */
+  readonly graceMs: number
+  readonly window: DeliveryWindow
+  /** Most sessions of one peer. */
+  readonly sessionsPerPeer: number
+  readonly counts: DeliveryCounts
+  /** Milliseconds since 1970. */
+  now(): number
+  /** Milliseconds of a clock that stands still while the process does. */
+  clock(): number
+  readonly log: { warn(facts: object, message: string): void; error(facts: object, message: string): void }
+}
+
+/** A mailbox that is open for one more session of its recipient: `close` it unless a session is attached to it. */
+export interface OpenedMailbox {
+  readonly network: string
+  readonly recipient: string
+  readonly counter: MailboxCounter
+  readonly isEmpty: boolean
+  close(): void
+}
+
+/** What a protocol knows of a peer and of the frames it is sent. */
+export interface PeerFacts {
+  /** The encryption key the peer registered with; null: the protocol has none. */
+  readonly keyId: string | null
+  readonly features: readonly string[]
+  /** Can the peer open this entry? What it cannot stays in the mailbox. */
+  canOpen?(entry: QueueEntry): boolean
+  /** Looks up what has to be known before a page can be encoded. */
+  prepare?(page: readonly QueueEntry[]): Promise<void>
+  /** The frame that carries an entry; `seq`: what to acknowledge it by, for clients that offered to. */
+  encode(entry: QueueEntry, options: { isBacklog: boolean; seq: number | undefined }): string
+  announcement(change: 'joined' | 'left'): string | undefined
+}
+
+/**
+ * A registered session: it is sent what is in its peer's mailbox, and its receipts take messages out of it.
+ *
+ * The order of a registration: `openMailbox`, `join` (the peer is visible to senders), the reply, `start` (the backlog,
+ * then live). So no message falls between backlog and live.
+ *
+ * Several sessions of one peer: a message leaves the mailbox when one session has receipted it and no other owes a
+ * receipt. A session that falls too far behind the others is closed; what it owes is kept for its return.
+ */
+export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
+  readonly network: string
+  readonly peer: string
+  readonly session: Session<Member>
+  readonly delivery: Delivery
+  readonly counter: MailboxCounter
+  listedAt = 0
+  #strength: ReceiptStrength
+  readonly #facts: PeerFacts
+  readonly #with: Attachments
+  readonly #barrier: PingBarrier
+  readonly #grace: Grace | undefined
+  readonly #isEmpty: boolean
+  #heldBack: HeldBack | undefined
+  #written = 0
+  #hasEnded = false
+
+  constructor(session: Session<Member>, mailbox: OpenedMailbox, facts: PeerFacts, attachments: Attachments) {
+    this.network = mailbox.network
+    this.peer = mailbox.recipient
+    this.session = session
+    this.counter = mailbox.counter
+    this.#isEmpty = mailbox.isEmpty
+    this.#facts = facts
+    this.#with = attachments
+    this.#strength = strengthFor(attachments.mode, facts.features)
+    this.#grace = session.isBrowser ? new Grace(attachments.graceMs) : undefined
+    this.#barrier = new PingBarrier(this)
+    this.delivery = new Delivery(this, attachments.window)
+  }
+
+  get keyId(): string | null {
+    return this.#facts.keyId
+  }
+
+  /** What counts as a receipt of this session. */
+  get strength(): ReceiptStrength {
+    return this.#strength
+  }
+
+  /** How long the peer's end took to answer the last ping behind messages, in ms; undefined before the first. */
+  get roundTripMs(): number | undefined {
+    return this.#barrier.roundTripMs
+  }
+
+  get waitingSince(): number | undefined {
+    return this.delivery.waitingSince
+  }
+
+  /** The socket speaks for the peer, and senders see it. */
+  join(): void {
+    this.session.register(this)
+    this.#with.registry.add(this)
+    for (const other of this.#others()) other.#heldBack?.returned()
+  }
+
+  /** Sends the backlog, then what is committed. */
+  start(): void {
+    if (!this.#hasEnded) this.delivery.start(this.#isEmpty && this.counter.entries === 0)
+  }
+
+  announcement(change: 'joined' | 'left'): string | undefined {
+    return this.#facts.announcement(change)
+  }
+
+  /** Closes the session for a reason of ours: it is sent nothing more, and its peer is away at once if it was the last. */
+  dismiss(reason: CloseReason): void {
+    this.ended(false)
+    this.session.close(reason)
+  }
+
+  // What happens to the socket.
+
+  pong(data: Buffer): void {
+    this.#barrier.pong(data)
+  }
+
+  drained(): void {
+    this.delivery.drained()
+  }
+
+  /** Releases what has had its grace, and what was kept long enough for the return of another session. */
+  tick(now: number): void {
+    if (this.#grace !== undefined) this.#releaseUnlessOwed(this.#grace.over(now))
+    if (this.#heldBack?.giveUp(now)) this.#releaseHeldBack()
+  }
+
+  ended(isClean: boolean): void {
+    if (this.#hasEnded) return
+    this.#hasEnded = true
+    const { registry, releases, counters } = this.#with
+    this.#barrier.stop()
+    const graced = this.#grace?.all() ?? []
+    if (isClean) this.#releaseUnlessOwed(graced)
+    const { cursor, lastSeq } = this.delivery
+    const unreceipted = [...this.delivery.stop(), ...(isClean ? [] : graced)].map(({ seq }) => seq)
+    const isLast = registry.remove(this) === 0
+    const lost = isClean ? undefined : { unreceipted: new Set(unreceipted), cursor, lastSeq }
+    for (const other of this.#others()) other.#otherEnded(lost)
+    if (unreceipted.length > 0 || (isLast && this.counter.entries > this.counter.releasing)) {
+      releases.ended({ network: this.network, recipient: this.peer, unreceipted, isLast })
+    }
+    counters.close(this.network, this.peer, this.counter)
+  }
+
+  // What the delivery sends by, and reports to.
+
+  read(afterSeq: number, limit: number, maxBytes: number): Promise<QueueEntry[]> {
+    const { readPage, releases, log } = this.#with
+    const box: Box = { network: this.network, recipient: this.peer, keyId: this.keyId }
+    return releases.reading(async () => {
+      try {
+        const page = await readPage(box, afterSeq, limit, maxBytes)
+        await this.#facts.prepare?.(page)
+        return page
+      } catch (error) {
+        if (!(error instanceof DatabaseUnavailable))
+          log.error({ err: error, network: this.network }, 'mailbox not read')
+        throw error
+      }
+    })
+  }
+
+  isReleasing(seq: number): boolean {
+    return this.#with.releases.isReleasing(seq)
+  }
+
+  isFull(): boolean {
+    return this.session.writer.isFull
+  }
+
+  clock(): number {
+    return this.#with.clock()
+  }
+
+  /** An entry that cannot be encoded is a defect of ours, or of what is stored: it stays, and the others go on. */
+  send(entry: QueueEntry, isBacklog: boolean): boolean {
+    try {
+      if (this.#facts.canOpen?.(entry) === false) return false
+      this.#write(entry, isBacklog)
+    } catch (error) {
+      const { network, seq } = entry
+      this.#with.log.error({ err: error, network, seq }, 'an entry cannot be sent and stays in its mailbox')
+      return false
+    }
+    if (this.#with.releases.wasReturned(entry.seq)) this.#with.counts.redelivered.inc()
+    return true
+  }
+
+  wrote(sent: number, isUrgent: boolean): void {
+    if (this.#strength !== 'pong') return
+    if (this.session.putsRepliesFirst) this.session.whenQuiet(() => this.#barrier.wrote(sent, isUrgent))
+    else this.#barrier.wrote(sent, isUrgent)
+  }
+
+  received(entries: readonly SentEntry[]): void {
+    this.#count(entries)
+    if (this.#strength !== 'pong' || this.#grace === undefined) this.#releaseUnlessOwed(entries)
+    else this.#releaseUnlessOwed(this.#grace.add(entries, this.clock()))
+  }
+
+  /** The entry at this place has left the mailbox, by whatever way. */
+  gone(seq: number): void {
+    this.#heldBack?.delete(seq)
+    this.delivery.gone(seq)
+  }
+
+  // What the ping barrier does, and learns.
+
+  ping(payload: Buffer): void {
+    this.session.ping(payload)
+  }
+
+  passed(count: number, ms: number): void {
+    this.#with.counts.roundTripSeconds.observe(ms / 1_000)
+    this.session.measured(ms)
+    this.delivery.receipt(count)
+  }
+
+  /** Pongs mean nothing here: from now on what is written counts as received, and what was written already. */
+  doubled(): void {
+    if (this.#strength !== 'pong') return
+    this.#strength = 'none'
+    this.#barrier.stop()
+    const { counts, log } = this.#with
+    counts.proxyPongs.inc()
+    const message = 'a proxy answers pings for a peer: its messages count as received when they are written'
+    log.warn({ protocol: this.session.protocol.name }, message)
+    this.delivery.receipt(this.delivery.sent)
+  }
+
+  #write(entry: QueueEntry, isBacklog: boolean): void {
+    const options = { isBacklog, seq: this.#strength === 'ack' ? entry.seq : undefined }
+    const isShared = this.counter.sessions > 1
+    const frame = isShared ? sharedFrame(this.#facts, entry, options) : this.#facts.encode(entry, options)
+    const count = ++this.#written
+    if (this.#strength !== 'none') this.session.push(frame)
+    else this.session.push(frame, (error) => error ?? this.delivery.receipt(count))
+  }
+
+  #count(entries: readonly SentEntry[]): void {
+    const { counts, now } = this.#with
+    counts.delivered[this.#strength].inc(entries.length)
+    const at = now()
+    for (const { slot, acceptedAt } of entries) {
+      if (!slot) counts.deliverySeconds.observe(Math.max(0, at - acceptedAt) / 1_000)
+    }
+  }
+
+  /** Takes these out of the mailbox, but for those that another session of the peer owes a receipt of. */
+  #releaseUnlessOwed(entries: readonly SentEntry[]): void {
+    const others = this.#others()
+    for (const entry of entries) {
+      const isOwed = others.length > 0 && others.some(({ delivery }) => delivery.owes(entry.seq))
+      if (!isOwed && !this.#heldBack?.isKept(entry.seq)) this.#release(entry)
+      else {
+        this.#heldBack ??= new HeldBack()
+        this.#heldBack.add(entry)
+      }
+    }
+    if (this.#heldBack?.isTooMuch) this.#closeSlowest(this.#heldBack, others)
+  }
+
+  #closeSlowest(heldBack: HeldBack, others: readonly Member[]): void {
+    const [oldest] = heldBack.entries
+    for (const other of others) if (other.delivery.owes(oldest!.seq)) other.dismiss('unresponsive')
+    if (!heldBack.isTooMuch) return
+    heldBack.returned() // it is kept for a session that does not come back
+    this.#releaseHeldBack()
+  }
+
+  #others(): readonly Member[] {
+    if (this.counter.sessions <= 1) return NONE
+    return this.#with.registry.sessions(this.network, this.peer).filter((member) => member !== this)
+  }
+
+  /** Another session of the peer has ended; `lost`: without a closing handshake, so that it may come back. */
+  #otherEnded(lost: LostSession | undefined): void {
+    if (lost !== undefined) {
+      this.#heldBack ??= new HeldBack()
+      this.#heldBack.lost(lost, this.clock())
+    }
+    this.#releaseHeldBack()
+  }
+
+  /** Releases what is held back and nobody owes any more. */
+  #releaseHeldBack(): void {
+    if (this.#heldBack !== undefined) this.#releaseUnlessOwed(this.#heldBack.entries)
+  }
+
+  #release(entry: SentEntry): void {
+    this.#heldBack?.delete(entry.seq)
+    this.counter.releasing += 1
+    this.#with.releases.release(entry, this.#settled)
+  }
+
+  readonly #settled = ({ seq, bytes }: SentEntry, hasLeft: boolean): void => {
+    const { counters, registry, left } = this.#with
+    counters.released(this.network, this.peer, this.counter, hasLeft ? bytes : undefined)
+    if (!hasLeft) return
+    left(this.network, bytes)
+    this.delivery.gone(seq)
+    for (const member of registry.sessions(this.network, this.peer)) if (member !== this) member.gone(seq)
+  }
+}
+
+const NONE: readonly Member[] = []
+
+/** The last entry that was encoded for several sessions: they share its bytes. */
+let shared: { readonly entry: QueueEntry; readonly variant: string; readonly frame: Buffer } | undefined
+
+function sharedFrame(
+  facts: PeerFacts,
+  entry: QueueEntry,
+  options: { isBacklog: boolean; seq: number | undefined }
+): Buffer {
+  const variant = `${options.isBacklog} ${options.seq}`
+  if (shared?.entry !== entry || shared.variant !== variant) {
+    shared = { entry, variant, frame: encodeTextFrames([facts.encode(entry, options)]) }
+  }
+  return shared.frame
+}

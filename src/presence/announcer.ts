@@ -1,0 +1,150 @@
+import type { CloseReason } from '../protocol/close-codes.ts'
+import { encodeTextFrames } from '../session/text-frames.ts'
+
+/** A registered session, as presence needs it: one of those of a peer. */
+export interface Present {
+  readonly network: string
+  readonly peer: string
+  readonly session: { notify(frames: Buffer): void; close(reason: CloseReason): void }
+  /** The frame that tells the others in its network that its peer joined or left; undefined: they are not told. */
+  announcement(change: 'joined' | 'left'): string | undefined
+  /** Where in the order of changes it was last given a list of peers, see `Announcer`. */
+  listedAt: number
+}
+
+/** What happened to one peer since the last announcement: it went back and forth at these points of the order. */
+interface Change<M> {
+  /** Was it connected before the first of them? */
+  readonly wasConnected: boolean
+  readonly turns: number[]
+  /** One of its sessions: names the peer. */
+  readonly peer: M
+}
+
+interface Pending<M> {
+  readonly changes: Map<string, Change<M>>
+  readonly timer: NodeJS.Timeout
+}
+
+/** How long changes in a network are collected, in ms: at least, for each peer in it, and at most. */
+const LEAST_MS = 50
+const MS_PER_PEER = 0.25
+const MOST_MS = 1_000
+/** Sessions told in one go before others get their turn. */
+const FAN_OUT_SLICE = 256
+
+/**
+ * Tells peers who joined and who left. Changes are collected for a moment, then each session is told what differs from
+ * the last list of peers it was given (its reply to `register` or `discover`): nothing of a peer that left and came back
+ * in between, unless the session's list was made while that peer was away.
+ */
+export class Announcer<M extends Present> {
+  readonly #listeners: (network: string) => Iterable<M>
+  readonly #leastMs: number
+  readonly #pending = new Map<string, Pending<M>>()
+  /** Counts changes and lists: their order. */
+  #order = 0
+
+  constructor(listeners: (network: string) => Iterable<M>, leastMs = LEAST_MS) {
+    this.#listeners = listeners
+    this.#leastMs = leastMs
+  }
+
+  /** A session is given a list of the peers of its network now: it is told what changes after this. */
+  listed(session: M): void {
+    this.#order += 1
+    session.listedAt = this.#order
+  }
+
+  /** The first session of a peer came, or its last one left. `networkSize`: peers in the network. */
+  changed(peer: M, isConnected: boolean, networkSize: number): void {
+    const pending = this.#pending.get(peer.network) ?? this.#await(peer.network, networkSize)
+    this.#order += 1
+    const change = pending.changes.get(peer.peer)
+    if (change === undefined) pending.changes.set(peer.peer, { wasConnected: !isConnected, turns: [this.#order], peer })
+    else change.turns.push(this.#order)
+  }
+
+  /** Announces nothing more. */
+  close(): void {
+    for (const { timer } of this.#pending.values()) clearTimeout(timer)
+    this.#pending.clear()
+  }
+
+  /** The more are to be told, the longer changes are collected: a storm of arrivals is news for all. */
+  #await(network: string, networkSize: number): Pending<M> {
+    const ms = Math.max(this.#leastMs, Math.min(networkSize * MS_PER_PEER, MOST_MS))
+    const pending = { changes: new Map<string, Change<M>>(), timer: setTimeout(() => this.#announce(network), ms) }
+    this.#pending.set(network, pending)
+    return pending
+  }
+
+  #announce(network: string): void {
+    const changes = [...this.#pending.get(network)!.changes.values()]
+    this.#pending.delete(network)
+    this.#tell([...this.#listeners(network)], this.#newsOf(changes))
+  }
+
+  /** Frames are made once, and those for sessions whose lists are older than every change are encoded once. */
+  #newsOf(changes: readonly Change<M>[]): News<M> {
+    const frames = changes.map((change) => ({
+      change,
+      joined: change.peer.announcement('joined'),
+      left: change.peer.announcement('left')
+    }))
+    const before = frames.flatMap(({ change, joined, left }) => frameFor(change, 0, joined, left) ?? [])
+    return {
+      frames,
+      first: Math.min(...changes.map(({ turns }) => turns[0]!)),
+      peers: new Set(changes.map(({ peer }) => peer.peer)),
+      shared: before.length === 0 ? undefined : encodeTextFrames(before)
+    }
+  }
+
+  /** In slices, so that a large network does not hold up its messages. */
+  #tell(sessions: readonly M[], news: News<M>): void {
+    for (const session of sessions.slice(0, FAN_OUT_SLICE)) {
+      const { listedAt } = session
+      if (listedAt < news.first && !news.peers.has(session.peer)) {
+        if (news.shared !== undefined) session.session.notify(news.shared)
+        continue
+      }
+      const own = news.frames.flatMap(({ change, joined, left }) =>
+        change.peer.peer === session.peer ? [] : (frameFor(change, listedAt, joined, left) ?? [])
+      )
+      if (own.length > 0) session.session.notify(encodeTextFrames(own))
+    }
+    if (sessions.length > FAN_OUT_SLICE) setImmediate(() => this.#tell(sessions.slice(FAN_OUT_SLICE), news))
+  }
+}
+
+interface News<M> {
+  readonly frames: readonly {
+    readonly change: Change<M>
+    readonly joined: string | undefined
+    readonly left: string | undefined
+  }[]
+  /** The first of all turns. */
+  readonly first: number
+  readonly peers: ReadonlySet<string>
+  /** For sessions whose list is older than that. */
+  readonly shared: Buffer | undefined
+}
+
+/** What a session whose list was made at `listedAt` has to be told of a peer: its list, against how it is now. */
+function frameFor<M>(
+  { wasConnected, turns }: Change<M>,
+  listedAt: number,
+  joined: string | undefined,
+  left: string | undefined
+): string | undefined {
+  // Where joining is not announced, nobody keeps a list: leaving is said to all that were there before.
+  if (joined === undefined)
+    return turns.length % 2 === Number(wasConnected) && turns.at(-1)! > listedAt ? left : undefined
+  const after = turns.findIndex((turn) => turn > listedAt)
+  const seen = after === -1 ? turns.length : after
+  const isConnected = wasConnected !== (turns.length % 2 === 1)
+  const listed = wasConnected !== (seen % 2 === 1)
+  if (listed === isConnected) return undefined
+  return isConnected ? joined : left
+}

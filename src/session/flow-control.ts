@@ -1,0 +1,109 @@
+/**
+ * Why no further frame of a socket is handled. Each reason is added and removed by its own owner:
+ * `answer`: a frame is being answered that the next ones must not overtake; `in-flight`: as many frames as allowed are under
+ * way; `refused`: too many frames were refused in this second; `writer`: the peer does not read what it is sent;
+ * `stopping`: the server stops.
+ */
+export type HoldReason = 'answer' | 'in-flight' | 'refused' | 'writer' | 'stopping'
+
+/** Bytes of frames that are kept while a session is held; past it the socket is not read. One read of a socket is as much. */
+const MAX_KEPT_BYTES = 65_536
+
+interface Frame {
+  readonly data: Buffer
+  readonly isBinary: boolean
+}
+
+export interface FlowControlled {
+  pause(): void
+  resume(): void
+}
+
+/**
+ * Decides when the frames of one socket are handled.
+ *
+ *     open ──hold(first reason)──► held ──release(last reason)──► open: what was kept is handled, then the socket is read
+ *
+ * While held, frames are kept up to a limit, so pongs behind them are still heard; past it the socket is paused and the rest
+ * waits in the peer's own TCP stream.
+ */
+export class FlowControl {
+  readonly #socket: FlowControlled
+  readonly #handle: (data: Buffer, isBinary: boolean) => void
+  readonly #reasons = new Set<HoldReason>()
+  #kept: Frame[] = []
+  #keptBytes = 0
+  #isPaused = false
+  #isHandling = false
+
+  constructor(socket: FlowControlled, handle: (data: Buffer, isBinary: boolean) => void) {
+    this.#socket = socket
+    this.#handle = handle
+  }
+
+  get reasons(): ReadonlySet<HoldReason> {
+    return this.#reasons
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  /** Handles a frame now, or keeps it behind those that wait. */
+  receive(data: Buffer, isBinary: boolean): void {
+    if (this.#reasons.size === 0 && this.#kept.length === 0) {
+      this.#handle(data, isBinary)
+      return
+    }
+    this.#kept.push({ data, isBinary })
+    this.#keptBytes += data.length
+    if (this.#keptBytes >= MAX_KEPT_BYTES) this.#pause()
+  }
+
+  hold(reason: HoldReason): void {
+    this.#reasons.add(reason)
+    if (reason === 'stopping') this.#pause()
+  }
+
+  release(reason: HoldReason): void {
+    if (this.#reasons.delete(reason) && this.#reasons.size === 0) this.#proceed()
+  }
+
+  /** Reads a paused socket until something is heard, to learn whether the peer lives. */
+  listen(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#socket.resume()
+  }
+
+  /** Forgets what was kept and reads on: only the peer's close frame matters now. */
+  close(): void {
+    this.#kept = []
+    this.#keptBytes = 0
+    this.listen()
+  }
+
+  #pause(): void {
+    if (this.#isPaused) return
+    this.#isPaused = true
+    this.#socket.pause()
+  }
+
+  #proceed(): void {
+    if (this.#isHandling) return // a kept frame released the last reason: the loop below goes on
+    this.#isHandling = true
+    let handled = 0
+    try {
+      while (handled < this.#kept.length && this.#reasons.size === 0) {
+        const { data, isBinary } = this.#kept[handled]!
+        handled += 1
+        this.#keptBytes -= data.length
+        this.#handle(data, isBinary)
+      }
+    } finally {
+      this.#kept.splice(0, handled)
+      this.#isHandling = false
+    }
+    if (this.#reasons.size === 0) this.listen()
+  }
+}

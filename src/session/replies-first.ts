@@ -1,0 +1,86 @@
+import { awakeTimeout } from '../util/awake-clock.ts'
+
+/** What the quiet is longer than the way to the client and back, in ms. */
+const MARGIN_MS = 20
+/** Longest a notification waits, in ms. */
+const LONGEST_MS = 1_000
+
+/**
+ * When notifications may be sent to an old client.
+ *
+ * The official signaling client takes the very next frame on its socket for the answer to a call, whatever it is. So for
+ * sessions that look like it a reply never waits behind a notification, and a notification waits: while a request is open,
+ * and until the client has sent nothing for a round trip and 20 ms, in which it may have made its next call. After
+ * registration the first quiet begins with the pong of a ping that was sent behind the reply. No notification waits
+ * longer than a second in all. Source: docs/protocol.md, "Replies first".
+ *
+ *     quiet ──a frame came, or a request is open──► busy ──neither for so long, or a second passed──► quiet: all is sent
+ *
+ * What waits is bounded by what fills it: messages by the window of their session, others by a rate of ours.
+ */
+export class RepliesFirst {
+  readonly #hasOpenRequest: () => boolean
+  #waiting: (() => void)[] = []
+  /** When the first of what waits began to (performance.now()). */
+  #since = 0
+  /** When the client was last heard to call; undefined until the first round trip is known. */
+  #calledAt: number | undefined
+  #roundTripMs = 0
+  readonly #startedAt = performance.now()
+  #cancelTimer: (() => void) | undefined
+
+  constructor(hasOpenRequest: () => boolean) {
+    this.#hasOpenRequest = hasOpenRequest
+  }
+
+  /** A pong came: the first one answers the ping behind the registration. */
+  pong(): void {
+    if (this.#calledAt === undefined) this.measured(performance.now() - this.#startedAt)
+  }
+
+  /** The client's end answered a ping that was under way so long. */
+  measured(roundTripMs: number): void {
+    this.#roundTripMs = roundTripMs
+    this.#calledAt ??= performance.now()
+  }
+
+  /** A frame of the client came. */
+  called(): void {
+    if (this.#calledAt !== undefined) this.#calledAt = performance.now()
+  }
+
+  /** Sends a notification: now, or behind those that wait, once it is quiet. */
+  notify(send: () => void): void {
+    const now = performance.now()
+    if (this.#waiting.length === 0 && this.#msToQuiet(now) <= 0) {
+      send()
+      return
+    }
+    if (this.#waiting.push(send) > 1) return
+    this.#since = now
+    this.#schedule(now)
+  }
+
+  stop(): void {
+    this.#cancelTimer?.()
+    this.#waiting = []
+  }
+
+  /** How long it takes to be quiet if the client says nothing more; more than nothing while a request is open. */
+  #msToQuiet(now: number): number {
+    if (this.#calledAt === undefined) return this.#startedAt + LONGEST_MS - now
+    const quietAt = this.#calledAt + this.#roundTripMs + MARGIN_MS
+    return this.#hasOpenRequest() ? Math.max(MARGIN_MS, quietAt - now) : quietAt - now
+  }
+
+  #schedule(now: number): void {
+    const ms = Math.min(this.#msToQuiet(now), this.#since + LONGEST_MS - now)
+    this.#cancelTimer = awakeTimeout(Math.max(1, ms), () => this.#look())
+  }
+
+  #look(): void {
+    const now = performance.now()
+    if (this.#msToQuiet(now) > 0 && now - this.#since < LONGEST_MS) this.#schedule(now)
+    else for (const send of this.#waiting.splice(0)) send()
+  }
+}

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createPool } from '../../src/database/pool.ts'
+import { atEnd, type Scope } from '../helpers/at-end.ts'
+import { emptyTestDatabase } from '../helpers/database.ts'
+import { silentLog } from '../helpers/test-cluster.ts'
+
+/** A pool of two connections, both open, and one of them busy with a long statement. */
+async function poolWithLongStatement(t: Scope) {
+  const { url } = await emptyTestDatabase(t)
+  const pool = createPool({ url, size: 2, statementMs: 5_000, log: silentLog })
+  atEnd(t, () => pool.end(0))
+  const { sql } = pool
+  await sql`create table item (id int)`
+  await Promise.all([sql`select pg_sleep(0.05)`, sql`select pg_sleep(0.05)`])
+  const finished: string[] = []
+  const noted = <T>(name: string, work: PromiseLike<T>) => work.then(() => finished.push(name))
+  return { sql, finished, noted, long: noted('long', sql`select pg_sleep(1)`) }
+}
+
+test('a statement never waits behind a long one while another connection comes free', async (t) => {
+  const { sql, finished, noted, long } = await poolWithLongStatement(t)
+  const short = Array.from({ length: 20 }, (_, id) => noted('short', sql`insert into item values (${id})`))
+  await Promise.all([long, ...short])
+  assert.equal(finished.at(-1), 'long')
+})
+
+test('a transaction never waits behind a long statement while another connection comes free', async (t) => {
+  const { sql, finished, noted, long } = await poolWithLongStatement(t)
+  const insert = (id: number) =>
+    sql.begin(async (tx) => {
+      await tx`insert into item values (${id})`
+      await tx`select pg_sleep(0.001)`
+    })
+  const transactions = Array.from({ length: 10 }, (_, id) => noted('transaction', insert(id)))
+  await Promise.all([long, ...transactions])
+  assert.equal(finished.at(-1), 'long')
+  const [row] = await sql<{ count: number }[]>`select count(*) from item`
+  assert.equal(row?.count, 10)
+})
+
+test('statements run in the order they were asked for, and a fragment is no statement of its own', async (t) => {
+  const { sql, noted, finished, long } = await poolWithLongStatement(t)
+  const values = (id: number) => sql`values (${id})`
+  const work = Array.from({ length: 10 }, (_, id) => noted(String(id), sql`insert into item ${values(id)}`))
+  await Promise.all([long, ...work])
+  assert.deepEqual(finished, ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'long'])
+})
+
+test('a statement that waits when a connection is lost runs on a new one', async (t) => {
+  const { sql: admin, url } = await emptyTestDatabase(t)
+  const pool = createPool({ url, size: 1, statementMs: 5_000, log: silentLog })
+  atEnd(t, () => pool.end(0))
+  const [backend] = await pool.sql<{ pid: number }[]>`select pg_backend_pid() as pid`
+  const long = assert.rejects(pool.sql`select pg_sleep(30)`.execute())
+  const waiting = pool.sql<{ pid: number }[]>`select pg_backend_pid() as pid`.execute()
+  while (
+    (await admin`select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(30)'`).count < 1
+  );
+  await long
+  const [other] = await waiting
+  assert.notEqual(other?.pid, backend?.pid)
+})
+
+test('a statement whose caller has given up by the time a connection is free never runs', async (t) => {
+  const { sql: admin, url } = await emptyTestDatabase(t)
+  await admin`create table item (id int)`
+  const pool = createPool({ url, size: 1, statementMs: 200, log: silentLog })
+  atEnd(t, () => pool.end(0))
+  const long = pool.sql.begin(async (tx) => {
+    await tx`set local statement_timeout = 0`
+    await tx`select pg_sleep(0.5)`
+  })
+  await assert.rejects(pool.sql`insert into item values (1)`, { name: 'ConnectionLost' })
+  await long
+  await pool.sql`insert into item values (2)`
+  assert.deepEqual([...(await admin`select id from item`)], [{ id: 2 }])
+})

@@ -1,0 +1,98 @@
+// What may wait for one recipient is bounded, whether it is connected or not (docs/protocol.md, 1.5).
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startAdministered } from '../admin/helpers.ts'
+import { wrongQuotas } from '../chaos/database-check.ts'
+import { type Peer, quickIdentity, registerFrame, roundTrip } from '../helpers/peer.ts'
+import { startTestServer, type TestServer } from '../helpers/server.ts'
+
+const LIMIT = 50
+const SETTINGS = { RECIPIENT_QUEUE_MESSAGES: LIMIT, SIGNALING_QUOTA_PER_SENDER: 10 }
+const send = (targetId: string, message: unknown) => ({ type: 'message', payload: { targetId, message } })
+
+async function joinWithAck(server: TestServer, clientId: string, identity: Peer['identity']) {
+  const peer = await server.peer()
+  peer.send(await registerFrame(clientId, identity, { features: ['ack'] }))
+  assert.equal((await peer.next()).type, 'register')
+  return peer
+}
+
+/** Sends so many, and tells how many were refused. */
+async function refusedOf(sender: Peer, count: number): Promise<number> {
+  for (let n = 0; n < count; n++) sender.send(send('bob', { n }))
+  return (await roundTrip(sender)).filter(({ type }) => type === 'error').length
+}
+
+async function waiting(server: TestServer): Promise<number> {
+  await server.app.mailboxes.drained()
+  const [row] = await server.app.database.sql`select count(*)::int as n from queue_entry`
+  return row!.n
+}
+
+test('a connected recipient that never acknowledges and reconnects has at most its limit waiting', async (t) => {
+  const server = await startTestServer(t, SETTINGS)
+  const owner = await quickIdentity()
+  const alice = await server.join('alice')
+  let refused = 0
+  for (let round = 0; round < 4; round++) {
+    const bob = await joinWithAck(server, 'bob', owner)
+    refused += await refusedOf(alice, 30)
+    assert.ok((await waiting(server)) <= LIMIT)
+    await bob.close()
+    await alice.next('peer_disconnected')
+  }
+  assert.deepEqual([await waiting(server), refused], [LIMIT, 4 * 30 - LIMIT])
+  assert.deepEqual(await wrongQuotas(server.app.database.sql as never), [])
+})
+
+test('room is given back by acknowledgements, by expiry and by a purge', async (t) => {
+  const clock = { now: Date.now() }
+  const server = await startAdministered(t, { ...SETTINGS, QUEUE_TTL_SECONDS: 60 }, { now: () => clock.now })
+  const alice = await server.join('alice')
+  const bob = await joinWithAck(server, 'bob', await quickIdentity())
+  assert.equal(await refusedOf(alice, LIMIT + 5), 5)
+  let seq = 0
+  for (let n = 0; n < 20; n++) seq = (await bob.next('message')).payload.seq
+  bob.send({ type: 'ack', payload: { seq } })
+  await roundTrip(bob)
+  await server.app.mailboxes.drained()
+  assert.equal(await refusedOf(alice, 25), 5)
+  clock.now += 61_000
+  assert.equal(await server.app.mailboxes.expire(), LIMIT)
+  assert.equal(await refusedOf(alice, LIMIT), 0)
+  await server.ok('DELETE', '/queues/signaling/bob')
+  assert.equal(await refusedOf(alice, LIMIT + 1), 1)
+})
+
+test('what was sent and not receipted takes places of its sender when the last session ends', async (t) => {
+  const server = await startTestServer(t, SETTINGS)
+  const owner = await quickIdentity()
+  const alice = await server.join('alice')
+  const bob = await joinWithAck(server, 'bob', owner)
+  assert.equal(await refusedOf(alice, 8), 0)
+  bob.terminate()
+  await alice.next('peer_disconnected')
+  await server.app.mailboxes.drained()
+  const { sql } = server.app.database
+  const [slots] =
+    await sql`select count(*) filter (where slot)::int as slots, max(deliveries) as deliveries from queue_entry`
+  assert.deepEqual({ ...slots }, { slots: 8, deliveries: 1 })
+  assert.equal(await refusedOf(alice, 5), 3, 'two of ten places are left')
+  assert.deepEqual(await wrongQuotas(sql as never), [])
+  const again = await server.join('bob', owner)
+  for (let n = 0; n < 8; n++) assert.equal((await again.next('message')).payload.message.n, n)
+  await server.emptied()
+  assert.deepEqual(await wrongQuotas(sql as never), [])
+})
+
+test('a server counts what the last one left behind when it was killed', async (t) => {
+  const server = await startTestServer(t, SETTINGS)
+  const { sql } = server.app.database
+  const now = Date.now()
+  await sql`
+    insert into queue_entry (network, sender, recipient, sealed, size_bytes, slot, accepted_at, expires_at)
+    select 'signaling', 'alice', 'bob', n::text, 1, false, ${now}, ${now + 1_000_000} from generate_series(1, 7) as n`
+  const next = await startTestServer(t, { ...SETTINGS, DATABASE_URL: server.databaseUrl })
+  assert.deepEqual(await wrongQuotas(sql as never), [])
+  assert.equal(await refusedOf(await next.join('alice'), 5), 2)
+})
