@@ -3,12 +3,13 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { batched } from '../src/database/batched.ts'
 import { ConnectedRecipients } from '../src/delivery/attach.ts'
+import type { Attachments } from '../src/delivery/attachments.ts'
 import type { DeliveryWindow } from '../src/delivery/delivery.ts'
 import { HistoryStore } from '../src/delivery/history-store.ts'
 import { type Acceptance, Mailbox, type MailboxLimits } from '../src/delivery/mailbox.ts'
 import { MailboxCounters } from '../src/delivery/mailbox-counter.ts'
 import { Mailboxes } from '../src/delivery/mailboxes.ts'
-import type { Attachments } from '../src/delivery/member.ts'
+import type { Member } from '../src/delivery/member.ts'
 import { type MessageStore, queueStore } from '../src/delivery/message-store.ts'
 import { QueueStats } from '../src/delivery/queue-stats.ts'
 import type { ReceiptMode } from '../src/delivery/receipts.ts'
@@ -23,7 +24,7 @@ declare module 'fastify' {
     mailboxes: Mailboxes
     queueStats: QueueStats
     /** What the registered sessions of each protocol are attached to their mailboxes with. */
-    attachments: Readonly<Record<ProtocolName, Attachments>>
+    attachments: Readonly<Record<ProtocolName, Attachments<Member>>>
   }
 }
 
@@ -101,7 +102,7 @@ function attachmentsOf(
   protocol: ProtocolName,
   { counters, releases, stats }: { counters: MailboxCounters; releases: Releases; stats: QueueStats },
   options: OfflineQueueOptions
-): Attachments {
+): Attachments<Member> {
   const { database, presence, sessions, metrics, log } = app
   const { receipts, maxDeliveries, sessionsPerPeer, now } = options
   const mostDeliveries = maxDeliveries === 0 ? MOST_DELIVERIES : maxDeliveries - 1

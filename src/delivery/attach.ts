@@ -1,9 +1,10 @@
 import { DatabaseUnavailable } from '../database/database.ts'
 import type { Registry } from '../presence/registry.ts'
 import type { Message, QueueEntry } from '../store/queue-entry.ts'
+import type { Attachments, OpenedMailbox } from './attachments.ts'
 import type { Recipients } from './mailbox.ts'
 import type { MailboxCounter, MailboxCounters } from './mailbox-counter.ts'
-import type { Attachments, Member, OpenedMailbox } from './member.ts'
+import type { Member } from './member.ts'
 import type { Releases } from './releases.ts'
 
 /**
@@ -12,7 +13,7 @@ import type { Releases } from './releases.ts'
  * Rejects with `DatabaseUnavailable`.
  */
 export async function openMailbox(
-  { counters, contentsOf }: Attachments,
+  { counters, contentsOf }: Attachments<Member>,
   network: string,
   recipient: string
 ): Promise<OpenedMailbox> {

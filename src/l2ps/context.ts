@@ -1,7 +1,8 @@
 import type { ProofVerifier } from '../crypto/verifier.ts'
 import type { Database } from '../database/database.ts'
+import type { Attachments } from '../delivery/attachments.ts'
 import type { Mailbox } from '../delivery/mailbox.ts'
-import type { Attachments } from '../delivery/member.ts'
+import type { Member } from '../delivery/member.ts'
 import type { FailedProofs } from '../identity/failed-proofs.ts'
 import type { NetworkRegistry } from '../networks/registry.ts'
 import type { L2psErrorCode } from '../protocol/errors.ts'
@@ -17,7 +18,7 @@ import type { L2psMember } from './l2ps-member.ts'
 export interface L2psContext {
   readonly database: Pick<Database, 'sql' | 'ask'>
   readonly mailbox: Pick<Mailbox, 'accept'>
-  readonly attachments: Attachments
+  readonly attachments: Attachments<Member>
   readonly proofs: Pick<ProofVerifier, 'verify'>
   readonly failedProofs: FailedProofs
   readonly networks: Pick<NetworkRegistry, 'lookUp' | 'find'>

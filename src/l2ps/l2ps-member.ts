@@ -1,4 +1,4 @@
-import type { Attachments, OpenedMailbox } from '../delivery/member.ts'
+import type { Attachments, OpenedMailbox } from '../delivery/attachments.ts'
 import { Member } from '../delivery/member.ts'
 import { encodeMessage, encodePeerJoined, encodePeerLeft } from '../protocol/l2ps.ts'
 import type { PeerKey } from '../protocol/peer-key.ts'
@@ -13,7 +13,7 @@ export class L2psMember extends Member {
     session: Session<L2psMember>,
     mailbox: OpenedMailbox,
     peer: { readonly key: PeerKey; readonly features: readonly string[] },
-    { names, attachments, now }: { names: KeyNames; attachments: Attachments; now: () => number }
+    { names, attachments, now }: { names: KeyNames; attachments: Attachments<Member>; now: () => number }
   ) {
     const { network } = mailbox
     super(

@@ -4,8 +4,10 @@ import type { WebSocket } from 'ws'
 import { CLOSE, type CloseReason } from '../protocol/close-codes.ts'
 import { MAX_FRAME_BYTES } from '../protocol/frame.ts'
 import { awakeTimeout } from '../util/awake-clock.ts'
-import type { Answer, Effect, Later } from './effect.ts'
+import { Answers } from './answers.ts'
+import type { Answer, Effect } from './effect.ts'
 import { FlowControl } from './flow-control.ts'
+import { Liveness, type LivenessLimits } from './liveness.ts'
 import { RepliesFirst } from './replies-first.ts'
 import { SocketWriter } from './socket-writer.ts'
 
@@ -45,16 +47,6 @@ export interface SessionLimits {
   readonly registrationDeadlineMs: number
 }
 
-/** How long a socket may leave us without an answer, in ms. */
-export interface LivenessLimits {
-  /** A socket that was silent this long is pinged. */
-  readonly heartbeatMs: number
-  /** A socket from which nothing came this long after a ping is gone. */
-  readonly answerMs: number
-  /** A session that receipted nothing this long, though it was sent something, does not read. */
-  readonly stallMs: number
-}
-
 export interface SessionHooks {
   readonly limits: SessionLimits
   /** The clock of all sessions, in ms. */
@@ -79,13 +71,9 @@ const FOLLOWS: Readonly<Record<State, readonly State[]>> = {
   closed: []
 }
 
-/** The place of an answer in the order of frames. */
-interface Slot {
-  answer: Answer | undefined
-}
-
 /** What ws says when there was no close frame (RFC 6455 §7.1.5). */
 const CLOSED_WITHOUT_HANDSHAKE = 1006
+const NO_DATA = Buffer.alloc(0)
 
 /**
  * One live socket. Frames take effect in the order they came and are answered in that order, while their commits are
@@ -118,15 +106,12 @@ export class Session<M extends SessionMember = SessionMember> {
   readonly #socket: WebSocket
   readonly #hooks: SessionHooks
   readonly #flow: FlowControl
-  readonly #slots: Slot[] = []
+  readonly #answers: Answers
+  readonly #liveness: Liveness
   #refusedInSecond = 0
   #second: NodeJS.Timeout | undefined
-  /** By the clock of all sessions: when it began, when anything was heard, when the unanswered ping was sent. */
+  /** By the clock of all sessions. */
   readonly #openedAt: number
-  #heardAt: number
-  #pingedAt: number | undefined
-  /** The judgement waits for one more read of a paused socket. */
-  #isListenedTo = false
   #heardListeners: (() => void)[] = []
 
   constructor(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol<M>, hooks: SessionHooks) {
@@ -135,11 +120,18 @@ export class Session<M extends SessionMember = SessionMember> {
     this.address = origin.address
     this.isBrowser = origin.isBrowser
     this.protocol = protocol
-    this.#openedAt = this.#heardAt = hooks.clock()
+    this.#openedAt = hooks.clock()
     this.#flow = new FlowControl(socket, (data, isBinary) => this.#handle(data, isBinary))
     this.writer = new SocketWriter(socket, origin.stream, {
       onFull: () => this.#flow.hold('writer'),
       onDrained: () => this.#drained()
+    })
+    this.#liveness = new Liveness(this.#flow, this.writer, this.#openedAt)
+    this.#answers = new Answers({
+      framesInFlight: hooks.limits.framesInFlight,
+      flow: this.#flow,
+      say: (answer) => this.#say(answer),
+      failed: (error) => this.#failed(error)
     })
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
     socket.on('pong', (data) => {
@@ -179,7 +171,7 @@ export class Session<M extends SessionMember = SessionMember> {
 
   /** From now on this session is treated as an old client. */
   putRepliesFirst(): void {
-    this.#repliesFirst = new RepliesFirst(() => this.#slots.length > 0)
+    this.#repliesFirst = new RepliesFirst(() => this.#answers.isPending)
     this.ping()
   }
 
@@ -208,7 +200,7 @@ export class Session<M extends SessionMember = SessionMember> {
   }
 
   ping(payload?: Buffer): void {
-    this.#pingedAt ??= this.#hooks.clock()
+    this.#liveness.asked(this.#hooks.clock())
     this.writer.ping(payload)
   }
 
@@ -254,31 +246,15 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#member?.tick(now)
     if (!this.isOpen) return
     if (this.#member === undefined && this.#isOverdue(now)) this.close('unregistered')
-    else if (this.#isUnresponsive(now, limits)) {
+    else if (this.#liveness.isUnresponsive(now, this.#member?.waitingSince, limits)) {
       this.close('unresponsive')
       this.terminate()
-    } else if (this.#pingedAt === undefined && (this.writer.isFull || now - this.#heardAt > limits.heartbeatMs))
-      this.ping()
+    } else if (this.#liveness.needsPing(now, limits)) this.ping()
   }
 
   /** A registration that is under way has a deadline of its own. */
   #isOverdue(now: number): boolean {
     return now - this.#openedAt > this.#hooks.limits.registrationDeadlineMs && !this.#flow.reasons.has('answer')
-  }
-
-  /** A peer that reads what it is sent lives, however slowly. */
-  #isUnresponsive(now: number, { answerMs, stallMs }: LivenessLimits): boolean {
-    const { reasons } = this.#flow
-    if (reasons.has('stopping')) return false
-    const progressAt = this.writer.progressAt(now)
-    const unansweredMs = this.#pingedAt === undefined ? 0 : now - Math.max(this.#pingedAt, progressAt)
-    const isOurTurn = reasons.has('answer') || reasons.has('in-flight') // its receipts may wait behind our own work
-    const stalledMs = isOurTurn ? 0 : now - (this.#member?.waitingSince ?? now)
-    if (unansweredMs <= answerMs && stalledMs <= stallMs) return false
-    if (!this.#flow.isPaused || this.#isListenedTo) return true
-    this.#isListenedTo = true // its answer may lie in the socket that is not read: read it first, then judge
-    this.#flow.listen()
-    return false
   }
 
   #become(state: State): void {
@@ -295,7 +271,7 @@ export class Session<M extends SessionMember = SessionMember> {
     if (!this.isOpen) return
     this.#hooks.frameReceived(data.length)
     this.#repliesFirst?.called()
-    this.#carryOut(this.#effectOf(data, isBinary), data)
+    this.#answers.carryOut(this.#effectOf(data, isBinary))
   }
 
   #effectOf(data: Buffer, isBinary: boolean): Effect {
@@ -305,45 +281,13 @@ export class Session<M extends SessionMember = SessionMember> {
       if (data.length > MAX_FRAME_BYTES) return protocol.refuse('too-large', data)
       return protocol.handle(data.toString('utf8'), this)
     } catch (error) {
-      this.#hooks.failed(error)
-      return protocol.refuse('internal', data)
+      return this.#failed(error, data)
     }
   }
 
-  #carryOut(effect: Effect, data: Buffer): void {
-    if (this.#slots.length === 0 && 'frame' in effect) {
-      this.#say(effect)
-      return
-    }
-    const slot: Slot = { answer: undefined }
-    this.#slots.push(slot)
-    if (this.#slots.length >= this.#hooks.limits.framesInFlight) this.#flow.hold('in-flight')
-    if (effect instanceof Promise) this.#await(slot, effect, data)
-    else this.#settle(slot, effect)
-  }
-
-  #await(slot: Slot, effect: Promise<Answer | Later>, data: Buffer): void {
-    this.#flow.hold('answer')
-    effect
-      .catch((error: unknown) => {
-        this.#hooks.failed(error)
-        return this.protocol.refuse('internal', data)
-      })
-      .then((settled) => {
-        this.#settle(slot, settled)
-        this.#flow.release('answer')
-      })
-  }
-
-  #settle(slot: Slot, effect: Answer | Later): void {
-    if ('frame' in effect) this.#fill(slot, effect)
-    else effect.begin((answer) => this.#fill(slot, answer))
-  }
-
-  #fill(slot: Slot, answer: Answer): void {
-    slot.answer = answer
-    while (this.#slots[0]?.answer !== undefined) this.#say(this.#slots.shift()!.answer!)
-    if (this.#slots.length < this.#hooks.limits.framesInFlight) this.#flow.release('in-flight')
+  #failed(error: unknown, data = NO_DATA): Answer {
+    this.#hooks.failed(error)
+    return this.protocol.refuse('internal', data)
   }
 
   #say(answer: Answer): void {
@@ -379,9 +323,7 @@ export class Session<M extends SessionMember = SessionMember> {
   }
 
   #heard(): void {
-    this.#heardAt = this.#hooks.clock()
-    this.#pingedAt = undefined
-    this.#isListenedTo = false
+    this.#liveness.heard(this.#hooks.clock())
     if (this.#heardListeners.length > 0) for (const listener of this.#heardListeners.splice(0)) listener()
   }
 

@@ -1,13 +1,7 @@
 import type { WebSocket } from 'ws'
 import { AwakeClock } from '../util/awake-clock.ts'
-import {
-  type LivenessLimits,
-  Session,
-  type SessionHooks,
-  type SessionMember,
-  type SessionOrigin,
-  type SessionProtocol
-} from './session.ts'
+import type { LivenessLimits } from './liveness.ts'
+import { Session, type SessionHooks, type SessionMember, type SessionOrigin, type SessionProtocol } from './session.ts'
 
 export interface SessionsLimits extends LivenessLimits {
   readonly connections: number

@@ -1,6 +1,7 @@
 import type { ProofVerifier } from '../crypto/verifier.ts'
+import type { Attachments } from '../delivery/attachments.ts'
 import type { Mailbox } from '../delivery/mailbox.ts'
-import type { Attachments, Member } from '../delivery/member.ts'
+import type { Member } from '../delivery/member.ts'
 import type { FailedProofs } from '../identity/failed-proofs.ts'
 import type { IdentityCache } from '../identity/identity-cache.ts'
 import type { Registration } from '../identity/registration.ts'
@@ -13,7 +14,7 @@ import type { KeyedMutex } from '../util/keyed-mutex.ts'
 /** What the signaling handlers work with. */
 export interface SignalingContext {
   readonly mailbox: Pick<Mailbox, 'accept'>
-  readonly attachments: Attachments
+  readonly attachments: Attachments<Member>
   readonly proofs: Pick<ProofVerifier, 'verify'>
   readonly failedProofs: FailedProofs
   readonly identities: Pick<IdentityCache, 'peek' | 'get' | 'set'>

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto'
 import { algorithmNamed } from '../crypto/algorithms.ts'
 import type { Proof } from '../crypto/proof.ts'
 import { openMailbox } from '../delivery/attach.ts'
-import { Member, type OpenedMailbox, type PeerFacts } from '../delivery/member.ts'
+import type { OpenedMailbox, PeerFacts } from '../delivery/attachments.ts'
+import { Member } from '../delivery/member.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import {
   encodeMessage,

@@ -1,0 +1,82 @@
+import type { Present, Registry } from '../presence/registry.ts'
+import type { QueueEntry } from '../store/queue-entry.ts'
+import type { BatchFailure } from '../util/batcher.ts'
+import type { DeliveryWindow } from './delivery.ts'
+import type { MailboxContents, MailboxCounter, MailboxCounters } from './mailbox-counter.ts'
+import type { ReceiptMode, ReceiptStrength } from './receipts.ts'
+import type { Releases } from './releases.ts'
+
+/** A number that grows, and one whose values are spread: what this room needs of a metric. */
+interface Counter {
+  inc(by?: number): void
+}
+interface Histogram {
+  observe(value: number): void
+}
+
+export interface DeliveryCounts {
+  readonly delivered: Readonly<Record<ReceiptStrength, Counter>>
+  /** Entries sent again. */
+  readonly redelivered: Counter
+  /** From acceptance to receipt, where the recipient was connected. */
+  readonly deliverySeconds: Histogram
+  /** From a ping behind messages to its pong. */
+  readonly roundTripSeconds: Histogram
+  readonly proxyPongs: Counter
+}
+
+/** Whose mailbox, and the encryption key its recipient registered with. */
+export interface Box {
+  readonly network: string
+  readonly recipient: string
+  /** Entries sealed for another key are withheld. Null: the protocol has none. */
+  readonly keyId: string | null
+}
+
+/** What the sessions of one protocol are attached with. */
+export interface Attachments<M extends Present> {
+  readonly registry: Registry<M>
+  readonly counters: MailboxCounters
+  readonly releases: Releases
+  /** What a mailbox holds now, for whatever key. */
+  contentsOf(box: Pick<Box, 'network' | 'recipient'>): Promise<MailboxContents | BatchFailure>
+  /** Reads a page of a mailbox, oldest first. */
+  readPage(box: Box, afterSeq: number, limit: number, maxBytes: number): Promise<QueueEntry[]>
+  /** An entry of so many bytes has left its mailbox, received. */
+  left(network: string, bytes: number): void
+  readonly mode: ReceiptMode
+  /** How long what a browser receipted by pong can still be delivered again, in ms. */
+  readonly graceMs: number
+  readonly window: DeliveryWindow
+  /** Most sessions of one peer. */
+  readonly sessionsPerPeer: number
+  readonly counts: DeliveryCounts
+  /** Milliseconds since 1970. */
+  now(): number
+  /** Milliseconds of a clock that stands still while the process does. */
+  clock(): number
+  readonly log: { warn(facts: object, message: string): void; error(facts: object, message: string): void }
+}
+
+/** A mailbox that is open for one more session of its recipient: `close` it unless a session is attached to it. */
+export interface OpenedMailbox {
+  readonly network: string
+  readonly recipient: string
+  readonly counter: MailboxCounter
+  readonly isEmpty: boolean
+  close(): void
+}
+
+/** What a protocol knows of a peer and of the frames it is sent. */
+export interface PeerFacts {
+  /** The encryption key the peer registered with; null: the protocol has none. */
+  readonly keyId: string | null
+  readonly features: readonly string[]
+  /** Can the peer open this entry? What it cannot stays in the mailbox. */
+  canOpen?(entry: QueueEntry): boolean
+  /** Looks up what has to be known before a page can be encoded. */
+  prepare?(page: readonly QueueEntry[]): Promise<void>
+  /** The frame that carries an entry; `seq`: what to acknowledge it by, for clients that offered to. */
+  encode(entry: QueueEntry, options: { isBacklog: boolean; seq: number | undefined }): string
+  announcement(change: 'joined' | 'left'): string | undefined
+}

@@ -1,0 +1,69 @@
+import type { Answer, Effect, Later } from './effect.ts'
+import type { FlowControl } from './flow-control.ts'
+
+export interface AnswersOptions {
+  /** Most frames that may be under way; past it further ones are held. */
+  readonly framesInFlight: number
+  readonly flow: Pick<FlowControl, 'hold' | 'release'>
+  /** Writes an answer: in the order in which the frames came. */
+  say(answer: Answer): void
+  /** The answer to a frame whose handling failed for a reason of ours. */
+  failed(error: unknown): Answer
+}
+
+/** The place of an answer in the order of frames. */
+interface Slot {
+  answer: Answer | undefined
+}
+
+/**
+ * Carries effects out, and says their answers in the order in which the frames came, whatever each waits for. Frames behind
+ * one whose effect is a promise are held until it is settled; others are handled meanwhile.
+ */
+export class Answers {
+  readonly #options: AnswersOptions
+  readonly #slots: Slot[] = []
+
+  constructor(options: AnswersOptions) {
+    this.#options = options
+  }
+
+  /** Is a frame not answered yet? */
+  get isPending(): boolean {
+    return this.#slots.length > 0
+  }
+
+  carryOut(effect: Effect): void {
+    const { framesInFlight, flow, say } = this.#options
+    if (this.#slots.length === 0 && 'frame' in effect) {
+      say(effect)
+      return
+    }
+    const slot: Slot = { answer: undefined }
+    this.#slots.push(slot)
+    if (this.#slots.length >= framesInFlight) flow.hold('in-flight')
+    if (effect instanceof Promise) this.#await(slot, effect)
+    else this.#settle(slot, effect)
+  }
+
+  #await(slot: Slot, effect: Promise<Answer | Later>): void {
+    const { flow, failed } = this.#options
+    flow.hold('answer')
+    effect.catch(failed).then((settled) => {
+      this.#settle(slot, settled)
+      flow.release('answer')
+    })
+  }
+
+  #settle(slot: Slot, effect: Answer | Later): void {
+    if ('frame' in effect) this.#fill(slot, effect)
+    else effect.begin((answer) => this.#fill(slot, answer))
+  }
+
+  #fill(slot: Slot, answer: Answer): void {
+    const { framesInFlight, flow, say } = this.#options
+    slot.answer = answer
+    while (this.#slots[0]?.answer !== undefined) say(this.#slots.shift()!.answer!)
+    if (this.#slots.length < framesInFlight) flow.release('in-flight')
+  }
+}
