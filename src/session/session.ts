@@ -73,7 +73,7 @@ const FOLLOWS: Readonly<Record<State, readonly State[]>> = {
 
 /** What ws says when there was no close frame (RFC 6455 §7.1.5). */
 const CLOSED_WITHOUT_HANDSHAKE = 1006
-const NO_DATA = Buffer.alloc(0)
+const NO_DATA: Buffer = Buffer.alloc(0)
 
 /**
  * One live socket. Frames take effect in the order they came and are answered in that order, while their commits are
