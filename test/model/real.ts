@@ -54,6 +54,7 @@ export async function openReal(t: TestContext): Promise<Real> {
     lines[peer] = undefined
     const { presence } = server.app
     await until('the server has seen it go', () => presence.sessions(network, key(peer)).length === 0)
+    await server.app.mailboxes.drained() // the places of what it leaves behind are counted
   }
   return {
     line,
