@@ -275,9 +275,7 @@ function requeue(app: AdminApp, context: AdminContext): void {
     let [entries, afterSeq] = [0, 0]
     for (let isMore = true; isMore; ) {
       const places = await database.within(requeueEntries(database.sql, change, { afterSeq, limit: STEP, now }))
-      const [first] = places
-      if (first !== undefined)
-        for (const { delivery } of presence.sessions(box.network, box.recipient)) delivery.reread(first)
+      for (const { delivery } of presence.sessions(box.network, box.recipient)) delivery.reread(...places)
       entries += places.length
       afterSeq = places.at(-1) ?? afterSeq
       isMore = places.length === STEP

@@ -8,13 +8,13 @@ type Part = 'body' | 'querystring' | 'params' | 'headers'
 const WORDS: Record<Part, string> = { body: 'body', querystring: 'query', params: 'params', headers: 'headers' }
 
 /**
- * Checks one part of a request. A body is taken as it is; the texts of a query become the numbers and truth values they
- * stand for. Nothing is dropped or corrected: a misspelt filter must not purge everything.
+ * Checks one part of a request. A body is taken as it is; the texts of a path and a query become the numbers and truth
+ * values they stand for. Nothing is dropped or corrected: a misspelt filter must not purge everything.
  */
 export function checkerFor(schema: TSchema, part: Part): (input: unknown) => { value: unknown } | { error: Error } {
   const check = TypeCompiler.Compile(schema)
-  const read =
-    part === 'querystring' ? (input: unknown) => readQuery(schema as TObject, input) : (input: unknown) => input
+  const isText = part === 'querystring' || part === 'params'
+  const read = isText ? (input: unknown) => readTexts(schema as TObject, input) : (input: unknown) => input
   return (input) => {
     const value = read(input)
     if (check.Check(value)) return { value }
@@ -24,7 +24,7 @@ export function checkerFor(schema: TSchema, part: Part): (input: unknown) => { v
   }
 }
 
-function readQuery({ properties }: TObject, input: unknown): unknown {
+function readTexts({ properties }: TObject, input: unknown): unknown {
   const entries = Object.entries(input as Record<string, unknown>)
   return Object.fromEntries(entries.map(([name, text]) => [name, readText(properties[name], text)]))
 }

@@ -84,7 +84,7 @@ export class Delivery {
   readonly #outstanding = new Map<number, SentEntry>()
   /** Entries that left the mailbox while a page was read, which may hold them still. */
   #goneMeanwhile: number[] = []
-  /** Sent and not yet receipted, oldest first: the window. An entry acknowledged out of turn leaves a gap. */
+  /** Sent and not yet receipted, oldest first: the window. An entry acknowledged out of turn, or purged, leaves a gap. */
   readonly #unreceipted: (SentEntry | undefined)[] = []
   #sent = 0
   #receipted = 0
@@ -154,12 +154,13 @@ export class Delivery {
   }
 
   /**
-   * Looks again from this place on: an entry there was committed after later ones, or can be sent only now. What is
-   * outstanding is not sent again.
+   * Looks again at these places, ascending, and at what is behind the first of them: an entry there was committed after
+   * later ones, or can be sent only now. What is outstanding is not sent again.
    */
-  reread(seq: number): void {
-    if (this.#outstanding.has(seq)) return
-    this.#rereadFrom = Math.min(seq, this.#rereadFrom ?? seq)
+  reread(...places: readonly number[]): void {
+    const first = places.find((seq) => !this.#outstanding.has(seq))
+    if (first === undefined) return
+    this.#rereadFrom = Math.min(first, this.#rereadFrom ?? first)
     if (this.#state === 'live') void this.#read()
     else this.#isStale = true
   }
@@ -177,11 +178,13 @@ export class Delivery {
     else this.#forget(seq)
   }
 
-  /** The first `count` entries sent were received. */
+  /** The first `count` entries sent were received. Those behind them that need no receipt are out of the window, too. */
   receipt(count: number): void {
     if (this.#state === 'stopped' || count > this.#sent) return
     this.#receive(this.#unreceipted.splice(0, count - this.#receipted))
-    this.#receipted = Math.max(count, this.#receipted)
+    const first = this.#unreceipted.findIndex((entry) => entry !== undefined)
+    const gaps = this.#unreceipted.splice(0, first === -1 ? this.#sent : first).length
+    this.#receipted = Math.max(count, this.#receipted) + gaps
     this.#progressAt = this.#route.clock()
     if (this.#sent - this.#receipted <= this.#window.messages / 2) this.#catchUp()
   }
@@ -204,8 +207,7 @@ export class Delivery {
       this.#unreceipted[index] = undefined
       this.#receive([entry])
     }
-    const first = this.#unreceipted.findIndex((entry) => entry !== undefined)
-    this.receipt(first === -1 ? this.#sent : this.#receipted + first)
+    this.receipt(this.#receipted)
   }
 
   /** The socket has room again. */
@@ -291,7 +293,20 @@ export class Delivery {
   }
 
   #forget(seq: number): void {
-    if (this.#outstanding.delete(seq) && this.#state === 'behind') this.#catchUp()
+    const entry = this.#outstanding.get(seq)
+    if (entry === undefined) return
+    this.#outstanding.delete(seq)
+    if (!entry.isReceipted) this.#leaveWindow(entry)
+    this.#catchUp()
+  }
+
+  /** An entry that was purged or expired needs no receipt: what is behind it does not wait for one. */
+  #leaveWindow(entry: SentEntry): void {
+    const at = this.#unreceipted.indexOf(entry)
+    if (at === -1) return
+    this.#unreceipted[at] = undefined
+    this.#windowBytes -= entry.bytes
+    if (at === 0) this.receipt(this.#receipted)
   }
 
   #hasRoomFor(entry: QueueEntry): boolean {

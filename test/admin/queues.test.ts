@@ -139,6 +139,59 @@ test('a purged message is never delivered, gives its slot back, and is given up 
   assert.equal(kept?.delivery, 'purged')
 })
 
+test('one message is deleted by its place, with a record, and its slot is free again; the others stay', async (t) => {
+  const server = await startAdministered(t, { SIGNALING_QUOTA_PER_SENDER: 3 })
+  const owner = await quickIdentity()
+  await (await server.join('bob', owner)).close()
+  const alice = await server.join('alice')
+  await store(alice, ['bob', 1], ['bob', 'two'], ['bob', 3])
+  const places = (await server.ok('GET', '/queues/signaling/bob')).entries.map(({ seq }: { seq: number }) => seq)
+  const two = { entries: 1, bytes: JSON.stringify('two').length }
+  const path = `/queues/signaling/bob/${places[1]}`
+  assert.deepEqual(await server.ok('DELETE', path), { purged: two, dryRun: false })
+  assert.deepEqual(await server.records(), [{ kind: 'purge', network: 'signaling', recipient: 'bob', ...two }])
+  assert.deepEqual(await held(server), { entries: 2, sender: 2, recipient: 2 })
+  const left = await server.ok('GET', '/queues/signaling/bob')
+  assert.deepEqual(
+    [left.total, left.bytes, left.entries.map(({ seq }: { seq: number }) => seq)],
+    [2, 2, [places[0], places[2]]]
+  )
+  await store(alice, ['bob', 4])
+
+  await server.refused('not-found', 'DELETE', path)
+  const bob = await server.join('bob', owner)
+  for (const body of [1, 3, 4]) assert.equal((await bob.next('message')).payload.message, body)
+  await bob.nothingMore()
+})
+
+test('a message is deleted only from the mailbox it is in, and a place must be a whole number from 1 on', async (t) => {
+  const server = await startAdministered(t)
+  await server.addNetworks('net')
+  await store(await server.join('alice'), ['bob', 1])
+  const [{ seq }] = (await server.ok('GET', '/queues/signaling/bob')).entries
+  for (const path of [`signaling/carol/${seq}`, `net/bob/${seq}`, `nowhere/bob/${seq}`, `signaling/bob/${seq + 1}`]) {
+    await server.refused('not-found', 'DELETE', `/queues/${path}`)
+  }
+  for (const place of ['0', '-1', '1.5', '1e2', 'x', '01', `${seq}%20`, '9'.repeat(30)]) {
+    assert.equal(await server.refused('invalid-request', 'DELETE', `/queues/signaling/bob/${place}`), 'params/seq')
+  }
+  assert.deepEqual(await server.records(), [])
+  assert.equal((await held(server)).entries, 1)
+})
+
+test('a message of an L2PS network is deleted by its place, and is given up in history', async (t) => {
+  const server = await startAdministered(t)
+  await server.addNetworks('net')
+  const erin = await server.enter('net')
+  const to = 'ab'.repeat(32)
+  await erin.answerTo(erin.send(sendFrame(to)))
+  const [{ seq }] = (await server.ok('GET', `/queues/net/${to}`)).entries
+  await server.ok('DELETE', `/queues/net/${to.toUpperCase()}/${seq}`)
+  const [kept] = await server.app.database.sql`select delivery from message`
+  assert.equal(kept?.delivery, 'purged')
+  assert.deepEqual(await held(server), { entries: 0, sender: 0, recipient: 0 })
+})
+
 test('a whole network is not purged by leaving the filters out', async (t) => {
   const server = await startAdministered(t)
   await store(await server.join('alice'), ['bob', 1])

@@ -259,6 +259,49 @@ test('an entry to look at again is sent once when the page under way holds it; w
   assert.deepEqual(box.written, [1, 2, 3])
 })
 
+test('what was purged is out of the window: what is behind it does not wait for its receipt', async () => {
+  const box = mailbox({ messages: 2, bytes: 10_000 })
+  box.stored.push(entry(1), entry(2), entry(3), entry(4))
+  box.delivery.start()
+  await box.givePage()
+  box.stored.splice(1, 1)
+  box.delivery.gone(2)
+  assert.deepEqual([box.written, box.pages.length], [[1, 2], 0], 'the first is still waited for')
+  box.delivery.receipt(1)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual([box.written, box.released], [[1, 2, 3, 4], [1]])
+  assert.deepEqual(box.delivery.unreceipted, { messages: 2, bytes: 20 })
+  box.delivery.receipt(2) // a pong that was under way
+  box.delivery.receipt(4)
+  assert.deepEqual(box.released, [1, 3, 4])
+})
+
+test('an entry that failed twice is sent alone; purged while it is waited for, it lets the others pass', async () => {
+  const box = mailbox()
+  box.stored.push(entry(1), entry(2, { deliveries: 2 }), entry(3))
+  box.delivery.start()
+  await box.givePage()
+  assert.deepEqual(box.written, [1])
+  box.delivery.receipt(1)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [1, 2])
+  box.stored.splice(1, 1)
+  box.delivery.gone(2)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [1, 2, 3])
+})
+
+test('to be looked at again are places that are not on their way, whatever is before them', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  box.stored.push(entry(1), entry(3))
+  box.delivery.start()
+  while (box.pages.length > 0) await box.givePage()
+  box.stored.splice(1, 0, entry(2)) // it was set aside
+  box.delivery.reread(1, 2, 3)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [1, 3, 2])
+})
+
 test('an acknowledgement of an entry says nothing about earlier places that were sent after it', async () => {
   const box = mailbox({ messages: 100, bytes: 10_000 })
   box.stored.push(entry(3, { digest: null }))
