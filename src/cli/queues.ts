@@ -1,4 +1,4 @@
-import type { Command } from '@commander-js/extra-typings'
+import { type Command, InvalidArgumentError } from '@commander-js/extra-typings'
 import type { Static } from '@sinclair/typebox'
 import type { PurgeAnswer, Queue, QueueAnswer, QueueEntryFacts, RequeueAnswer } from '../../plugins/admin/queues.ts'
 import {
@@ -55,6 +55,16 @@ export function addQueues(program: Command, io: Io): void {
     .addOption(YES)
     .action((network, recipient, _, command) => purgeQueue([network, recipient], command.optsWithGlobals(), io))
   queues
+    .command('delete')
+    .description('delete one waiting message for ever; asks first')
+    .argument('<network>')
+    .argument('<recipient>')
+    .argument('<place>', 'its place in the mailbox, as show prints it', placeNumber)
+    .addOption(YES)
+    .action((network, recipient, place, _, command) =>
+      deleteEntry([network, recipient], place, command.optsWithGlobals(), io)
+    )
+  queues
     .command('requeue')
     .description('give waiting messages a new time to live; a connected recipient gets them again')
     .argument('<network>')
@@ -106,6 +116,7 @@ async function showQueue(mailbox: Mailbox, options: ListOptions, io: Io): Promis
     { head: 'ACCEPTED', cell: ({ acceptedAt }) => agoOf(acceptedAt, now) },
     { head: 'EXPIRES', cell: ({ expiresAt }) => `in ${span((Date.parse(expiresAt) - now) / 1_000)}` },
     { head: 'WITHHELD', cell: ({ withheld }) => (withheld ? 'yes' : 'no') },
+    { head: 'DELIVERIES', cell: ({ deliveries }) => number(deliveries), right: true },
     { head: 'DIGEST', cell: ({ digest }) => (digest === null ? '' : name(digest)) }
   ])
 }
@@ -138,6 +149,29 @@ async function purgeQueue(mailbox: Mailbox, options: PurgeOptions, io: Io): Prom
 
 const purge = (client: AdminClient, mailbox: Mailbox, query: Parameters<AdminClient['get']>[1]) =>
   client.change<Static<typeof PurgeAnswer>>('DELETE', ['queues', ...mailbox], { query: { ...query } })
+
+/** Places count all messages the server ever took, of all mailboxes. */
+function placeNumber(text: string): number {
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It must be a whole number from 1.')
+}
+
+async function deleteEntry(
+  mailbox: Mailbox,
+  place: number,
+  options: ServerOptions & { yes?: true | undefined },
+  io: Io
+): Promise<void> {
+  const client = await openAdminClient(options, io)
+  const what = `message ${place} of ${nameOf(mailbox)}`
+  if (!options.yes && !(await confirm(`Delete ${what} for ever?`, io))) {
+    throw new CommandError(EXIT.failed, 'nothing was deleted')
+  }
+  const path = ['queues', ...mailbox, String(place)]
+  const answer = await client.change<Static<typeof PurgeAnswer>>('DELETE', path)
+  if (options.json) printJson(answer, io)
+  else io.stdout.write(`Deleted ${what} (${size(answer.purged.bytes)}).\n`)
+}
 
 async function requeue(
   mailbox: Mailbox,

@@ -174,7 +174,7 @@ test('a mailbox is shown, purged after a look, and queued again', async (t) => {
   const shown = await call('queues', 'show', 'signaling', 'bob')
   assert.match(
     shown.stdout,
-    /^ *PLACE +FROM +SIZE +ACCEPTED +EXPIRES +WITHHELD +DIGEST\n *\d+ +alice +\d+ B +.* +in 6 days +no\n/
+    /^ *PLACE +FROM +SIZE +ACCEPTED +EXPIRES +WITHHELD +DELIVERIES +DIGEST\n *\d+ +alice +\d+ B +.* +in 6 days +no +0\n/
   )
   assert.match(shown.stdout, /\n5 messages\n$/)
   const facts = JSON.parse((await call('queues', 'show', 'signaling', 'bob', '--json')).stdout)
@@ -201,6 +201,38 @@ test('a mailbox is shown, purged after a look, and queued again', async (t) => {
   const rest = await call('queues', 'purge', 'signaling', 'bob', '--yes', '--json')
   assert.equal(JSON.parse(rest.stdout).purged.entries, 2)
   assert.equal((await call('queues')).stdout, '0 queues\n')
+})
+
+test('one message is deleted by its place, once it is confirmed', async (t) => {
+  const server = await startAdminServer(t)
+  const call = callTo(server)
+  await wait(server, 'alice', 'bob', 3)
+  const { sql } = server.app.database
+  await sql`update queue_entry set deliveries = 12 where seq = 2`
+  const places = async () => JSON.parse((await call('queues', 'show', 'signaling', 'bob', '--json')).stdout).entries
+  assert.match((await call('queues', 'show', 'signaling', 'bob')).stdout, /^ *2 +alice .* no +12$/m)
+
+  const unasked = await call('queues', 'delete', 'signaling', 'bob', '2')
+  assert.equal(unasked.code, 2)
+  assert.match(unasked.stderr, /^demos-relay: Delete message 2 of bob in signaling for ever\? Say so with --yes\n/)
+  assert.equal((await places()).length, 3)
+  const deleted = await call('queues', 'delete', 'signaling', 'bob', '2', '--yes')
+  assert.match(deleted.stdout, /^Deleted message 2 of bob in signaling \(\d+ B\)\.\n$/)
+  assert.deepEqual(
+    (await places()).map(({ seq }: { seq: number }) => seq),
+    [1, 3]
+  )
+  const twice = await call('queues', 'delete', 'signaling', 'bob', '2', '--yes')
+  assert.deepEqual(twice, {
+    code: 1,
+    stdout: '',
+    stderr: 'demos-relay queues: no such message waits in this mailbox\n'
+  })
+  const wrong = await call('queues', 'delete', 'signaling', 'bob', 'two', '--yes')
+  assert.deepEqual([wrong.code, wrong.stdout], [2, ''])
+  await sql`update queue_entry set seq = 123456789012345 where seq = 3`
+  const machine = await call('queues', 'delete', 'signaling', 'bob', '123456789012345', '--yes', '--json')
+  assert.equal(JSON.parse(machine.stdout).purged.entries, 1)
 })
 
 test('networks are made, shown, switched, given members, and deleted', async (t) => {
