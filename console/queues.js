@@ -51,7 +51,11 @@ const TABLE = {
  * @returns {import('./tables.js').Action<Queue>[]}
  */
 const actions = (refresh) => [
-  { label: 'Show', about: ({ recipient }) => `the queue of ${recipient}`, run: showEntries },
+  {
+    label: 'Show',
+    about: ({ recipient }) => `the queue of ${recipient}`,
+    run: (queue) => showEntries(queue, refresh)
+  },
   {
     label: 'Requeue',
     about: ({ recipient }) => `the messages for ${recipient}`,
@@ -69,8 +73,11 @@ const actions = (refresh) => [
 const whose = ({ network, recipient }) =>
   element('p', {}, 'For ', nameElement(recipient), ' in ', nameElement(network), '.')
 
-/** @param {Queue} queue */
-function showEntries(queue) {
+/**
+ * @param {Queue} queue
+ * @param {() => void} refresh
+ */
+function showEntries(queue, refresh) {
   const host = element('div')
   const list = pagedList(host, {
     parts: ['queues', queue.network, queue.recipient],
@@ -81,20 +88,61 @@ function showEntries(queue) {
         empty: 'Nothing waits any more.',
         keyOf: (/** @type {Entry} */ { seq }) => String(seq),
         columns: [
+          { title: 'Place', kind: 'number', of: ({ seq }) => String(seq) },
           { title: 'Sender', kind: 'name', of: ({ sender }) => sender },
           { title: 'Size', kind: 'number', of: (entry) => bytes(entry.bytes) },
           { title: 'Accepted', of: ({ acceptedAt }) => dateAndTime(acceptedAt) },
           { title: 'Expires', of: ({ expiresAt }) => dateAndTime(expiresAt) },
+          { title: 'Deliveries', kind: 'number', of: ({ deliveries }) => count(deliveries) },
           {
             title: 'State',
             kind: 'mark',
             of: ({ withheld }) => (withheld ? { text: 'withheld', tone: 'warn' } : 'waiting')
           }
+        ],
+        actions: [
+          {
+            label: 'Delete',
+            about: ({ seq, sender }) => `message ${seq} from ${sender}`,
+            isDangerous: true,
+            run: (entry) => deleteEntry(queue, entry, refresh)
+          }
         ]
       })
   })
-  open({ title: 'Waiting messages', body: [whose(queue), host], isWide: true, onClose: () => list.stop() })
+  open({
+    title: 'Waiting messages',
+    body: [whose(queue), host],
+    isWide: true,
+    onClose: () => {
+      list.stop()
+      refresh()
+    }
+  })
   list.start()
+}
+
+/**
+ * @param {Queue} queue
+ * @param {Entry} entry
+ * @param {() => void} refresh
+ */
+function deleteEntry(queue, { seq, sender, deliveries }, refresh) {
+  open({
+    title: `Delete message ${seq}`,
+    body: [
+      whose(queue),
+      element('p', {}, 'From ', nameElement(sender), `, sent ${counted(deliveries, 'time')} without a receipt.`),
+      'For ever: nobody gets it back. The audit log records it.'
+    ],
+    yes: 'Delete',
+    isDangerous: true,
+    run: async () => {
+      const { purged } = await ask('DELETE', ['queues', queue.network, queue.recipient, String(seq)])
+      return `${counted(purged.entries, 'message')} deleted, ${bytes(purged.bytes)}.`
+    },
+    onClose: () => showEntries(queue, refresh)
+  })
 }
 
 /**

@@ -51,7 +51,7 @@ test('what waits can be looked at, never its body, and queued again', BROWSER, a
     (await sql`select min(expires_at)::float8 as at from queue_entry where recipient = 'carol'`)[0]?.at
   const page = await openBoard(t, server)
   await rowOf(page, 'Queues', 'carol').getByRole('button', { name: 'Show' }).click()
-  const entries = page.getByRole('dialog', { name: 'Waiting messages' }).getByRole('row', { name: /^alice 10 B/ })
+  const entries = page.getByRole('dialog', { name: 'Waiting messages' }).getByRole('row', { name: /^\d+ alice 10 B/ })
   await entries.nth(2).waitFor()
   assert.equal(await entries.count(), 3)
   assert.doesNotMatch(await page.content(), /sealed \d/)
@@ -64,6 +64,46 @@ test('what waits can be looked at, never its body, and queued again', BROWSER, a
   await said(page, '3 messages queued again.')
   assert.ok((await expiry()) > before, 'they have a fresh time to live')
 })
+
+test(
+  'how often a message was delivered is shown, and one that cannot be taken is deleted alone',
+  BROWSER,
+  async (t) => {
+    const server = await startConsoleServer(t)
+    await makeBusy(server)
+    const { sql } = server.app.database
+    const [poison] = await sql`
+    update queue_entry set deliveries = 1204
+    where seq = (select min(seq) from queue_entry where recipient = 'carol') returning seq::int`
+    const page = await openBoard(t, server)
+    await rowOf(page, 'Queues', 'carol').getByRole('button', { name: 'Show' }).click()
+    const list = page.getByRole('dialog', { name: 'Waiting messages' })
+    const row = list.getByRole('row', { name: new RegExp(`^${poison!.seq} alice `) })
+    await row.getByRole('cell', { name: '1,204', exact: true }).waitFor()
+    assert.equal(await list.getByRole('cell', { name: '0', exact: true }).count(), 2)
+    await shoot(page, 'poison')
+    await list.getByRole('button', { name: `Delete message ${poison!.seq} from alice` }).click()
+    const question = page.getByRole('dialog', { name: `Delete message ${poison!.seq}` })
+    await question.getByText('sent 1,204 times without a receipt').waitFor()
+    await shoot(page, 'delete-message')
+    await yes(page, 'Cancel')
+    await row.waitFor()
+    await list.getByRole('button', { name: `Delete message ${poison!.seq} from alice` }).click()
+    await yes(page, 'Delete')
+    await said(page, '1 message deleted, 10 B.')
+    await row.waitFor({ state: 'detached' })
+    await list
+      .getByRole('row', { name: /^\d+ alice / })
+      .nth(1)
+      .waitFor()
+    await shoot(page, 'message-deleted')
+    await yes(page, 'Close')
+    await rowOf(page, 'Queues', 'carol').getByRole('cell', { name: '2', exact: true }).waitFor()
+    const carol = await server.join('carol')
+    for (const n of [1, 2]) assert.equal((await carol.next('message')).payload.message, `sealed ${n}`)
+    await carol.nothingMore()
+  }
+)
 
 test("a peer's sessions are closed", BROWSER, async (t) => {
   const server = await startConsoleServer(t)
