@@ -17,7 +17,7 @@ const TRIES = 5
 
 /**
  * Stores every message for history, once per (network, sender, recipient, digest). Times within a conversation grow
- * strictly, max(now, last + 1), so that a page of history can begin at any of them (L2PS messaging, 4.4).
+ * strictly, max(now, last + 1), so that a page of history can begin at any of them (docs/protocol.md, 4.4).
  */
 export class HistoryStore implements MessageStore {
   readonly #conversations = new Map<string, { readonly id: string; last: number | undefined }>()

@@ -9,7 +9,7 @@ export interface Network extends StoredNetwork {
   readonly source: 'file' | 'database'
 }
 
-/** What a network may be called (L2PS messaging, 4.8: path traversal guard), as in migration 0003. */
+/** What a network may be called (docs/protocol.md, 4.8: path traversal guard), as in migration 0003. */
 export const NetworkUid = Type.String({ pattern: '^[A-Za-z0-9_-]{1,128}$' })
 
 /** Names of scopes that are no L2PS network, as in migration 0003. */
@@ -39,7 +39,7 @@ export class InvalidConfig extends Error {
 const Path = Type.String({ minLength: 1, maxLength: 4_096, pattern: '^[^\\u0000]+$' })
 
 /**
- * `config.json` of a network (L2PS messaging, 4.8). Members that are not named here are tolerated: nodes use them.
+ * `config.json` of a network (docs/protocol.md, 4.8). Members that are not named here are tolerated: nodes use them.
  * The key files are never opened for what is in them: this server relays what it cannot read.
  */
 export const NetworkConfig = Type.Object({

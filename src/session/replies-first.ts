@@ -12,7 +12,7 @@ const LONGEST_MS = 1_000
  * sessions that look like it a reply never waits behind a notification, and a notification waits: while a request is open,
  * and until the client has sent nothing for a round trip and 20 ms, in which it may have made its next call. After
  * registration the first quiet begins with the pong of a ping that was sent behind the reply. No notification waits
- * longer than a second in all. Source: docs/protocol.md, "Replies first".
+ * longer than a second in all. Source: docs/protocol.md, 3.2.
  *
  *     quiet ──a frame came, or a request is open──► busy ──neither for so long, or a second passed──► quiet: all is sent
  *

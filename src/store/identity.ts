@@ -82,7 +82,7 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, b
 
 /**
  * Claims a name that is known under other keys, in one transaction: its first signing key owns it, until it has been idle
- * for `idleDays` with an empty mailbox (protocol.md section 11). Another encryption key for a name that was known before
+ * for `idleDays` with an empty mailbox (docs/protocol.md, 2.8). Another encryption key for a name that was known before
  * is an audit event.
  */
 export async function changeOwnerOrKey(sql: Sql, claim: Claim, idleDays: number, now: number): Promise<ClaimOutcome> {

@@ -8,7 +8,7 @@ export interface MailboxSummary {
   readonly bytes: number
   /** ms since 1970; null when the mailbox is empty. */
   readonly oldestAcceptedAt: number | null
-  /** Entries sealed for a key that is not the recipient's present one: they are not delivered (protocol.md section 11). */
+  /** Entries sealed for a key that is not the recipient's present one: they are not delivered (docs/protocol.md, 2.6). */
   readonly withheld: number
 }
 

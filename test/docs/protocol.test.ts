@@ -28,23 +28,26 @@ const SECTIONS = new Map(
 const firstCells = (section: string) =>
   [...SECTIONS.get(section)!.matchAll(/^\| ([^|]+?) \|/gm)].map(([, cell]) => cell!.replaceAll('`', ''))
 
-function* citations(): Generator<{ file: string; section: string }> {
+function* citations(): Generator<{ file: string; words: string; section: string }> {
   for (const directory of CODE) {
     for (const file of readdirSync(packageFile(directory), { recursive: true, encoding: 'utf8' })) {
       if (!file.endsWith('.ts') || file.includes('node_modules')) continue
       const text = readFileSync(packageFile(`${directory}/${file}`), 'utf8').replaceAll(/\n\s*(?:\*|\/\/) ?/g, ' ')
       const cited = text.matchAll(
-        /(?:\(protocol|protocol\.md|signaling protocol|L2PS messaging),? (?:section )?(\d+(?:\.\d+)?)/g
+        /(?:\(protocol|(?:docs\/)?protocol\.md|signaling protocol|L2PS messaging),? (?:section )?(\d+(?:\.\d+)?)/g
       )
-      for (const [, section] of cited) yield { file: `${directory}/${file}`, section: section! }
+      for (const [words, section] of cited) yield { file: `${directory}/${file}`, words, section: section! }
     }
   }
 }
 
-test('every section that code or a test cites is there', () => {
+test('every section that code or a test cites is there, and is cited in one form', () => {
   const cited = [...citations()]
   assert.ok(cited.length > 20, 'citations are found')
-  for (const { file, section } of cited) assert.ok(SECTIONS.has(section), `${file} cites ${section}`)
+  for (const { file, words, section } of cited) {
+    assert.ok(SECTIONS.has(section), `${file} cites ${section}`)
+    assert.equal(words, `docs/protocol.md, ${section}`, file)
+  }
 })
 
 test('sections are numbered in order, each once', () => {

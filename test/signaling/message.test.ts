@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { createIdentity } from '../../client/src/identity.ts'
@@ -20,6 +21,26 @@ test('a message reaches a connected peer unchanged, and its sender hears nothing
     assert.deepEqual(await bob.next(), { type: 'message', payload: { message: body, fromId: 'alice' } })
   }
   await alice.nothingMore()
+})
+
+test('a body arrives as it was written, also what no double holds, live and from the mailbox', async (t) => {
+  const server = await startTestServer(t)
+  const body = '{"b":1e999, "a": -0.10000000000000000001,"a":12345678901234567890 ,\t"\\u0061":"\\/"}'
+  const alice = await server.join('alice')
+  const bob = await server.join('bob')
+  const sendTo = (id: string) =>
+    alice.ws.send(`{"type":"message","payload":{"message":${body},"targetId":"${id}"},"timestamp":1}`)
+  const live = once(bob.ws, 'message')
+  sendTo('bob')
+  assert.ok(String((await live)[0]).includes(`"message":${body},`))
+  sendTo('carol')
+  await alice.next('message_queued')
+  const carol = await server.peer()
+  const heard: string[] = []
+  carol.ws.on('message', (data) => heard.push(String(data)))
+  await carol.register('carol')
+  await carol.next('message')
+  assert.ok(heard[1]!.includes(`"message":${body},`))
 })
 
 test('messages made by the real client are relayed, opened and equal the plaintext', async (t) => {
