@@ -127,7 +127,7 @@ export const SECTIONS = {
       maximum: 32_767,
       default: 0,
       description:
-        'A message that so many sessions were sent and did not receipt is set aside: it stays in its mailbox, is shown to administrators, and is not sent until it is queued again. 0: never.'
+        'A message that so many sessions were sent and did not receipt is set aside: it stays in its mailbox, is shown to administrators, and is not sent until it is queued again. 3 at least, or messages sent with it are set aside, too. 0: never.'
     })
   },
   Limits: {

@@ -17,7 +17,7 @@ const MOST_RETURNED = 100_000
 type Log = { error(facts: object, message: string): void; warn(facts: object, message: string): void }
 
 /**
- * The way out of the mailboxes of one protocol: deletes what was received, and notes what was not.
+ * The way out of the mailboxes of both protocols: deletes what was received, and notes what was not.
  *
  * A release has these steps: an entry is releasing from its receipt on; its deletion is committed; `settled` is called; and it
  * stays releasing until no page is being read that may have been asked for before that commit. So a recipient that comes
