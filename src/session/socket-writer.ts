@@ -9,7 +9,7 @@ const TEXT = { binary: false, compress: false }
 /** The parts of a net.Socket that tell how far its writes are. */
 type Progress = Duplex & {
   readonly bytesWritten?: number
-  readonly _handle?: { readonly writeQueueSize?: number } | null
+  readonly _handle?: { readonly bytesWritten?: number; readonly writeQueueSize?: number } | null
 }
 
 /**
@@ -77,8 +77,9 @@ export class SocketWriter {
    */
   progressAt(now: number): number {
     const { bytesWritten = 0, _handle } = this.#stream as Progress
-    // What libuv still holds of one large write shrinks while the peer reads; Node.js itself shows only whole writes.
-    const taken = bytesWritten - (_handle?.writeQueueSize ?? this.bufferedBytes)
+    // What libuv still holds of one large write shrinks while the peer reads; Node.js itself shows only whole writes. What
+    // Node.js keeps behind that write is not the handle's yet: were it counted, our own writes would look like progress.
+    const taken = (_handle?.bytesWritten ?? bytesWritten) - (_handle?.writeQueueSize ?? this.bufferedBytes)
     if (this.#wasWaiting && taken !== this.#takenBytes) this.#progressAt = now
     this.#takenBytes = taken
     this.#wasWaiting = this.bufferedBytes > 0
