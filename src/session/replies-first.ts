@@ -41,7 +41,11 @@ export class RepliesFirst {
   /** The client's end answered a ping that was under way so long. */
   measured(roundTripMs: number): void {
     this.#roundTripMs = roundTripMs
-    this.#calledAt ??= performance.now()
+    if (this.#calledAt !== undefined) return
+    this.#calledAt = performance.now()
+    if (this.#waiting.length === 0) return
+    this.#cancelTimer?.() // it waits for the end of the first second
+    this.#schedule(this.#calledAt)
   }
 
   /** A frame of the client came. */
