@@ -7,8 +7,8 @@ export interface AnswersOptions {
   readonly flow: Pick<FlowControl, 'hold' | 'release'>
   /** Writes an answer: in the order in which the frames came. */
   say(answer: Answer): void
-  /** The answer to a frame whose handling failed for a reason of ours. */
-  failed(error: unknown): Answer
+  /** The answer to a frame whose handling failed for a reason of ours. `data`: the frame. */
+  failed(error: unknown, data: Buffer): Answer
 }
 
 /** The place of an answer in the order of frames. */
@@ -33,7 +33,7 @@ export class Answers {
     return this.#slots.length > 0
   }
 
-  carryOut(effect: Effect): void {
+  carryOut(effect: Effect, data: Buffer): void {
     const { framesInFlight, flow, say } = this.#options
     if (this.#slots.length === 0 && 'frame' in effect) {
       say(effect)
@@ -42,22 +42,31 @@ export class Answers {
     const slot: Slot = { answer: undefined }
     this.#slots.push(slot)
     if (this.#slots.length >= framesInFlight) flow.hold('in-flight')
-    if (effect instanceof Promise) this.#await(slot, effect)
-    else this.#settle(slot, effect)
+    if (effect instanceof Promise) this.#await(slot, effect, data)
+    else this.#settle(slot, effect, data)
   }
 
-  #await(slot: Slot, effect: Promise<Answer | Later>): void {
+  #await(slot: Slot, effect: Promise<Answer | Later>, data: Buffer): void {
     const { flow, failed } = this.#options
     flow.hold('answer')
-    effect.catch(failed).then((settled) => {
-      this.#settle(slot, settled)
-      flow.release('answer')
-    })
+    effect
+      .catch((error: unknown) => failed(error, data))
+      .then((settled) => {
+        this.#settle(slot, settled, data)
+        flow.release('answer')
+      })
   }
 
-  #settle(slot: Slot, effect: Answer | Later): void {
-    if ('frame' in effect) this.#fill(slot, effect)
-    else effect.begin((answer) => this.#fill(slot, answer))
+  #settle(slot: Slot, effect: Answer | Later, data: Buffer): void {
+    if ('frame' in effect) {
+      this.#fill(slot, effect)
+      return
+    }
+    try {
+      effect.begin((answer) => this.#fill(slot, answer))
+    } catch (error) {
+      this.#fill(slot, this.#options.failed(error, data))
+    }
   }
 
   #fill(slot: Slot, answer: Answer): void {

@@ -73,7 +73,6 @@ const FOLLOWS: Readonly<Record<State, readonly State[]>> = {
 
 /** What ws says when there was no close frame (RFC 6455 §7.1.5). */
 const CLOSED_WITHOUT_HANDSHAKE = 1006
-const NO_DATA: Buffer = Buffer.alloc(0)
 
 /**
  * One live socket. Frames take effect in the order they came and are answered in that order, while their commits are
@@ -131,7 +130,7 @@ export class Session<M extends SessionMember = SessionMember> {
       framesInFlight: hooks.limits.framesInFlight,
       flow: this.#flow,
       say: (answer) => this.#say(answer),
-      failed: (error) => this.#failed(error)
+      failed: (error, data) => this.#failed(error, data)
     })
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
     socket.on('pong', (data) => {
@@ -271,7 +270,7 @@ export class Session<M extends SessionMember = SessionMember> {
     if (!this.isOpen) return
     this.#hooks.frameReceived(data.length)
     this.#repliesFirst?.called()
-    this.#answers.carryOut(this.#effectOf(data, isBinary))
+    this.#answers.carryOut(this.#effectOf(data, isBinary), data)
   }
 
   #effectOf(data: Buffer, isBinary: boolean): Effect {
@@ -285,7 +284,7 @@ export class Session<M extends SessionMember = SessionMember> {
     }
   }
 
-  #failed(error: unknown, data = NO_DATA): Answer {
+  #failed(error: unknown, data: Buffer): Answer {
     this.#hooks.failed(error)
     return this.protocol.refuse('internal', data)
   }
