@@ -1,7 +1,6 @@
 // A WebSocket and the stream below it, in memory: what is written to them is kept, and the test says what comes back.
 import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
-import type { TestContext } from 'node:test'
 import type { WebSocket } from 'ws'
 
 type Written = (error?: Error) => void
@@ -93,22 +92,5 @@ export class FakeStream extends EventEmitter {
 
   asStream(): Duplex {
     return this as unknown as Duplex
-  }
-}
-
-/** Time that the test moves: `performance.now()` and `setTimeout`. What runs at once runs in the turns after. */
-export function stopTime(t: TestContext): { advance(ms: number): Promise<void> } {
-  const { setImmediate } = globalThis
-  const turn = () => new Promise((resolve) => setImmediate(resolve))
-  let now = 1_000
-  t.mock.method(performance, 'now', () => now)
-  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
-  return {
-    async advance(ms) {
-      now += ms
-      t.mock.timers.tick(ms)
-      await turn()
-      await turn()
-    }
   }
 }

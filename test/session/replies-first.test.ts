@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { RepliesFirst } from '../../src/session/replies-first.ts'
-import { stopTime } from '../helpers/fake-socket.ts'
+import { stopTime } from '../helpers/stop-time.ts'
 
 /** A client that was just registered; its ping is under way. */
 function registered(t: TestContext) {
@@ -139,11 +139,22 @@ test('a round trip of many seconds makes no notification wait longer than a seco
   assert.deepEqual(sent, ['a'])
 })
 
+test('a notification that comes when the quiet has begun, but nothing was sent yet, waits behind the others', async (t) => {
+  const { policy, sent, notify, stall, advance } = await quiet(t)
+  policy.called()
+  notify('a')
+  stall(60)
+  notify('b')
+  assert.deepEqual(sent, [])
+  await advance(50)
+  assert.deepEqual(sent, ['a', 'b'])
+})
+
 test('once stopped it sends nothing of what waited', async (t) => {
   const { policy, sent, notify, advance } = await quiet(t)
   policy.called()
   notify('a')
   policy.stop()
-  await advance(5_000)
+  for (let rounds = 0; rounds < 4; rounds++) await advance(500)
   assert.deepEqual(sent, [])
 })
