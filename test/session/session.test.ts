@@ -330,6 +330,15 @@ test('a socket from which nothing came for ten seconds after a ping is closed an
   assert.deepEqual(all.heard.closed, [false])
 })
 
+test('a ping that is sent while another one is unanswered gives the peer no more time', () => {
+  const all = join()
+  all.tick(30_001)
+  all.clock.now = 39_000
+  all.session.ping(Buffer.from('behind a message'))
+  all.tick(40_002)
+  assert.equal(isClosed(all), true)
+})
+
 test('a pong or any frame in time keeps the socket', () => {
   for (const answers of ['pong', 'frame'] as const) {
     const all = join()
@@ -453,8 +462,8 @@ test('a server that stops judges nobody: it does not read the answers', () => {
   const all = join()
   all.tick(30_001)
   all.session.stopReading()
-  all.tick(100_000)
-  assert.equal(all.session.isOpen, true)
+  for (const now of [100_000, 101_000, 102_000]) all.tick(now)
+  assert.deepEqual([all.session.isOpen, all.socket.isPaused], [true, true])
 })
 
 test('a socket that nobody registered in time is closed; one that was, or whose registration is under way, is not', async () => {
