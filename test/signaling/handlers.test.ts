@@ -182,7 +182,8 @@ table('register: the error names the part that is wrong', asStranger, [
   ['an algorithm that every object has', proven({ algorithm: 'constructor' }), 'INVALID_PROOF: Invalid proof'],
   ['a signature that is not base64', proven({ serializedSignedData: '-_-_' }), 'INVALID_PROOF: Invalid proof'],
   ['a proof for another key', proven({ serializedMessage: base64(3) }), 'INVALID_PROOF: Invalid proof'],
-  ['a proof for a longer key', proven({ serializedMessage: base64(4) }), 'INVALID_PROOF: Invalid proof']
+  ['a proof for the beginning of the key', proven({ serializedMessage: 'AQI=' }), 'INVALID_PROOF: Invalid proof'],
+  ['a proof for a longer key', proven({ serializedMessage: 'AQIDBA==' }), 'INVALID_PROOF: Invalid proof']
 ])
 
 const TAKEN = 'CLIENT_ID_TAKEN: Client ID alice is already taken'
@@ -352,7 +353,12 @@ table('request_public_key', asAlice, [
     { type: 'public_key_response', peerId: 'bob', publicKey: [1, 1, 1] },
     { stored: { bob: identityOf(3) } }
   ],
-  ['nobody, as is known', request('bob'), 'PEER_NOT_FOUND: Target peer bob not found', { known: { bob: undefined } }],
+  [
+    'nobody, as is known without a database',
+    request('bob'),
+    'PEER_NOT_FOUND: Target peer bob not found',
+    { known: { bob: undefined }, isDatabaseAway: true }
+  ],
   ['nobody', request('bob'), 'PEER_NOT_FOUND: Target peer bob not found'],
   [
     'no database',
