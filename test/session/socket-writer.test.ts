@@ -1,8 +1,14 @@
 // The writing end of a socket: when it is full, what leaves together, and when the peer was seen to read.
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls'
 import { SocketWriter } from '../../src/session/socket-writer.ts'
+import { makeCertificate } from '../helpers/certificate.ts'
 import { FakeSocket, FakeStream } from '../helpers/fake-socket.ts'
+import { until } from '../helpers/wait.ts'
 
 const MIB = 1_048_576
 
@@ -144,3 +150,53 @@ test('of a stream that does not tell what libuv holds, whole writes count', () =
   wait(950_000, 50_000)
   assert.equal(all.writer.progressAt(3_000), 3_000)
 })
+
+/** Both ends of a connection, over TCP or TLS. */
+async function connection(t: TestContext, isTls: boolean): Promise<{ ours: Socket; theirs: Socket }> {
+  const { certFile, keyFile } = isTls ? await makeCertificate(t) : { certFile: '', keyFile: '' }
+  const server = isTls
+    ? createTlsServer({ cert: await readFile(certFile), key: await readFile(keyFile) })
+    : createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const opened = once(server, isTls ? 'secureConnection' : 'connection')
+  const theirs = isTls
+    ? tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+    : createConnection(port, '127.0.0.1')
+  const [ours] = (await opened) as [Socket]
+  for (const end of [ours, theirs]) end.on('error', () => {})
+  t.after(() => {
+    for (const end of [ours, theirs]) end.destroy()
+    server.close()
+  })
+  return { ours, theirs }
+}
+
+for (const isTls of [false, true]) {
+  test(`of a real socket over ${isTls ? 'TLS' : 'TCP'} the same holds`, async (t) => {
+    const { ours, theirs } = await connection(t, isTls)
+    theirs.pause()
+    const socket = new FakeSocket()
+    Object.defineProperty(socket, 'bufferedAmount', { get: () => ours.writableLength })
+    const writer = new SocketWriter(socket.asSocket(), ours, { onFull: () => {}, onDrained: () => {} })
+    while (!writer.isFull) {
+      writer.writeEncoded(Buffer.alloc(300_000))
+      await new Promise(setImmediate)
+    }
+    let now = 0
+    let stillLooks = 0
+    await until('the system takes no more', () => {
+      now += 1
+      stillLooks = writer.progressAt(now) === now ? 0 : stillLooks + 1
+      return stillLooks === 10
+    })
+    const before = writer.progressAt(now)
+    for (let pings = 0; pings < 10; pings++) writer.writeEncoded(Buffer.alloc(100))
+    await new Promise(setImmediate)
+    assert.equal(writer.progressAt(1_000), before, 'we wrote, and the peer read nothing')
+    theirs.resume()
+    await until('it has drained', () => !writer.isFull)
+    assert.equal(writer.progressAt(2_000), 2_000)
+  })
+}
