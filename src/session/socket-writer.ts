@@ -77,8 +77,8 @@ export class SocketWriter {
    */
   progressAt(now: number): number {
     const { bytesWritten = 0, _handle } = this.#stream as Progress
-    // What libuv still holds of one large write shrinks while the peer reads; Node.js itself shows only whole writes. What
-    // Node.js keeps behind that write is not the handle's yet: were it counted, our own writes would look like progress.
+    // What libuv still holds of one large write shrinks while the peer reads; Node.js itself shows only whole writes.
+    // Writes that Node.js keeps behind that one are not the handle's yet: counted, they would look like progress.
     const taken = (_handle?.bytesWritten ?? bytesWritten) - (_handle?.writeQueueSize ?? this.bufferedBytes)
     if (this.#wasWaiting && taken !== this.#takenBytes) this.#progressAt = now
     this.#takenBytes = taken

@@ -54,7 +54,7 @@ test('more than 64 MiB are more than its share, however few entries', () => {
 /** A session that was lost: it owed 2 and 4, had come to 5, and 8 was the last entry that was committed. */
 const LOST = { unreceipted: new Set([2, 4]), cursor: 5, lastSeq: 8 }
 
-test('what a lost session was sent and did not receipt is kept, and what it had not come to; nothing that came later', () => {
+test('what a lost session did not receipt is kept, and what it had not come to; nothing that came later', () => {
   const held = new HeldBack()
   assert.equal(held.isKept(2), false)
   held.lost(LOST, 0)

@@ -97,8 +97,8 @@ export async function settle(effect: Effect): Promise<Answer> {
 }
 
 /**
- * Bodies that JSON.parse and JSON.stringify do not give back: each must reach the mailbox as the very text it is. They have
- * the members that an L2PS body must have.
+ * Bodies that JSON.parse and JSON.stringify do not give back: each must reach the mailbox as the very text it is. They
+ * have the members that an L2PS body must have.
  */
 export const BODIES: Readonly<Record<string, string>> = {
   'a number past 2^53': '{"ciphertext":"a","nonce":"b","n":9007199254740993}',

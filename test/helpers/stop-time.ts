@@ -1,8 +1,8 @@
 import type { TestContext } from 'node:test'
 
 /**
- * Time that the test moves: `performance.now()`, `setTimeout` and `setInterval` (not those of node:timers/promises). What
- * then runs at once, by `setImmediate`, has run when `advance` resolves.
+ * Time that the test moves: `performance.now()`, `setTimeout` and `setInterval` (not those of node:timers/promises).
+ * What then runs at once, by `setImmediate`, has run when `advance` resolves.
  */
 export function stopTime(t: TestContext): {
   advance(ms: number): Promise<void>

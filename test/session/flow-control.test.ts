@@ -102,7 +102,7 @@ test('a kept frame whose handling throws is not handled again, and those behind 
   assert.deepEqual(handled, ['a', 'b'])
 })
 
-test('the socket is read while few bytes are kept, paused once there are as many as one read, and read on when held no more', () => {
+test('past the bytes of one read the socket is paused, until the session is held no more', () => {
   const { flow, socket, handled, come } = flowOf()
   flow.hold('in-flight')
   come('a', LIMIT_BYTES - 8)

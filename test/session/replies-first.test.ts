@@ -1,4 +1,4 @@
-// When an old client is sent notifications: not between its call and the reply, and not while it may make its next call.
+// When an old client is sent notifications: not between a call and its reply, nor while it may make its next call.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { RepliesFirst } from '../../src/session/replies-first.ts'
@@ -100,7 +100,7 @@ test('a second pong, which answers another ping, says nothing of the way', async
   assert.deepEqual(sent, ['a'])
 })
 
-test('a client whose pong does not come, and one that calls before it, are notified a second after the registration', async (t) => {
+test('without a pong notifications are sent a second after the registration, even if the client calls', async (t) => {
   const { policy, sent, notify, advance } = registered(t)
   await advance(500)
   policy.called()
@@ -139,7 +139,7 @@ test('a round trip of many seconds makes no notification wait longer than a seco
   assert.deepEqual(sent, ['a'])
 })
 
-test('a notification that comes when the quiet has begun, but nothing was sent yet, waits behind the others', async (t) => {
+test('a notification that comes before those that waited were sent does not overtake them', async (t) => {
   const { policy, sent, notify, stall, advance } = await quiet(t)
   policy.called()
   notify('a')

@@ -30,9 +30,9 @@ class FakeMember implements SessionMember {
 type Frames = Record<string, (session: Session<FakeMember>) => Effect>
 
 /**
- * A session of a protocol in which the first word of a frame says what becomes of it: `now` is answered at once, `later`
- * when the test fills it, `promise` when the test resolves it, `no` is refused, `throw` and `reject` fail. Answers are the
- * frame itself. `frames` add to that.
+ * A session of a protocol in which the first word of a frame says what becomes of it: `now` is answered at once,
+ * `later` when the test fills it, `promise` when the test resolves it, `no` is refused, `throw` and `reject` fail.
+ * Answers are the frame itself. `frames` add to that.
  */
 function open({ limits, frames }: { limits?: Partial<SessionLimits>; frames?: Frames } = {}) {
   const socket = new FakeSocket()
@@ -466,7 +466,7 @@ test('a server that stops judges nobody: it does not read the answers', () => {
   assert.deepEqual([all.session.isOpen, all.socket.isPaused], [true, true])
 })
 
-test('a socket that nobody registered in time is closed; one that was, or whose registration is under way, is not', async () => {
+test('a socket that nobody registered in time is closed, unless its registration is under way', async () => {
   const [idle, busy, registered] = [open(), open(), join()]
   busy.come('promise 1')
   for (const all of [idle, busy, registered]) all.tick(15_000)
