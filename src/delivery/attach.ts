@@ -19,7 +19,7 @@ export async function openMailbox(
 ): Promise<OpenedMailbox> {
   const counter = counters.open(network, recipient)
   const close = () => counters.close(network, recipient, counter)
-  const contents = await contentsOf({ network, recipient })
+  const contents = await contentsOf({ network, recipient }).catch(() => 'unavailable' as const)
   if (typeof contents === 'string') {
     close()
     throw new DatabaseUnavailable('the mailbox was not looked into')
