@@ -162,7 +162,8 @@ export interface EndedSession extends MailboxName {
 
 /**
  * Notes that sessions ended: what they did not receipt was sent once more in vain, and what waits for a peer that is away
- * now takes its place in the quotas, also past their limits.
+ * now takes its place in the quotas, also past their limits. Passes over entries that are locked: they are being deleted,
+ * or queued again. So it waits for no entry, and cannot be in a deadlock with a release of the same entries.
  */
 export async function noteEnded(sql: Sql, ended: readonly EndedSession[]): Promise<void> {
   const unreceipted = ended.flatMap((session) => session.unreceipted)
@@ -171,13 +172,17 @@ export async function noteEnded(sql: Sql, ended: readonly EndedSession[]): Promi
     if (unreceipted.length > 0) {
       await tx`
         update queue_entry set deliveries = least(deliveries, ${MOST_DELIVERIES - 1}) + 1
-        where seq = any(${unreceipted}::bigint[])`
+        where seq = any(array(
+          select seq from queue_entry where seq = any(${unreceipted}::bigint[]) for update skip locked))`
     }
     if (boxes.length > 0) await takeSlots(tx, boxes)
   })
 }
 
-/** Gives every entry of these mailboxes its place in the quotas. */
+/**
+ * Gives every entry of these mailboxes its place in the quotas. What is locked is passed over, as in `noteEnded`. The lock
+ * in the subquery has Postgres look into one mailbox after the other: a join it may carry out by reading the whole table.
+ */
 async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Promise<void> {
   const { separator, network, recipient } = textColumns(boxes, {
     network: (box) => box.network,
@@ -189,8 +194,10 @@ async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Pro
       select entry.seq
       from rows from (string_to_table(${network}, ${separator}), string_to_table(${recipient}, ${separator}))
         as box (network, recipient)
-        join queue_entry as entry on entry.network = box.network and entry.recipient = box.recipient
-      where not entry.slot order by entry.seq for update of entry skip locked)) and not slot
+        cross join lateral (
+          select seq from queue_entry
+          where queue_entry.network = box.network and queue_entry.recipient = box.recipient and not slot
+          for update skip locked) as entry)) and not slot
     returning network, sender, recipient, size_bytes as bytes`
   if (uses.length === 0) return
   await lockQuotas(tx, uses)
