@@ -30,7 +30,7 @@ export interface Row {
 export interface Cost {
   readonly serverMs: number | undefined
   readonly databaseMs: number | undefined
-  /** Share of a processor that the load generator used: near 1, it limits the figures. */
+  /** Share of a processor that the load generator used: near 1, it limits the results. */
   readonly loadBusy: number | undefined
   /** Processors that were busy with something else on this machine: much of it makes a run worthless. */
   readonly othersBusy: number | undefined
@@ -56,7 +56,7 @@ export class Bench {
     this.#main = main
   }
 
-  /** Progress, for whoever waits. */
+  /** Progress, for the person who waits. */
   say(text: string): void {
     process.stderr.write(`${text}\n`)
   }
@@ -106,16 +106,16 @@ export class Bench {
     return { url: contender.url(protocol.name), protocol: protocol.name, prefix: `run${++this.#runs}` }
   }
 
-  /** Has the load generator do something, and looks at the clocks of all others while it measures. */
+  /** Has the load generator do something, and reads the clocks of all other processes at its start and end. */
   async measure<T>(contender: Contender, worker: Child, command: string, request: object, ms: number) {
     await quietMachine(this.options.patienceMs)
-    const looks: Look[] = []
+    const readings: Reading[] = []
     worker.onMoment = (moment) => {
       const serverMs = contender.cpuMs()
-      looks.push({ ...moment, serverMs, databaseMs: contender.databaseCpuMs(), machineMs: cpuMsOfMachine() })
+      readings.push({ ...moment, serverMs, databaseMs: contender.databaseCpuMs(), machineMs: cpuMsOfMachine() })
     }
     const report = await worker.call<T>(command, request, ms)
-    const [begin, end] = looks
+    const [begin, end] = readings
     if (begin === undefined || end === undefined) throw new Error(`"${command}" measured nothing`)
     const cost = costBetween(begin, end)
     return { report, cost }
@@ -131,13 +131,13 @@ export class Bench {
 }
 
 /** All clocks at one moment. */
-interface Look extends Moment {
+interface Reading extends Moment {
   readonly serverMs: number | undefined
   readonly databaseMs: number | undefined
   readonly machineMs: number | undefined
 }
 
-function costBetween(begin: Look, end: Look): Cost {
+function costBetween(begin: Reading, end: Reading): Cost {
   const difference = (before: number | undefined, after: number | undefined) =>
     before === undefined || after === undefined ? undefined : after - before
   const wallMs = end.at - begin.at

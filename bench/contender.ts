@@ -27,7 +27,7 @@ export interface Contender {
   stop(): Promise<void>
 }
 
-/** Limits that the load of one machine would meet, and a hundred machines would not. Reported with the figures. */
+/** Limits that the load of one machine would meet, and a hundred machines would not. Reported with the results. */
 export const RAISED_LIMITS = {
   SIGNALING_QUOTA_PER_SENDER: '1000000',
   L2PS_QUOTA_PER_SENDER: '1000000',

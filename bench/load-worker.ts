@@ -1,7 +1,7 @@
 // A load generator: many peers in one process, told by the benchmark what to do.
 import { closedLoop, type LoopOptions, settled } from './load/closed-loop.ts'
+import { Flow } from './load/flow.ts'
 import { type Joined, joinAll } from './load/joined.ts'
-import { Lane } from './load/lane.ts'
 import { emptyMailboxes, fillMailboxes, sendAll } from './load/mailboxes.ts'
 import { type PacedOptions, paced, sendSteadily } from './load/paced.ts'
 import { readBack } from './load/pages.ts'
@@ -26,7 +26,7 @@ const HISTORY_WINDOW = 32
 
 /** Peers that stay connected until they are told to leave, by the prefix of their names. */
 const crowds = new Map<string, Joined[]>()
-const lanesToAbsent = new Map<string, Lane[]>()
+const flowsToAbsent = new Map<string, Flow[]>()
 
 answerParent({
   /** Makes peers and connects them, all at once. */
@@ -47,41 +47,41 @@ answerParent({
     await Promise.all(crowd.map((peer) => peer.leave()))
   },
   relay: (request: Pairs & Omit<LoopOptions, 'confirmed'>) =>
-    withPairs(request, (lanes, confirmed) => closedLoop(lanes, { ...request, confirmed })),
+    withPairs(request, (flows, confirmed) => closedLoop(flows, { ...request, confirmed })),
   paced: (request: Pairs & Omit<PacedOptions, 'confirmed'>) =>
-    withPairs(request, (lanes, confirmed) => paced(lanes, { ...request, confirmed })),
+    withPairs(request, (flows, confirmed) => paced(flows, { ...request, confirmed })),
   /** Recipients stop to read, and are sent `each` messages all the same. They stay until this process ends. */
   stall: async (request: Pairs & { each: number }) => {
-    const { lanes, recipients } = await seat(request)
+    const { flows, recipients } = await seat(request)
     for (const recipient of recipients) recipient.stopReading()
-    await sendSteadily(lanes, request.each)
-    return lanes.length
+    await sendSteadily(flows, request.each)
+    return flows.length
   },
   /** Recipients register, so that their keys are known, and leave; then messages are stored for them. */
   store: async (request: Pairs & { each: number; window: number }) => {
-    const { lanes, senders, recipients } = await seat(request)
+    const { flows, senders, recipients } = await seat(request)
     await Promise.all(recipients.map((peer) => peer.leave()))
-    lanesToAbsent.set(request.prefix, lanes)
-    const report = await fillMailboxes(lanes, request.each, request.window)
+    flowsToAbsent.set(request.prefix, flows)
+    const report = await fillMailboxes(flows, request.each, request.window)
     await Promise.all(senders.map((peer) => peer.leave()))
     return report
   },
   /** A conversation is made, and read back. */
   history: (request: Pairs & { each: number; limit: number; rounds: number }) =>
-    withPairs({ ...request, pairs: 1 }, async (lanes, confirmed, senders) => {
-      const [lane, reader] = [lanes[0]!, senders[0]!]
-      await sendAll(lanes, request.each, HISTORY_WINDOW)
-      const made = await settled(lanes, confirmed)
+    withPairs({ ...request, pairs: 1 }, async (flows, confirmed, senders) => {
+      const [flow, reader] = [flows[0]!, senders[0]!]
+      await sendAll(flows, request.each, HISTORY_WINDOW)
+      const made = await settled(flows, confirmed)
       if (!isFlawless(made)) throw new Error(`the conversation could not be made: ${JSON.stringify(made)}`)
-      return readBack(reader, lane.recipient.name, request.each, request.limit, request.rounds)
+      return readBack(reader, flow.recipient.name, request.each, request.limit, request.rounds)
     }),
   drain: async ({ prefix, url, protocol: name }: Target & { prefix: string }) => {
-    const lanes = lanesToAbsent.get(prefix) ?? []
-    lanesToAbsent.delete(prefix)
-    const peers: BenchPeer[] = lanes.map((lane) => lane.recipient)
+    const flows = flowsToAbsent.get(prefix) ?? []
+    flowsToAbsent.delete(prefix)
+    const peers: BenchPeer[] = flows.map((flow) => flow.recipient)
     let recipients: Joined[] = []
-    const report = await emptyMailboxes(lanes, async () => {
-      const hear = (index: number) => lanes[index]?.hearAsRecipient
+    const report = await emptyMailboxes(flows, async () => {
+      const hear = (index: number) => flows[index]?.hearAsRecipient
       recipients = (await joinAll(url, protocolNamed(name), peers, CONCURRENCY, hear)).joined
     })
     await Promise.all(recipients.map((peer) => peer.leave()))
@@ -91,11 +91,11 @@ answerParent({
 
 async function withPairs<T>(
   request: Pairs,
-  work: (lanes: Lane[], confirmed: boolean, senders: Joined[]) => Promise<T>
+  work: (flows: Flow[], confirmed: boolean, senders: Joined[]) => Promise<T>
 ): Promise<T> {
-  const { lanes, senders, recipients } = await seat(request)
+  const { flows, senders, recipients } = await seat(request)
   try {
-    return await work(lanes, protocolNamed(request.protocol).confirmsDelivery, senders)
+    return await work(flows, protocolNamed(request.protocol).confirmsDelivery, senders)
   } finally {
     await Promise.all([...senders, ...recipients].map((peer) => peer.leave()))
   }
@@ -105,13 +105,13 @@ async function withPairs<T>(
 async function seat({ url, protocol: name, prefix, pairs, bodyBytes }: Pairs) {
   const protocol = protocolNamed(name)
   const peers = await protocol.newPeers(prefix, 2 * pairs, 'ed25519')
-  const lanes = Array.from({ length: pairs }, (_, i) => new Lane(protocol, peers[i]!, peers[pairs + i]!, bodyBytes))
+  const flows = Array.from({ length: pairs }, (_, i) => new Flow(protocol, peers[i]!, peers[pairs + i]!, bodyBytes))
   const { joined } = await joinAll(url, protocol, peers, CONCURRENCY)
   const senders = joined.slice(0, pairs)
   const recipients = joined.slice(pairs)
-  for (const [i, lane] of lanes.entries()) {
-    lane.sendFrom(senders[i]!)
-    recipients[i]!.hear = lane.hearAsRecipient
+  for (const [i, flow] of flows.entries()) {
+    flow.sendFrom(senders[i]!)
+    recipients[i]!.hear = flow.hearAsRecipient
   }
-  return { lanes, senders, recipients }
+  return { flows, senders, recipients }
 }

@@ -56,7 +56,7 @@ async function runAll(options: Options): Promise<Report> {
       if (ending !== undefined) throw error
       bench.say(`${scenario}, ${protocol}: ${(error as Error).message}`)
       failures.push({ scenario, protocol, reason: (error as Error).message })
-      await bench.stop() // nobody knows in which state they are
+      await bench.stop() // their state is unknown
     }
   }
   return makeReport(rows, failures, options, postgres)

@@ -29,7 +29,7 @@ export interface Moment {
   readonly at: number
 }
 
-/** Tells the parent that a measured stretch begins or ends, so that it looks at the clocks of the other processes. */
+/** Tells the parent that a measured stretch begins or ends, so that it reads the clocks of the other processes. */
 export function mark(moment: 'begin' | 'end'): void {
   const { user, system } = process.cpuUsage()
   const message: Moment = { moment, cpuMs: (user + system) / 1_000, at: performance.now() }

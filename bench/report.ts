@@ -87,7 +87,7 @@ export function printed({ ok, rows, failures, machine, settings }: Report): stri
       .filter((row) => !row.ok)
       .map((row) => `FAILED ${row.scenario} ${row.title}: ${JSON.stringify(row.verification)}`),
     ...failures.map(({ scenario, protocol, reason }) => `FAILED ${scenario} ${protocol}: ${reason.split('\n')[0]}`),
-    `median (min–max) of ${settings.repeat} runs each, taken in turn; ratio: median of neighbouring runs; bodies of ${settings.bodyBytes} bytes`,
+    `median (min–max) of ${settings.repeat} runs each, alternating; ratio: median of neighbouring runs; bodies of ${settings.bodyBytes} bytes`,
     `raised for one address: ${limits.join(', ')}; everything else as by default`,
     `Postgres ${machine.postgres}: fsync ${machine.fsync}, synchronous_commit ${machine.synchronous_commit}` +
       `${machine.databaseOnRamDisk ? ', on a RAM disk: commits cost nothing here' : ''}; ` +
@@ -98,24 +98,24 @@ export function printed({ ok, rows, failures, machine, settings }: Report): stri
   ].join('\n')
 }
 
-/** What a scenario found besides its main figure. */
+/** What a scenario found besides its main value. */
 function extras(row: Row): string[] {
   const usual = /^(server|other)(CpuMicrosPerMessage|DatabaseMicrosPerMessage|LoadBusy|OthersBusy)$/
   const facts = Object.entries(row.facts).filter(([name]) => !usual.test(name))
   return facts.length === 0
     ? []
-    : [`  ${row.scenario}, ${row.title}: ${facts.map(([name, value]) => `${name} ${figure(value)}`).join(', ')}`]
+    : [`  ${row.scenario}, ${row.title}: ${facts.map(([name, value]) => `${name} ${formatted(value)}`).join(', ')}`]
 }
 
 function cpu({ facts }: Row): string {
   const { serverCpuMicrosPerMessage: server, serverDatabaseMicrosPerMessage: database } = facts
   if (server === undefined) return ''
-  return `${figure(server)}${database === undefined ? '' : ` + ${figure(database)}`}`
+  return `${formatted(server)}${database === undefined ? '' : ` + ${formatted(database)}`}`
 }
 
-const spread = ({ median, min, max }: Summary) => `${figure(median)} (${figure(min)}–${figure(max)})`
+const spread = ({ median, min, max }: Summary) => `${formatted(median)} (${formatted(min)}–${formatted(max)})`
 const percent = (share: number | undefined) => (share === undefined ? '' : `${Math.round(share * 100)} %`)
-const figure = (value: number) =>
+const formatted = (value: number) =>
   Math.abs(value) >= 100 ? String(Math.round(value)) : String(Number(value.toPrecision(3)))
 
 function table(rows: readonly (readonly string[])[]): string {

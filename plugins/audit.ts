@@ -148,7 +148,7 @@ const TILE_SCHEMA = {
   description: 'Entry bundles (`entries/…`) want the admin token, unless the records of the network are for everybody.',
   security: [{}, { bearer: [] }],
   response: {
-    200: answer(BINARY, 'Hashes, or records; these gzipped for whoever accepts it.'),
+    200: answer(BINARY, 'Hashes, or records; records are gzipped for clients that accept it.'),
     ...REFUSALS,
     401: refusal('The records of this network are for those with the admin token.')
   }

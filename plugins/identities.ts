@@ -1,4 +1,4 @@
-// plugins/identities.ts — who owns which name: what is known of it, and the order in which it is registered.
+// plugins/identities.ts: which key owns which name; registers names one after the other and caches their keys.
 import fp from 'fastify-plugin'
 import { IdentityCache } from '../src/identity/identity-cache.ts'
 import { Registration } from '../src/identity/registration.ts'
@@ -16,7 +16,7 @@ declare module 'fastify' {
 export interface IdentitiesOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number
-  /** A name whose owner has not been here for so long, with an empty mailbox, may be registered by anybody. */
+  /** A name whose owner has been away this long, with an empty mailbox, may be registered with another key. */
   readonly idleDays: number
 }
 

@@ -1,4 +1,4 @@
-// plugins/l2ps.ts — the L2PS messaging protocol.
+// plugins/l2ps.ts: the L2PS messaging protocol.
 import fp from 'fastify-plugin'
 import { batched } from '../src/database/batched.ts'
 import type { Member } from '../src/delivery/member.ts'

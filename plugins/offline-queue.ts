@@ -1,4 +1,4 @@
-// plugins/offline-queue.ts — the mailboxes: keep sealed messages until their recipients have them.
+// plugins/offline-queue.ts: the mailboxes, which keep sealed messages until their recipients have received them.
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { batched } from '../src/database/batched.ts'
@@ -30,7 +30,7 @@ declare module 'fastify' {
 
 export interface ReceiptOptions {
   readonly mode: ReceiptMode
-  /** How long what a browser received by pong is delivered again should its socket die, in ms. */
+  /** Messages that a browser receipted by pong this long before its socket died are delivered again, in ms. */
   readonly graceMs: number
   readonly window: DeliveryWindow
 }
@@ -54,9 +54,9 @@ export interface OfflineQueueOptions {
   readonly sweepMs: number
 }
 
-/** How often the names of connected peers are noted as in use, and history is looked through, in ms. */
+/** How often the names of connected peers are noted as in use, and old messages are deleted from history, in ms. */
 const HOURLY_MS = 3_600_000
-/** Rest between two looks at how old the oldest waiting message is, in ms. */
+/** Rest between two polls of the age of the oldest waiting message, in ms. */
 const STATS_REST_MS = 2_000
 
 export default fp<OfflineQueueOptions>(
@@ -112,7 +112,7 @@ function attachmentsOf(
     clock: () => sessions.clock.now,
     contentsOf: batched({
       ...{ database, work: mailboxContents },
-      failed: (error, mailboxes) => log.warn({ err: error, mailboxes }, 'mailboxes not looked into')
+      failed: (error, mailboxes) => log.warn({ err: error, mailboxes }, 'contents of mailboxes not read')
     }),
     readPage: (box, afterSeq, limit, maxBytes) => {
       const page = { afterSeq, limit, maxBytes, now: now(), mostDeliveries }
@@ -129,7 +129,7 @@ function attachmentsOf(
   }
 }
 
-/** Starts what happens now and then, until the server closes. */
+/** Starts the periodic tasks; they stop when the server closes. */
 function sweep(app: FastifyInstance, { sweepMs, historyMs }: OfflineQueueOptions): void {
   const { database, mailboxes, presence, metrics, log } = app
   const expire = async () => {

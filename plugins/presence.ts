@@ -1,4 +1,4 @@
-// plugins/presence.ts — who is connected to this process, and every open socket.
+// plugins/presence.ts: who is connected to this process, and every open socket.
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
 import type { Member } from '../src/delivery/member.ts'

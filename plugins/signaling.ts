@@ -1,4 +1,4 @@
-// plugins/signaling.ts — the signaling protocol.
+// plugins/signaling.ts: the signaling protocol.
 import fp from 'fastify-plugin'
 import { FailedProofs } from '../src/identity/failed-proofs.ts'
 import { frameCounter } from '../src/observability/metrics/frame-counter.ts'

@@ -1,4 +1,4 @@
-// plugins/sockets.ts — the WebSocket routes: which protocol a socket speaks, and whether it is let in.
+// plugins/sockets.ts: the WebSocket routes: which protocol a socket speaks, and whether it is let in.
 import type { Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { Type } from '@sinclair/typebox'
@@ -8,7 +8,7 @@ import type { WebSocket } from 'ws'
 import type { Member } from '../src/delivery/member.ts'
 import { createListener } from '../src/http/listener.ts'
 import type { Certificate } from '../src/http/tls/certificate.ts'
-import type { Count } from '../src/observability/metrics/family.ts'
+import type { Counter } from '../src/observability/metrics/metric.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { L2PS_ERRORS, type L2psErrorCode, SIGNALING_ERRORS, type SignalingErrorType } from '../src/protocol/errors.ts'
 import type { SessionLimits, SessionProtocol } from '../src/session/session.ts'
@@ -138,7 +138,7 @@ function refusalsOf({ framesRefused }: RelayMetrics, protocol: Name) {
     | SignalingErrorType
     | L2psErrorCode
   )[]
-  return new Map<string, Count>(codes.map((code) => [code, framesRefused.at({ protocol, code })]))
+  return new Map<string, Counter>(codes.map((code) => [code, framesRefused.at({ protocol, code })]))
 }
 
 const NoSocket = Type.Object({ error: Type.String(), message: Type.String() }, { description: 'No socket, and why.' })

@@ -4,7 +4,7 @@ import { type Quantiles, quantiles } from '../statistics.ts'
 
 const TEXT = { binary: false }
 
-/** One connected and registered peer. Whoever wants its frames sets `hear`. */
+/** One connected and registered peer. Its frames go to `hear`, when that is set. */
 export class Joined {
   readonly peer: BenchPeer
   hear: (frame: Buffer) => void = () => {}

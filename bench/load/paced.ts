@@ -2,11 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { mark } from '../parent.ts'
 import { type Quantiles, quantiles } from '../statistics.ts'
 import { settled } from './closed-loop.ts'
-import type { Lane } from './lane.ts'
+import type { Flow } from './flow.ts'
 import type { Verification } from './verification.ts'
 
 export interface PacedOptions {
-  /** Messages a second over all lanes. */
+  /** Messages a second over all flows. */
   readonly rate: number
   readonly warmUpMs: number
   readonly measureMs: number
@@ -23,24 +23,24 @@ export interface PacedReport {
   readonly verification: Verification
 }
 
-/** Sends `each` messages in every lane, not faster than a server stores them. */
-export async function sendSteadily(lanes: readonly Lane[], each: number): Promise<void> {
+/** Sends `each` messages in every flow, not faster than a server stores them. */
+export async function sendSteadily(flows: readonly Flow[], each: number): Promise<void> {
   for (let sent = 0; sent < each; sent++) {
-    for (const lane of lanes) lane.send()
+    for (const flow of flows) flow.send()
     await delay(2)
   }
 }
 
-/** Sends at a steady rate, whatever comes back, taking the lanes in turn. */
-export async function paced(lanes: readonly Lane[], options: PacedOptions): Promise<PacedReport> {
+/** Sends at a steady rate, whatever comes back, one message of each flow after the other. */
+export async function paced(flows: readonly Flow[], options: PacedOptions): Promise<PacedReport> {
   const { rate, warmUpMs, measureMs } = options
   const count = Math.ceil((rate * (warmUpMs + measureMs)) / 1_000)
   const first = Math.ceil((rate * warmUpMs) / 1_000)
   const sentAt = new Float64Array(count)
   const arrivedAt = new Float64Array(count)
-  for (const [index, lane] of lanes.entries()) {
-    lane.onArrival = (number) => {
-      arrivedAt[number * lanes.length + index] = performance.now()
+  for (const [index, flow] of flows.entries()) {
+    flow.onArrival = (number) => {
+      arrivedAt[number * flows.length + index] = performance.now()
     }
   }
   const start = performance.now()
@@ -50,12 +50,12 @@ export async function paced(lanes: readonly Lane[], options: PacedOptions): Prom
     for (const now = performance.now(); sent < count && due(sent) <= now; sent++) {
       if (sent === first) mark('begin')
       sentAt[sent] = performance.now()
-      lanes[sent % lanes.length]!.send()
+      flows[sent % flows.length]!.send()
     }
     await delay(1)
   }
   mark('end')
-  const verification = await settled(lanes, options.confirmed)
+  const verification = await settled(flows, options.confirmed)
   const measured = Array.from({ length: count - first }, (_, i) => first + i).filter((i) => arrivedAt[i]! > 0)
   return {
     messages: measured.length,

@@ -28,7 +28,7 @@ export interface Protocol {
   readonly name: ProtocolName
   /** Does the sender hear of a message that went to a connected peer? */
   readonly confirmsDelivery: boolean
-  /** Peers nobody has used before; `prefix` keeps runs apart. */
+  /** Peers that were not used before; `prefix` keeps runs apart. */
   newPeers(prefix: string, count: number, algorithm: Algorithm): Promise<BenchPeer[]>
   kindOf(frame: Buffer): Kind
   template(from: BenchPeer, to: BenchPeer, bodyBytes: number): MessageTemplate

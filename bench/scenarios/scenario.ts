@@ -11,7 +11,7 @@ export interface Scenario {
   run(bench: Bench, protocol: Protocol): Promise<Row[]>
 }
 
-/** What one run gave: the figure it is about, and what it cost. */
+/** What one run gave: the value it measures, and what it cost. */
 export interface Run {
   readonly value: number
   readonly messages: number
@@ -48,7 +48,7 @@ function ratioOf(ours: readonly Run[], theirs: readonly Run[]): number {
   return summary(ours.map((run, index) => run.value / theirs[index]!.value)).median
 }
 
-/** Medians of what runs cost, a message, and of whatever else they tell. */
+/** Medians of what a message cost in each run, and of the other values of the runs. */
 function costs(whose: 'server' | 'other', runs: readonly Run[]): Record<string, number> {
   const perMessage = (pick: (cost: Cost) => number | undefined) =>
     runs.flatMap(({ cost, messages }) => {

@@ -5,7 +5,7 @@ import { probedWhile } from '../probe.ts'
 import type { Algorithm, Protocol } from '../protocols/protocol.ts'
 import { compared, type Run, type Scenario } from './scenario.ts'
 
-/** Everybody connects and registers at once, as after a restart; then everybody leaves. */
+/** All peers connect and register at once, as after a restart; then all leave. */
 export const storm: Scenario = {
   protocols: ['signaling', 'l2ps'],
   aboutConnections: true,

@@ -1,5 +1,5 @@
 import type { Database } from '../database/database.ts'
-import { type Watch, type WatchOptions, watchInBackground } from '../observability/poller.ts'
+import { type Poller, type PollerOptions, startPoller } from '../observability/poller.ts'
 import { type LogProgress, readAuditProgress } from '../store/audit-log.ts'
 
 /** The progress of all logs together. Times in ms since 1970; undefined: no log is behind. */
@@ -14,7 +14,7 @@ export interface AuditStats {
   readonly unanchoredSince: number | undefined
 }
 
-export interface AuditStatsOptions extends Pick<WatchOptions, 'log' | 'restMs'> {
+export interface AuditStatsOptions extends Pick<PollerOptions, 'log' | 'restMs'> {
   readonly database: Pick<Database, 'sql' | 'within'>
   /** A log's anchored checkpoints are at least so far apart, ms. */
   readonly anchorIntervalMs: number
@@ -23,7 +23,7 @@ export interface AuditStatsOptions extends Pick<WatchOptions, 'log' | 'restMs'> 
 }
 
 /** Polls the progress of all logs in the background. */
-export function watchAuditStats(options: AuditStatsOptions): Watch<AuditStats> {
+export function watchAuditStats(options: AuditStatsOptions): Poller<AuditStats> {
   const { database, anchorIntervalMs, now, log, restMs } = options
   const uncovered = new StallTimes()
   const unanchored = new StallTimes()
@@ -44,7 +44,7 @@ export function watchAuditStats(options: AuditStatsOptions): Watch<AuditStats> {
       )
     }
   }
-  return watchInBackground(poll, { restMs, log, complaint: 'audit figures not read' })
+  return startPoller(poll, { restMs, log, complaint: 'progress of the audit trail not read' })
 }
 
 const isUncovered = ({ size, publishedSize }: LogProgress) => size > publishedSize

@@ -22,7 +22,7 @@ export async function openMailbox(
   const contents = await contentsOf({ network, recipient }).catch(() => 'unavailable' as const)
   if (typeof contents === 'string') {
     close()
-    throw new DatabaseUnavailable('the mailbox was not looked into')
+    throw new DatabaseUnavailable('the contents of the mailbox could not be read')
   }
   counter.load(contents)
   return { network, recipient, counter, isEmpty: contents.entries === 0, close }

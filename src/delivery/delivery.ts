@@ -73,9 +73,9 @@ export class Delivery {
   #state: State = 'idle'
   #cursor = 0
   #lastOffered = 0
-  /** Something was committed, or has to be looked at again, since the page under way was asked for. */
+  /** Something was committed, or has to be read again, since the page under way was asked for. */
   #isStale = false
-  /** The first place to look at again, if there is one. */
+  /** The first place to read again, if there is one. */
   #rereadFrom: number | undefined
   /** The next entry is sent alone, so it waits until the window is empty. */
   #waitsForEmptyWindow = false
@@ -84,7 +84,7 @@ export class Delivery {
   readonly #outstanding = new Map<number, SentEntry>()
   /** Entries that left the mailbox while a page was read, which may hold them still. */
   #goneMeanwhile: number[] = []
-  /** Sent and not yet receipted, oldest first: the window. An entry acknowledged out of turn, or purged, leaves a gap. */
+  /** Sent and not yet receipted, oldest first: the window. An entry acknowledged out of order, or purged, leaves a gap. */
   readonly #unreceipted: (SentEntry | undefined)[] = []
   #sent = 0
   #receipted = 0
@@ -143,7 +143,7 @@ export class Delivery {
     return this.#unreceipted.splice(0).filter((entry) => entry !== undefined)
   }
 
-  /** Takes note of a committed entry: sent at once at the head, else read from the mailbox in its turn. */
+  /** Takes note of a committed entry: sent at once at the head, else read from the mailbox in its order. */
   offer(entry: QueueEntry): void {
     this.#lastOffered = entry.seq
     if (this.#state !== 'live') this.#isStale = true
@@ -154,7 +154,7 @@ export class Delivery {
   }
 
   /**
-   * Looks again at these places, ascending, and at what is behind the first of them: an entry there was committed after
+   * Rereads these places, ascending, and what is behind the first of them: an entry there was committed after
    * later ones, or can be sent only now. What is outstanding is not sent again.
    */
   reread(...places: readonly number[]): void {

@@ -59,7 +59,7 @@ export class HistoryStore implements MessageStore {
         })
       }
       left = missing.filter((index) => results[index] === undefined)
-      for (const index of left) this.#conversation(entries[index]!).last = undefined // its place was taken: look again
+      for (const index of left) this.#conversation(entries[index]!).last = undefined // its place was taken: reread
     }
     return results as (QueueEntry | Repeat)[]
   }

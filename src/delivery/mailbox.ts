@@ -125,7 +125,7 @@ export class Mailbox {
     return this.#commit.drained()
   }
 
-  /** After the commit: who is connected is looked up only now, so nobody who registered meanwhile is missed. */
+  /** After the commit: who is connected is read only now, so no peer that registered meanwhile is missed. */
   #outcome(entry: QueueEntry, counter: MailboxCounter | undefined, result: Verdict | BatchFailure): Acceptance {
     const { recipients, stored } = this.#options
     if (typeof result !== 'string' && !isRepeat(result)) {
@@ -139,7 +139,7 @@ export class Mailbox {
     if (typeof result === 'string') return result
     if (result.repeat === 'duplicate') return 'duplicate'
     if (result.repeat === 'received') return 'live' // an exact repeat is answered like the first time
-    // It may have been given up before it was committed, and nobody was told of the commit.
+    // It may have been given up before it was committed, and no session was told of the commit.
     return recipients.reread(entry, result.seq) ? 'live' : 'queued'
   }
 

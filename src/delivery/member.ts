@@ -264,7 +264,7 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
     this.#releaseHeldBack()
   }
 
-  /** Releases what is held back and nobody owes any more. */
+  /** Releases what is held back and no session owes a receipt for any more. */
   #releaseHeldBack(): void {
     if (this.#heldBack !== undefined) this.#releaseUnlessOwed(this.#heldBack.entries)
   }

@@ -16,7 +16,7 @@ export interface PingBarrierHooks {
 /**
  * Learns from pongs what the peer's WebSocket stack has read. A ping goes out behind frames and carries how many there
  * were; the peer must answer with the same bytes (RFC 6455 §5.5.2-3) and reads in order, so the pong covers them all.
- * At most one ping is under way: the more there is to say, the more each covers. Pongs nobody asked for say nothing.
+ * At most one ping is under way: the more there is to say, the more each covers. Unsolicited pongs count for nothing.
  */
 export class PingBarrier {
   readonly #hooks: PingBarrierHooks

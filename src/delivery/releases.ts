@@ -5,7 +5,7 @@ import { type EndedSession, type GoneEntry, noteEnded, releaseEntries } from '..
 import { Batcher, type BatchFailure } from '../util/batcher.ts'
 import type { SentEntry } from './delivery.ts'
 
-/** Nobody waits for a release, so many share a commit. In ms. */
+/** No caller waits for a release, so many share a commit. In ms. */
 const BATCH_PAUSE_MS = 5
 const BATCH_ITEMS = 2_048
 /** How often a release is tried while Postgres is away, and the pause after one that failed, in ms. */
@@ -100,7 +100,7 @@ export class Releases {
       return await read()
     } finally {
       this.#pagesUnderWay -= 1
-      // After whoever awaits this page has looked through it.
+      // After the caller that awaits this page has checked its entries.
       if (this.#pagesUnderWay === 0) setImmediate(() => this.#forget())
     }
   }

@@ -4,7 +4,7 @@ import { type Claim, type ClaimOutcome, changeOwnerOrKey, confirmOrCreate, owned
 
 export interface RegistrationOptions {
   readonly database: Database
-  /** A name whose owner has not been here for so long, with an empty mailbox, may be registered by anybody. */
+  /** A name whose owner has been away this long, with an empty mailbox, may be registered with another key. */
   readonly idleDays: number
   /** Milliseconds since 1970. */
   readonly now: () => number

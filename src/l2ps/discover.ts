@@ -2,7 +2,7 @@ import type { Answer } from '../session/effect.ts'
 import { type L2psContext, type RegisteredSession, type Request, reply } from './context.ts'
 import type { L2psMember } from './l2ps-member.ts'
 
-/** Everybody in the caller's network, the caller too (docs/protocol.md, 4.5). */
+/** All peers in the caller's network, the caller included (docs/protocol.md, 4.5). */
 export function handleDiscover(
   context: Pick<L2psContext, 'attachments' | 'now'>,
   session: RegisteredSession,

@@ -60,8 +60,8 @@ function encodeStored(message: StoredMessage, member: L2psMember, peer: PeerKey)
 }
 
 /**
- * The wire has one word for two facts (docs/protocol.md, 4.7). What its sender may have to act on comes first: given up,
- * or still waiting; then how far the record of a received message is.
+ * The protocol has one status for two facts (docs/protocol.md, 4.7). What the sender may have to act on comes first:
+ * given up, or still waiting; then how far the record of a received message is.
  */
 export function statusOf({
   delivery,

@@ -58,7 +58,7 @@ async function register(
     return refuse(context, 'INVALID_PROOF', 'This proof was used on another connection; sign a new one', request)
   }
   const mailbox = await openMailbox(attachments, uid, key.address)
-  // It may have been disabled meanwhile: those inside were told before this one came in.
+  // The network may have been disabled meanwhile, when this session was not yet among those to be closed.
   const networkNow = networks.find(uid)
   const isAdmitted = networkNow !== undefined && admits(networkNow, key)
   if (!isAdmitted || !session.isOpen) {
@@ -70,7 +70,7 @@ async function register(
   return { ...registered(context, payload, member, request), after: () => member.start() }
 }
 
-/** A network that a key may not enter is, to its owner, not there. */
+/** A key that may not join a network is told that there is no such network. */
 export const admits = (network: Network, key: PeerKey) =>
   network.enabled && (network.members === undefined || network.members.has(key.address))
 

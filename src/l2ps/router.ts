@@ -71,7 +71,7 @@ export function createL2ps(context: L2psContext): SessionProtocol<L2psMember> {
   }
 }
 
-/** The official client waits 15 s for an answer without its requestId, so that of a frame too large is looked for too. */
+/** Read from a frame that is too large, too: without its requestId, the official client waits 15 s for the answer. */
 function requestIdIn(what: keyof typeof UNREADABLE, data: Buffer): string | undefined {
   const text = what === 'binary' ? undefined : sourceText(data.toString('utf8'), 'requestId')
   return text === undefined ? undefined : echoable(parseJson(text)?.value)

@@ -40,6 +40,3 @@ export function startPoller<T>(poll: () => Promise<T>, { restMs, log, complaint 
     }
   }
 }
-
-// The former names.
-export { type Poller as Watch, type PollerOptions as WatchOptions, startPoller as watchInBackground }

@@ -12,11 +12,12 @@ export interface Present {
   listedAt: number
 }
 
-/** What happened to one peer since the last announcement: it went back and forth at these points of the order. */
+/** What happened to one peer since the last announcement. */
 interface Change<M> {
   /** Was it connected before the first of them? */
   readonly wasConnected: boolean
-  readonly turns: number[]
+  /** When it came or left, one after the other: points of the order of changes. */
+  readonly changedAt: number[]
   /** One of its sessions: names the peer. */
   readonly peer: M
 }
@@ -30,7 +31,7 @@ interface Pending<M> {
 const LEAST_MS = 50
 const MS_PER_PEER = 0.25
 const MOST_MS = 1_000
-/** Sessions told in one go before others get their turn. */
+/** Sessions told at once, before the event loop handles other work. */
 const FAN_OUT_SLICE = 256
 
 /**
@@ -61,8 +62,9 @@ export class Announcer<M extends Present> {
     const pending = this.#pending.get(peer.network) ?? this.#await(peer.network, networkSize)
     this.#order += 1
     const change = pending.changes.get(peer.peer)
-    if (change === undefined) pending.changes.set(peer.peer, { wasConnected: !isConnected, turns: [this.#order], peer })
-    else change.turns.push(this.#order)
+    if (change === undefined)
+      pending.changes.set(peer.peer, { wasConnected: !isConnected, changedAt: [this.#order], peer })
+    else change.changedAt.push(this.#order)
   }
 
   /** Announces nothing more. */
@@ -71,7 +73,7 @@ export class Announcer<M extends Present> {
     this.#pending.clear()
   }
 
-  /** The more are to be told, the longer changes are collected: a storm of arrivals is news for all. */
+  /** Changes are collected for longer in a larger network: each announcement costs a frame for every session in it. */
   #await(network: string, networkSize: number): Pending<M> {
     const ms = Math.max(this.#leastMs, Math.min(networkSize * MS_PER_PEER, MOST_MS))
     const pending = { changes: new Map<string, Change<M>>(), timer: setTimeout(() => this.#announce(network), ms) }
@@ -95,7 +97,7 @@ export class Announcer<M extends Present> {
     const before = frames.flatMap(({ change, joined, left }) => frameFor(change, 0, joined, left) ?? [])
     return {
       frames,
-      first: Math.min(...changes.map(({ turns }) => turns[0]!)),
+      first: Math.min(...changes.map(({ changedAt }) => changedAt[0]!)),
       peers: new Set(changes.map(({ peer }) => peer.peer)),
       shared: before.length === 0 ? undefined : encodeTextFrames(before)
     }
@@ -124,7 +126,7 @@ interface News<M> {
     readonly joined: string | undefined
     readonly left: string | undefined
   }[]
-  /** The first of all turns. */
+  /** The first of all changes. */
   readonly first: number
   readonly peers: ReadonlySet<string>
   /** For sessions whose list is older than that. */
@@ -133,17 +135,17 @@ interface News<M> {
 
 /** What a session whose list was made at `listedAt` has to be told of a peer: its list, against how it is now. */
 function frameFor<M>(
-  { wasConnected, turns }: Change<M>,
+  { wasConnected, changedAt }: Change<M>,
   listedAt: number,
   joined: string | undefined,
   left: string | undefined
 ): string | undefined {
-  // Where joining is not announced, nobody keeps a list: leaving is said to all that were there before.
+  // Where joining is not announced, clients keep no list: all sessions that were there before are told who left.
   if (joined === undefined)
-    return turns.length % 2 === Number(wasConnected) && turns.at(-1)! > listedAt ? left : undefined
-  const after = turns.findIndex((turn) => turn > listedAt)
-  const seen = after === -1 ? turns.length : after
-  const isConnected = wasConnected !== (turns.length % 2 === 1)
+    return changedAt.length % 2 === Number(wasConnected) && changedAt.at(-1)! > listedAt ? left : undefined
+  const after = changedAt.findIndex((at) => at > listedAt)
+  const seen = after === -1 ? changedAt.length : after
+  const isConnected = wasConnected !== (changedAt.length % 2 === 1)
   const listed = wasConnected !== (seen % 2 === 1)
   if (listed === isConnected) return undefined
   return isConnected ? joined : left

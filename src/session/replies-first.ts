@@ -79,10 +79,10 @@ export class RepliesFirst {
 
   #schedule(now: number): void {
     const ms = Math.min(this.#msToQuiet(now), this.#since + LONGEST_MS - now)
-    this.#cancelTimer = awakeTimeout(Math.max(1, ms), () => this.#look())
+    this.#cancelTimer = awakeTimeout(Math.max(1, ms), () => this.#sendIfQuiet())
   }
 
-  #look(): void {
+  #sendIfQuiet(): void {
     const now = performance.now()
     if (this.#msToQuiet(now) > 0 && now - this.#since < LONGEST_MS) this.#schedule(now)
     else for (const send of this.#waiting.splice(0)) send()

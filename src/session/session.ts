@@ -150,7 +150,7 @@ export class Session<M extends SessionMember = SessionMember> {
     return this.#member
   }
 
-  /** Why we closed the socket; undefined while it is open, and when its end or nobody did. */
+  /** Why we closed the socket; undefined while it is open, and when the peer closed it or the connection broke. */
   get closeReason(): CloseReason | undefined {
     return this.#closeReason
   }
@@ -240,7 +240,7 @@ export class Session<M extends SessionMember = SessionMember> {
     })
   }
 
-  /** Looked at about every second: what has waited too long? `now` is the clock of all sessions. */
+  /** Called about every second: checks what has waited too long. `now` is the clock of all sessions. */
   tick(now: number, limits: LivenessLimits): void {
     this.#member?.tick(now)
     if (!this.isOpen) return

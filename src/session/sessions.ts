@@ -57,7 +57,7 @@ export class Sessions<M extends SessionMember = SessionMember> {
     return session
   }
 
-  /** Reads no further frame from anybody, and lets nobody in: what is under way can be finished. */
+  /** Reads no further frame and accepts no further socket: what is under way can be finished. */
   stopReading(): void {
     this.#isStopping = true
     for (const session of this.#open) session.stopReading()

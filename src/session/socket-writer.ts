@@ -13,7 +13,7 @@ type Progress = Duplex & {
 }
 
 /**
- * The writing end of a socket. Frames of one turn leave in one system call.
+ * The writing end of a socket. Frames written in one turn of the event loop leave in one system call.
  *
  *     writable ──more than 1 MiB is buffered──► full ──all of it went to the system──► writable
  *
@@ -26,7 +26,7 @@ export class SocketWriter {
   readonly #onDrained: () => void
   #isCorked = false
   #isFull = false
-  /** At the last look of `progressAt`: bytes the system had taken, and whether others were waiting. */
+  /** At the last call of `progressAt`: bytes the system had taken, and whether others were waiting. */
   #takenBytes = 0
   #wasWaiting = false
   #progressAt = 0
@@ -54,7 +54,7 @@ export class SocketWriter {
   write(frame: string, written?: (error?: Error) => void): void {
     this.#cork()
     this.#socket.send(frame, TEXT, written)
-    this.#look()
+    this.#checkIfFull()
   }
 
   /** Writes frames that are encoded already (`encodeTextFrames`): many sockets share these bytes. */
@@ -62,7 +62,7 @@ export class SocketWriter {
     if (!this.isOpen) return
     this.#cork()
     this.#stream.write(frames, written)
-    this.#look()
+    this.#checkIfFull()
   }
 
   ping(payload?: Buffer): void {
@@ -86,7 +86,7 @@ export class SocketWriter {
     return this.#progressAt
   }
 
-  #look(): void {
+  #checkIfFull(): void {
     if (this.#isFull || this.#socket.bufferedAmount <= MAX_BUFFERED_BYTES) return
     this.#isFull = true
     this.#stream.once('drain', () => {

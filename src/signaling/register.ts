@@ -79,7 +79,7 @@ export function proofIn({ publicKey, verification }: Register): Proof | undefine
   return { algorithm: algorithm.name, publicKey: signingKey, message, signature }
 }
 
-/** Runs once at a time for each name: of two sockets that claim it at the same instant exactly one wins. */
+/** Runs one at a time for each name: of two sockets that claim it at the same time exactly one succeeds. */
 async function claimName(
   context: SignalingContext,
   claim: Claim,
@@ -97,7 +97,7 @@ async function claimName(
     const outcome = await registration.register(claim)
     if (outcome === 'taken') return taken(claim.peer)
     if (outcome === 'rekeyed') log.info({ network: claim.network, keyId: claim.keyId }, 'encryption key changed')
-    const { encryptionKey, keyId } = claim // not the signing key: it is a window on a larger buffer, and nobody asks for it
+    const { encryptionKey, keyId } = claim // not the signing key: not needed, and a view of a larger buffer
     identities.set(claim.network, claim.peer, { encryptionKey, keyId })
     mailbox = await openMailbox(attachments, SIGNALING_NETWORK, claim.peer)
   } catch (error) {

@@ -74,7 +74,7 @@ function handle(
 const unknownType = (type: unknown) =>
   `Unknown message type: ${typeof type === 'string' ? type.slice(0, 64).toWellFormed() : typeof type}`
 
-/** A frame anybody may send. */
+/** A frame that unregistered sockets may send, too. */
 function open<P extends TProperties>(
   frame: ClientFrame<P>,
   invalid: (payload: unknown) => Effect,

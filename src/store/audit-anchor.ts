@@ -11,9 +11,9 @@ export interface PendingAnchor {
 }
 
 /**
- * Puts the newest checkpoint of every log into the outbox that has none on its way, has grown since the last, and took
- * its last turn `intervalMs` ago. What a checkpoint says holds for every record before it, so those published meanwhile
- * need no anchor of their own.
+ * Puts the newest checkpoint of every log into the outbox that has none under way, has grown since its last one, and
+ * queued that at least `intervalMs` ago. A checkpoint covers every record before it, so the checkpoints published in
+ * between need no anchor of their own.
  */
 export async function enqueueAnchors(sql: Sql, now: number, intervalMs: number): Promise<void> {
   await sql`

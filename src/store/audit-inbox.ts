@@ -32,7 +32,7 @@ export interface MessageEvent extends Fact {
   readonly bytes: number
 }
 
-/** What is worth a record. Each is written in the transaction of what it speaks of. */
+/** What is worth a record. Each is written in the same transaction as the fact itself. */
 export type AuditEvent =
   | MessageEvent
   /** A peer registered another encryption key, named by its digest. */
@@ -130,9 +130,8 @@ export const recordGiven = (sql: AnySql, digests: string, separator: string) => 
     generate_series(1, cardinality(senders), ${ROW_MESSAGES}) as a, lateral (select a + ${ROW_MESSAGES - 1}::int as b) as last`
 
 /**
- * The same for messages that history keeps: the sequencer finds the rest in `message`. What was a repeat is in no
- * `stored`, and in no record. `stored`: from what to read
- * seq, network, accepted_at and place (from 1).
+ * The same for messages that history keeps: the sequencer finds the rest in `message`. `stored`: a relation with their
+ * seq, network, accepted_at and place (from 1). A message that was sent before is not in it, and gets no second record.
  */
 export const recordStored = (sql: AnySql, stored: PendingQuery<Row[]>) => sql`
   insert into audit_inbox (network, count, message_seqs, accepted_at)

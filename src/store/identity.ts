@@ -27,7 +27,7 @@ export async function findIdentity(sql: Sql, network: string, peer: string): Pro
   return row
 }
 
-/** Does this peer belong to another signing key, and not to nobody? */
+/** Is this name owned by another signing key, and not abandoned? */
 export async function ownedByOther(sql: Sql, claim: Claim, idleDays: number): Promise<boolean> {
   const [row] = await sql`
     select from identity
@@ -36,15 +36,15 @@ export async function ownedByOther(sql: Sql, claim: Claim, idleDays: number): Pr
 }
 
 /**
- * What nearly every claim is: a return with the same keys, or a new name. `other`: the name is known under other keys, see
- * `changeOwnerOrKey`. For claims of different names, all in one statement.
+ * Handles the common claims: a peer that comes back with the same keys, or a new name. `other`: the name is known under
+ * other keys, see `changeOwnerOrKey`. For claims of different names, all in one statement.
  */
 export async function confirmOrCreate(
   sql: Sql,
   claims: readonly Claim[]
 ): Promise<('confirmed' | 'created' | 'other')[]> {
-  // One order for all servers, so that two of them do not wait for each other's names. Arrays: Postgres takes them for
-  // short, and looks each name up; of anything else it expects a thousand, and reads every identity.
+  // Sorted in the same order by all servers, so that two of them cannot deadlock. As arrays, because Postgres expects
+  // those to be short and reads each name by the index; of other row sources it expects 1,000 rows and reads the table.
   const sorted = [...claims].sort(byName)
   const settled = await sql<{ network: string; peer: string; confirmed: boolean }[]>`
     with claim as (
@@ -92,7 +92,7 @@ export async function changeOwnerOrKey(sql: Sql, claim: Claim, idleDays: number,
       select ${isOther(tx, claim)} as other, ${isAbandoned(tx, idleDays)} as abandoned, key_id as "keyId"
       from identity where network = ${network} and peer = ${peer} for update`
     if (held?.other && !held.abandoned) return 'taken'
-    if (held !== undefined && !held.other && held.keyId === keyId) return 'confirmed' // by a claim at the same instant
+    if (held !== undefined && !held.other && held.keyId === keyId) return 'confirmed' // by a claim at the same time
     await tx`
       insert into identity (network, peer, algorithm, signing_key, encryption_key, key_id)
       values (${network}, ${peer}, ${algorithm}, ${signingKey}, ${encryptionKey}, ${keyId})
@@ -206,8 +206,8 @@ export async function readIdentity(sql: Sql, network: string, peer: string): Pro
 }
 
 /**
- * Makes a name nobody's: whoever registers next owns it. Not while messages wait for it (`waiting`): they are for the
- * owner. The release and its audit record are one transaction.
+ * Releases a name: the next peer that registers it owns it. Refused while messages wait for it (`waiting`): they are
+ * for the present owner. The release and its audit record are one transaction.
  */
 export async function releaseIdentity(
   sql: Sql,

@@ -5,9 +5,9 @@ export interface StoredNetwork {
   readonly uid: string
   readonly name: string | undefined
   readonly description: string | undefined
-  /** Nobody joins a disabled network; for a stranger it does not exist. */
+  /** False: no peer can join, and a peer is told that the network does not exist. */
   readonly enabled: boolean
-  /** Addresses of the peers that may join (see PeerKey); undefined: open to any key, empty: to nobody. */
+  /** Addresses of the peers that may join (see PeerKey); undefined: any key may join, empty: none may. */
   readonly members: ReadonlySet<string> | undefined
   /** Whether everybody may read its audit records. */
   readonly auditPublic: boolean

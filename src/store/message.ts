@@ -32,7 +32,7 @@ export interface StoredMessage {
   readonly txHash: string | null
 }
 
-/** What is stored under a digest already. */
+/** A message that was stored before under the same digest. */
 export interface Earlier {
   readonly seq: number
   readonly sealed: string
@@ -40,7 +40,7 @@ export interface Earlier {
   readonly delivery: StoredMessage['delivery']
 }
 
-/** Names what two peers of a network say to each other, whoever says it: the first 128 bits of a SHA-256, as a uuid. */
+/** The conversation of two peers of a network, in both directions: the first 128 bits of a SHA-256, as a uuid. */
 export function conversationId(network: string, a: string, b: string): string {
   const [low, high] = a < b ? [a, b] : [b, a]
   return createHash('sha256').update(`${network}\n${low}\n${high}`).digest('hex').slice(0, 32)
@@ -139,9 +139,9 @@ export async function readHistory(
 }
 
 /**
- * Deletes from history what was sent before a time (ms), waits for nobody and has its record: among the `limit` messages
- * after a place, in the order of acceptance. Walks the primary key: its order is nearly that of age, and no index of its
- * own is kept for this. Returns where to go on, or undefined when what follows is young.
+ * Reads the `limit` messages after a place, in the order of acceptance, and deletes those that were sent before a time
+ * (ms), are in no mailbox and have their audit record. Walks the primary key, whose order is nearly that of age, so no
+ * index is kept for this. Returns the last place read, or undefined when none of the messages read is old.
  */
 export async function deleteOldMessages(
   sql: Sql,

@@ -77,7 +77,7 @@ export interface Requeue {
   readonly network: string
   readonly recipient: string
   readonly sender: string | undefined
-  /** Only entries that are withheld; they are freed for the recipient's present key. */
+  /** Only entries that are withheld; they become readable for the recipient's present key. */
   readonly withheld: boolean
   /** Their new time, and the oldest entries that are too young to be touched; ms since 1970. */
   readonly expiresAt: number
@@ -86,7 +86,7 @@ export interface Requeue {
 
 /**
  * Gives up to `limit` waiting messages after a place a new time to live, and leaves a record of it in the same
- * transaction. Returns their places, ascending; a name without an owner has no present key to free for.
+ * transaction. Returns their places, ascending. A name without an owner has no present key: its withheld entries stay.
  */
 export async function requeueEntries(
   sql: Sql,

@@ -181,7 +181,7 @@ export async function noteEnded(sql: Sql, ended: readonly EndedSession[]): Promi
 
 /**
  * Gives every entry of these mailboxes its place in the quotas. What is locked is passed over, as in `noteEnded`. The lock
- * in the subquery has Postgres look into one mailbox after the other: a join it may carry out by reading the whole table.
+ * in the subquery has Postgres read one mailbox after the other; it might carry out a join by reading the whole table.
  */
 async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Promise<void> {
   const { separator, network, recipient } = textColumns(boxes, {
@@ -205,8 +205,8 @@ async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Pro
 }
 
 /**
- * Gives every entry its place in the quotas: at the start of a server nobody is connected, whatever the last one left
- * behind. Reads the whole table.
+ * Gives every entry its place in the quotas: at the start of a server no peer is connected, but the
+ * last server may have ended without noting so. Reads the whole table.
  */
 export async function takeAllSlots(sql: Sql): Promise<number> {
   return sql.begin(async (tx) => {

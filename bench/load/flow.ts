@@ -7,13 +7,13 @@ import { nothingYet, type Verification } from './verification.ts'
  * Numbered messages from one peer to another. Every one that arrives is checked: its place in the order, and each byte
  * of its body. Every one that is confirmed is counted.
  */
-export class Lane {
+export class Flow {
   readonly recipient: BenchPeer
   readonly result: Verification = nothingYet()
   /** Confirmed by the server: delivered or stored. */
   confirmed = 0
   /** Something arrived or was confirmed. */
-  onProgress: (lane: Lane) => void = () => {}
+  onProgress: (flow: Flow) => void = () => {}
   /** A message with this number arrived. */
   onArrival: (number: number) => void = () => {}
   readonly #protocol: Protocol
@@ -66,7 +66,7 @@ export class Lane {
     }
   }
 
-  /** Closes the books: what is missing now is lost. */
+  /** Ends the count: what is missing now is lost. */
   finish(expectConfirmations: boolean): Verification {
     this.result.lost = this.#missing.size + (this.result.sent - this.#expected)
     if (expectConfirmations) this.result.misconfirmed += Math.abs(this.result.sent - this.confirmed)
@@ -94,7 +94,7 @@ export class Lane {
   }
 
   #unexpected(kind: Kind, frame: Buffer): void {
-    if (kind === 'other') return // somebody came or went
+    if (kind === 'other') return // a peer came or left
     if (this.result.refused === 0) process.stderr.write(`bench: unexpected ${frame.toString('utf8', 0, 300)}\n`)
     this.result.refused += 1
     this.onProgress(this)
