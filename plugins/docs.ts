@@ -7,7 +7,7 @@ import { asyncApiDocument } from '../src/docs/asyncapi.ts'
 import { errorsPage } from '../src/docs/errors.ts'
 import { framesPage } from '../src/docs/frames-page.ts'
 import { PAGE_POLICY } from '../src/docs/markdown.ts'
-import { VERSION } from '../src/util/version.ts'
+import { VERSION } from '../src/util/package-root.ts'
 
 const TAGS = {
   health: 'Is the process up, can it serve?',

@@ -2,7 +2,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { createReadinessBoard, type ReadinessBoard } from '../src/observability/readiness.ts'
-import { VERSION } from '../src/util/version.ts'
+import { VERSION } from '../src/util/package-root.ts'
 
 export const HealthOptions = Type.Object({
   checkDeadlineMs: Type.Optional(

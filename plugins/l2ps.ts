@@ -7,7 +7,7 @@ import { KeyNames } from '../src/l2ps/key-names.ts'
 import type { L2psMember } from '../src/l2ps/l2ps-member.ts'
 import { admits } from '../src/l2ps/register.ts'
 import { createL2ps } from '../src/l2ps/router.ts'
-import { frameCounter } from '../src/observability/metrics/frame-counter.ts'
+import { frameCounter } from '../src/observability/metrics.ts'
 import type { SessionProtocol } from '../src/session/session.ts'
 import { enterKeys } from '../src/store/identity.ts'
 

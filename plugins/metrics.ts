@@ -5,7 +5,7 @@ import { type EventLoopMonitor, monitorEventLoop } from '../src/observability/ev
 import { createMetrics, type RelayMetrics } from '../src/observability/metrics.ts'
 import { type Poller, startPoller } from '../src/observability/poller.ts'
 import type { Readiness } from '../src/observability/readiness.ts'
-import { VERSION } from '../src/util/version.ts'
+import { VERSION } from '../src/util/package-root.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,7 +1,7 @@
 // plugins/signaling.ts: the signaling protocol.
 import fp from 'fastify-plugin'
 import { FailedProofs } from '../src/identity/failed-proofs.ts'
-import { frameCounter } from '../src/observability/metrics/frame-counter.ts'
+import { frameCounter } from '../src/observability/metrics.ts'
 import { createSignaling } from '../src/signaling/router.ts'
 
 export interface SignalingOptions {

@@ -80,7 +80,7 @@ async function serve(): Promise<ExitCode> {
   const [{ createLogger }, { banner, serverFacts }, { VERSION }, { ListenError }] = await Promise.all([
     import('./observability/logging.ts'),
     import('./cli/banner.ts'),
-    import('./util/version.ts'),
+    import('./util/package-root.ts'),
     import('./http/listener.ts')
   ])
   const log = createLogger(config, { terminal, colours })

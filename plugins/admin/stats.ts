@@ -9,7 +9,7 @@ import type { EventLoopStats } from '../../src/observability/event-loop.ts'
 import type { RelayMetrics } from '../../src/observability/metrics.ts'
 import type { Sessions } from '../../src/session/sessions.ts'
 import { allLogs } from '../../src/store/audit-log.ts'
-import { VERSION } from '../../src/util/version.ts'
+import { VERSION } from '../../src/util/package-root.ts'
 import { Window } from './peers.ts'
 import { type AdminContext, described, problems, Time, typed } from './resource.ts'
 

@@ -2,7 +2,7 @@
 import { Command, CommanderError, type CommandUnknownOpts } from '@commander-js/extra-typings'
 import { closestMatch } from 'leven'
 import { configHelp } from '../docs/settings.ts'
-import { VERSION } from '../util/version.ts'
+import { VERSION } from '../util/package-root.ts'
 import { addAudit } from './audit.ts'
 import { addBackup, addRestore } from './backup.ts'
 import { addBench } from './bench.ts'

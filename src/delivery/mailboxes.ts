@@ -1,7 +1,7 @@
 import type { Database } from '../database/database.ts'
+import { sweepProofs } from '../store/identity.ts'
 import { deleteOldMessages } from '../store/message.ts'
 import { expireEntries, type GoneEntry } from '../store/queue-entry.ts'
-import { sweepProofs } from '../store/used-proof.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { MailboxCounters } from './mailbox-counter.ts'
 import type { QueueStats } from './queue-stats.ts'

@@ -1,6 +1,6 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import { PROTOCOLS, type ProtocolDoc } from '../protocol/frames.ts'
-import { VERSION } from '../util/version.ts'
+import { VERSION } from '../util/package-root.ts'
 
 /** The AsyncAPI 3.0 document of both WebSocket protocols, as plain JSON. `action` is what this server does. */
 export function asyncApiDocument(): object {

@@ -1,6 +1,6 @@
 // The documents made from the code are Markdown. Some are files in docs/, some are pages that a server shows.
 import { marked } from 'marked'
-import { VERSION } from '../util/version.ts'
+import { VERSION } from '../util/package-root.ts'
 
 export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows]

@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client'
-import { METRICS } from './metrics/catalogue.ts'
-import { Metric, type MetricSpec } from './metrics/metric.ts'
+import { PROTOCOLS } from '../protocol/frames.ts'
+import { METRICS, type ProtocolName, UNKNOWN_TYPE } from './metrics/catalogue.ts'
+import { type Counter, Metric, type MetricSpec } from './metrics/metric.ts'
 
 type MetricOf<S> = S extends MetricSpec<infer L, infer K> ? Metric<L, K> : never
 type Metrics = { readonly [M in keyof typeof METRICS]: MetricOf<(typeof METRICS)[M]> }
@@ -34,4 +35,16 @@ export function createMetrics(): RelayMetrics {
       return registry.metrics()
     }
   }
+}
+
+/** Counts a received frame by its type. A type that is missing or not one of the protocol's counts as unknown. */
+export type CountFrame = (type: unknown) => void
+
+export function frameCounter({ framesReceived }: RelayMetrics, protocol: ProtocolName): CountFrame {
+  const frames = PROTOCOLS.find(({ name }) => name === protocol)!.clientFrames
+  const counters = new Map<unknown, Counter>(
+    frames.map(({ frame: { type } }) => [type, framesReceived.at({ protocol, type })])
+  )
+  const unknown = framesReceived.at({ protocol, type: UNKNOWN_TYPE })
+  return (type) => (counters.get(type) ?? unknown).inc()
 }

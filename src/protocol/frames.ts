@@ -1,8 +1,7 @@
 // The frames of each protocol, from the schemas that validate them: for the documents, the metrics and the tests.
-import type { ClientFrame } from './frame.ts'
+import type { ClientFrame, ServerFrame } from './frame.ts'
 import * as l2ps from './l2ps.ts'
 import { L2PS_SERVER_FRAMES } from './l2ps-server-frames.ts'
-import type { ServerFrame } from './server-frame.ts'
 import * as signaling from './signaling.ts'
 import { SIGNALING_SERVER_FRAMES } from './signaling-server-frames.ts'
 

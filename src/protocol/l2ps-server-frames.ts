@@ -1,6 +1,6 @@
 import { type TLiteral, Type } from '@sinclair/typebox'
 import { L2PS_ERRORS, type L2psErrorCode } from './errors.ts'
-import { Milliseconds, Sealed, Seq, serverFrame } from './server-frame.ts'
+import { Milliseconds, Sealed, Seq, serverFrame } from './frame.ts'
 
 const Key = (description: string) => Type.String({ pattern: '^[0-9a-fA-F]+$', description })
 const Code = Type.Union(Object.keys(L2PS_ERRORS).map((name) => Type.Literal(name)) as [TLiteral<L2psErrorCode>])

@@ -1,6 +1,6 @@
 import { type TLiteral, Type } from '@sinclair/typebox'
 import { SIGNALING_ERRORS, type SignalingErrorType } from './errors.ts'
-import { Milliseconds, Sealed, Seq, serverFrame } from './server-frame.ts'
+import { Milliseconds, Sealed, Seq, serverFrame } from './frame.ts'
 
 const Id = (description: string) => Type.String({ description })
 const ErrorType = Type.Union(

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -8,6 +8,9 @@ const root = findRoot(dirname(fileURLToPath(import.meta.url)))
 export function packageFile(relative: string): string {
   return join(root, relative)
 }
+
+/** The version of this server, as package.json has it. */
+export const VERSION: string = JSON.parse(readFileSync(packageFile('package.json'), 'utf8')).version
 
 /** The nearest directory upwards that holds a package.json: `dist` has none, so compiled code finds the same root. */
 function findRoot(directory: string): string {

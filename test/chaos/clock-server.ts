@@ -3,7 +3,7 @@ import { serverFacts } from '../../src/cli/banner.ts'
 import { readConfig } from '../../src/config/read.ts'
 import { createLogger } from '../../src/observability/logging.ts'
 import { startServer } from '../../src/server.ts'
-import { VERSION } from '../../src/util/version.ts'
+import { VERSION } from '../../src/util/package-root.ts'
 
 let offsetMs = 0
 process.on('message', (step: { offsetMs: number }) => {

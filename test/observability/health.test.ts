@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import health, { type HealthOptions } from '../../plugins/health.ts'
-import { VERSION } from '../../src/util/version.ts'
+import { VERSION } from '../../src/util/package-root.ts'
 
 const SECRET = 'postgres://relay:correct-horse@db/relay'
 

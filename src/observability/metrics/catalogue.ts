@@ -4,7 +4,7 @@ import { PROOF_ALGORITHMS } from '../../crypto/algorithms.ts'
 import { CLOSE, type CloseReason } from '../../protocol/close-codes.ts'
 import { L2PS_ERRORS, type L2psErrorCode, SIGNALING_ERRORS, type SignalingErrorType } from '../../protocol/errors.ts'
 import { PROTOCOLS as FRAMES } from '../../protocol/frames.ts'
-import { VERSION } from '../../util/version.ts'
+import { VERSION } from '../../util/package-root.ts'
 import type { LabelLists, MetricSpec } from './metric.ts'
 
 export const PROTOCOLS = ['signaling', 'l2ps'] as const
