@@ -28,6 +28,25 @@ export async function openMailbox(
   return { network, recipient, counter, isEmpty: contents.entries === 0, close }
 }
 
+/**
+ * Carries a registration out while the mailbox of its peer is being opened: two questions to Postgres, one wait. The mailbox
+ * is closed unless `work` resolves to something that `isIn` calls a success.
+ */
+export async function withMailbox<T>(
+  opening: Promise<OpenedMailbox>,
+  work: Promise<T>,
+  isIn: (result: T) => boolean
+): Promise<{ result: T; mailbox: OpenedMailbox | undefined }> {
+  const [opened, worked] = await Promise.allSettled([opening, work])
+  if (opened.status === 'rejected' || worked.status === 'rejected') {
+    if (opened.status === 'fulfilled') opened.value.close()
+    throw worked.status === 'rejected' ? worked.reason : (opened as PromiseRejectedResult).reason
+  }
+  if (isIn(worked.value)) return { result: worked.value, mailbox: opened.value }
+  opened.value.close()
+  return { result: worked.value, mailbox: undefined }
+}
+
 /** The connected recipients of both protocols, as their mailboxes know them. */
 export class ConnectedRecipients implements Recipients {
   readonly #registry: Registry<Member>

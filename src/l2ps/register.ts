@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { DatabaseUnavailable } from '../database/database.ts'
-import { openMailbox } from '../delivery/attach.ts'
+import { openMailbox, withMailbox } from '../delivery/attach.ts'
 import type { Network } from '../networks/network.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import type { RegisterFrame } from '../protocol/l2ps.ts'
@@ -54,10 +54,11 @@ async function register(
     const detail = `This key has ${attachments.sessionsPerPeer} connections, the most it may have. Close one first.`
     return refuse(context, 'RATE_LIMITED', detail, request)
   }
-  if (!(await enter(context, payload, key, session, request))) {
+  const opening = openMailbox(attachments, uid, key.address)
+  const { mailbox } = await withMailbox(opening, enter(context, payload, key, session, request), (isFirst) => isFirst)
+  if (mailbox === undefined) {
     return refuse(context, 'INVALID_PROOF', 'This proof was used on another connection; sign a new one', request)
   }
-  const mailbox = await openMailbox(attachments, uid, key.address)
   // The network may have been disabled meanwhile, when this session was not yet among those to be closed.
   const networkNow = networks.find(uid)
   const isAdmitted = networkNow !== undefined && admits(networkNow, key)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { algorithmNamed } from '../crypto/algorithms.ts'
 import type { Proof } from '../crypto/proof.ts'
-import { openMailbox } from '../delivery/attach.ts'
+import { openMailbox, withMailbox } from '../delivery/attach.ts'
 import type { OpenedMailbox, PeerFacts } from '../delivery/attachments.ts'
 import { Member } from '../delivery/member.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
@@ -94,12 +94,17 @@ async function claimName(
       if (await registration.isTaken(claim)) return taken(claim.peer)
       if (await isHeldByLiveSocket(context, claim.peer)) return taken(claim.peer)
     }
-    const outcome = await registration.register(claim)
-    if (outcome === 'taken') return taken(claim.peer)
+    const opening = openMailbox(attachments, SIGNALING_NETWORK, claim.peer)
+    const { result: outcome, mailbox: opened } = await withMailbox(
+      opening,
+      registration.register(claim),
+      (result) => result !== 'taken'
+    )
+    if (opened === undefined) return taken(claim.peer)
+    mailbox = opened
     if (outcome === 'rekeyed') log.info({ network: claim.network, keyId: claim.keyId }, 'encryption key changed')
     const { encryptionKey, keyId } = claim // not the signing key: not needed, and a view of a larger buffer
     identities.set(claim.network, claim.peer, { encryptionKey, keyId })
-    mailbox = await openMailbox(attachments, SIGNALING_NETWORK, claim.peer)
   } catch (error) {
     log.error({ err: error }, 'registration not stored')
     return refuse('INTERNAL_ERROR', 'Failed to complete registration. Please try again.')
