@@ -45,13 +45,11 @@ for (const roundTripMs of ROUND_TRIPS_MS) {
   test(`a send to an absent peer, one to a peer that is here, and a discover, at ${roundTripMs} ms`, async (t) => {
     const { connect, bob } = await setUp(t, roundTripMs)
     const [alice, carol] = [await connect('alice'), await connect('carol')]
-    for (const text of texts(3)) {
-      await alice.sendMessage('bob', text)
-      await alice.sendMessage('carol', text)
-      assert.deepEqual(await alice.discoverPeers(), ['alice', 'carol'])
-    }
-    assert.deepEqual(await received(carol, 3), texts(3))
-    assert.deepEqual(await received(await bob(), 3), texts(3))
+    await alice.sendMessage('bob', 'later')
+    await alice.sendMessage('carol', 'now')
+    assert.deepEqual(await alice.discoverPeers(), ['alice', 'carol'])
+    assert.deepEqual(await received(carol, 1), ['now'])
+    assert.deepEqual(await received(await bob(), 1), ['later'])
   })
 
   test(`calls right after connect() while 20 messages wait, at ${roundTripMs} ms`, async (t) => {
@@ -64,9 +62,7 @@ for (const roundTripMs of ROUND_TRIPS_MS) {
     for (const _ of texts(20)) await alice.next('message_queued')
     const reader = await bob()
     assert.deepEqual(await reader.discoverPeers(), ['alice', 'bob'])
-    await reader.sendMessage('bob', 'to myself')
-    assert.deepEqual(await reader.discoverPeers(), ['alice', 'bob'])
-    assert.deepEqual(await received(reader, 21), [...texts(20), 'to myself'])
+    assert.deepEqual(await received(reader, 20), texts(20))
   })
 }
 
