@@ -1,10 +1,10 @@
 // plugins/audit.ts: runs the audit trail, and serves its logs as C2SP tlog-tiles.
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
+import rateLimit from '@fastify/rate-limit'
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { RateLimiterMemory } from 'rate-limiter-flexible'
 import { createDemosRpcAnchor } from '../src/anchor/demos-rpc/anchor.ts'
 import { watchAuditStats } from '../src/audit/audit-stats.ts'
 import { type NodeIdentity, nodeVerifier, originOf } from '../src/audit/node-key.ts'
@@ -59,6 +59,9 @@ const TEXT = 'text/plain; charset=utf-8'
 const BINARY = 'application/octet-stream'
 /** Rest between two polls of the logs' progress, in ms. */
 const STATS_REST_MS = 5_000
+const MINUTE_MS = 60_000
+/** Addresses whose requests are counted; the least recently seen is dropped first. */
+const ADDRESSES = 10_000
 const compress = promisify(gzip)
 
 export default fp<AuditOptions>(
@@ -71,7 +74,7 @@ export default fp<AuditOptions>(
       stats.close()
       return trail.close()
     })
-    limitRequests(app, options.requestsPerMinute)
+    await limitRequests(app, options.requestsPerMinute)
     app.setErrorHandler(answerError)
     publish(app, trail, options)
   },
@@ -192,18 +195,13 @@ function publishTiles(app: FastifyInstance, logs: PublishedLogs, options: AuditO
   }
 }
 
-function limitRequests(app: FastifyInstance, requestsPerMinute: number): void {
-  const limiter = new RateLimiterMemory({ points: requestsPerMinute, duration: 60 })
+async function limitRequests(app: FastifyInstance, max: number): Promise<void> {
+  await app.register(rateLimit, { global: false, max, timeWindow: MINUTE_MS, cache: ADDRESSES })
+  const take = app.createRateLimit()
   app.addHook('onRequest', async (request, reply) => {
-    try {
-      await limiter.consume(request.ip)
-    } catch (refusal) {
-      const { msBeforeNext } = refusal as { msBeforeNext: number }
-      return reply
-        .code(429)
-        .header('retry-after', Math.ceil(msBeforeNext / 1_000))
-        .send(TOO_MANY)
-    }
+    const verdict = await take(request)
+    if (verdict.isAllowed || !verdict.isExceeded) return
+    return reply.code(429).header('retry-after', verdict.ttlInSeconds).send(TOO_MANY)
   })
 }
 

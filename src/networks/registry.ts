@@ -41,7 +41,7 @@ export interface NetworkRegistryOptions {
 
 const POLL_MS = 2_000
 /** Least time between two polls for unknown networks, in ms; and ten times as long as reading the files took. */
-const POLLS_APART_MS = 500
+const POLLS_APART_MS = 1_000
 /** Longest a poll waits for the database, in ms. */
 const QUERY_MS = 2_000
 
@@ -142,8 +142,9 @@ class PolledRegistry implements NetworkRegistry {
   /** All who ask before it begins share this poll. */
   async #pollForUnknown(): Promise<void> {
     const apartMs = Math.min(POLL_MS, Math.max(POLLS_APART_MS, 10 * this.#filesMs))
-    const waitMs = this.#polledAt + apartMs - performance.now()
-    if (waitMs > 0) await new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref())
+    const waitMs = Math.max(0, this.#polledAt + apartMs - performance.now())
+    // Also where there is nothing to wait for: the promise of this poll has to be kept before it can be forgotten.
+    await new Promise<void>((resolve) => setTimeout(resolve, waitMs).unref())
     this.#sharedPoll = undefined
     await this.refresh()
   }

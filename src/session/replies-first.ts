@@ -10,7 +10,7 @@ const LONGEST_MS = 1_000
  *
  * The official signaling client takes the very next frame on its socket for the answer to a call, whatever it is. So for
  * sessions that look like it a reply never waits behind a notification, and a notification waits: while a request is open,
- * and until the client has sent nothing for a round trip and 20 ms, in which it may have made its next call. After
+ * and for a round trip and 20 ms after its last frame and our reply, in which it may have made its next call. After
  * registration the first quiet begins with the pong of a ping that was sent behind the reply. No notification waits
  * longer than a second in all. Source: docs/protocol.md, 3.2.
  *
@@ -48,7 +48,7 @@ export class RepliesFirst {
     this.#schedule(this.#calledAt)
   }
 
-  /** A frame of the client came. */
+  /** A frame of the client came, or was answered: its next call follows the reply. */
   called(): void {
     if (this.#calledAt !== undefined) this.#calledAt = performance.now()
   }

@@ -294,7 +294,10 @@ export class Session<M extends SessionMember = SessionMember> {
     const { frame } = answer
     if (frame !== undefined && this.isOpen) {
       if (answer.isNotification) this.push(frame)
-      else this.writer.write(frame)
+      else {
+        this.writer.write(frame)
+        this.#repliesFirst?.called() // its next call follows the reply
+      }
     }
     answer.after?.()
   }

@@ -180,6 +180,15 @@ test('an address that asks too often is told when to come back', async (t) => {
   assert.equal(refused.json().error, 'Too Many Requests')
 })
 
+test('of more than 10,000 addresses that ask, the one that asked longest ago is forgotten', async (t) => {
+  const { app } = await served(t, 1, { requestsPerMinute: 1 })
+  const ask = async (remoteAddress: string) => (await app.inject({ url: '/audit/vkey', remoteAddress })).statusCode
+  assert.equal(await ask('192.0.2.1'), 200)
+  assert.equal(await ask('192.0.2.1'), 429)
+  for (let n = 0; n < 10_000; n += 1) assert.equal(await ask(`10.0.${n >> 8}.${n & 255}`), 200)
+  assert.equal(await ask('192.0.2.1'), 200)
+})
+
 test('a running server signs what comes in within a second, and anchors it', async (t) => {
   const server = await startAuditServer(t)
   const trail = await openTestTrail(t, { url: server.databaseUrl })

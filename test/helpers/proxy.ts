@@ -12,8 +12,11 @@ export interface TcpProxy {
   reset(): void
 }
 
-/** Passes bytes on between a client and the server at `target` (ws://host:port). */
-export async function startTcpProxy(t: TestContext, target: string): Promise<TcpProxy> {
+/**
+ * Passes bytes on between a client and the server at `target` (ws://host:port), each way `delayMs` later. What one end does
+ * not read is not read from the other.
+ */
+export async function startTcpProxy(t: TestContext, target: string, delayMs = 0): Promise<TcpProxy> {
   const { hostname, port } = new URL(target)
   const sockets = new Set<Socket>()
   let frozen = false
@@ -24,8 +27,14 @@ export async function startTcpProxy(t: TestContext, target: string): Promise<Tcp
       [upstream, client]
     ] as const) {
       sockets.add(from)
-      from.on('data', (chunk) => frozen || to.write(chunk))
-      from.on('close', () => frozen || to.destroy())
+      const later = (pass: () => void) => (delayMs === 0 ? pass() : setTimeout(pass, delayMs))
+      const write = (chunk: Buffer) => {
+        if (frozen || to.write(chunk)) return
+        from.pause()
+        to.once('drain', () => from.resume())
+      }
+      from.on('data', (chunk) => later(() => write(chunk)))
+      from.on('close', () => later(() => frozen || to.destroy()))
       from.on('error', () => {})
     }
   })

@@ -4,6 +4,7 @@ import { createSigner } from '../../client/src/identity.ts'
 import { keyOf, openL2psPeer, registerFrame } from '../helpers/l2ps-peer.ts'
 import { quickSigner } from '../helpers/peer.ts'
 import { startTestServer } from '../helpers/server.ts'
+import { until } from '../helpers/wait.ts'
 
 test('a key with a fresh proof is registered and hears who is there, the others hear of it', async (t) => {
   const server = await startTestServer(t)
@@ -190,6 +191,27 @@ test('used proofs are forgotten once they are too old to be shown again', async 
   now += 400_000
   await server.app.mailboxes.forget(1)
   assert.equal(await kept(), 0)
+})
+
+test('a peer that comes back is announced to whoever registered while it was away, however short', async (t) => {
+  const server = await startTestServer(t)
+  await server.addNetworks('net')
+  const signer = await quickSigner()
+  const key = keyOf(signer)
+  let traveller = await server.enter('net', signer)
+  for (let round = 0; round < 20; round += 1) {
+    const [watcher, next] = [await server.l2psPeer(), await server.l2psPeer()]
+    const frame = await registerFrame(signer, 'net')
+    await traveller.close()
+    await until('the peer is away', () => server.app.presence.sessions('net', key).length === 0)
+    assert.deepEqual((await watcher.register('net')).payload.onlinePeers, [])
+    assert.equal((await next.answerTo(next.send(frame))).type, 'registered')
+    assert.deepEqual((await watcher.next()).payload, { publicKey: key })
+    await watcher.nothingMore()
+    await watcher.close()
+    await until('the watcher is away', () => server.app.presence.size === 1)
+    traveller = next
+  }
 })
 
 test('a storm of newcomers is announced to those who were there, and to no newcomer twice', async (t) => {

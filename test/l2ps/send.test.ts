@@ -38,6 +38,24 @@ test('a message to a peer that is away is queued and delivered when it comes, in
   await (await server.enter('net', owner)).nothingMore()
 })
 
+test('a frame of 300,000 bytes is refused under its requestId, wherever that stands', async (t) => {
+  const server = await startTestServer(t)
+  await server.addNetworks('net')
+  const alice = await server.enter('net')
+  const frame = (before: object, after: object) =>
+    JSON.stringify({ ...before, ...sendFrame(alice.key, 'A'.repeat(299_700)), timestamp: 1, ...after }).padEnd(300_000)
+  alice.sendRaw(frame({ requestId: 'first' }, {}))
+  alice.sendRaw(frame({}, { requestId: 'last' }))
+  for (const requestId of ['first', 'last']) {
+    const { type, payload } = await alice.answerTo(requestId)
+    assert.deepEqual(
+      [type, payload.code, payload.message.slice(0, 17)],
+      ['error', 'INVALID_MESSAGE', 'Message too large']
+    )
+  }
+  await alice.nothingMore()
+})
+
 test('a key that was never seen can be sent to, and a long key too', async (t) => {
   const server = await startTestServer(t)
   await server.addNetworks('net')

@@ -64,6 +64,18 @@ test('a registration finds a network that was made a moment ago, in a file or in
   assert.equal(rowed?.source, 'database')
 })
 
+test('a network that was asked for too early is found once it is there', async (t) => {
+  const { networks, database, sql } = await setUp(t)
+  const now = performance.now.bind(performance)
+  t.mock.method(performance, 'now', () => now() + 10_000) // the last poll is long ago: the first look-up reads at once
+  const asked = database.asked
+  assert.equal(await networks.lookUp('late'), undefined)
+  assert.equal(database.asked, asked + 1)
+  await sql`insert into l2ps_network (uid) values ('late')`
+  assert.equal((await networks.lookUp('late'))?.uid, 'late')
+  assert.equal(database.asked, asked + 2)
+})
+
 test('unknown networks asked for again and again share their looks', async (t) => {
   const { networks, database, write } = await setUp(t)
   await networks.lookUp('nothing')

@@ -545,6 +545,27 @@ test('an old client hears nothing but its reply while a request is open', async 
   assert.deepEqual(socket.sent, ['later 1', 'a message'])
 })
 
+test('the quiet of an old client begins after its reply, however late that was', async (t) => {
+  const time = stopTime(t)
+  const { session, socket, come, fill } = join()
+  session.putRepliesFirst()
+  await time.advance(100) // its round trip
+  socket.pong()
+  await time.advance(120)
+  socket.sent.length = 0
+  come('later 1')
+  session.push('a message')
+  await time.advance(300)
+  fill('later 1')
+  await time.advance(110) // its next call is under way
+  assert.deepEqual(socket.sent, ['later 1'])
+  come('now 2')
+  await time.advance(110)
+  assert.deepEqual(socket.sent, ['later 1', 'now 2'])
+  await time.advance(10)
+  assert.deepEqual(socket.sent, ['later 1', 'now 2', 'a message'])
+})
+
 test('what is said of a message of an old client is a notification; others are told at once', async (t) => {
   const old = await oldClient(t)
   old.come('message 1', 'now 2')

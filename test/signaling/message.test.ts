@@ -75,6 +75,32 @@ test('what would end a real client is not passed on to it', async (t) => {
   assert.equal((await alice.next()).payload.errorType, 'INVALID_MESSAGE')
 })
 
+test('a body of lengths that an ML-KEM-768 client cannot open is refused, whether that client is here or away', async (t) => {
+  const server = await startTestServer(t)
+  const alice = await server.join('alice')
+  const bob = await server.join('bob', await createIdentity())
+  const body = (key: number, data: number) => ({
+    algorithm: 'ml-kem-aes',
+    serializedCipherText: Buffer.alloc(key).toString('base64'),
+    serializedEncryptedData: Buffer.alloc(data).toString('base64')
+  })
+  const wrong = [body(1_087, 28), body(1_089, 28), body(0, 28), body(1_088, 27), body(1_088, 0)]
+  const refuseAll = async () => {
+    for (const message of wrong) {
+      alice.send(send('bob', message))
+      assert.equal((await alice.next()).payload.errorType, 'INVALID_MESSAGE')
+    }
+  }
+  await refuseAll()
+  alice.send(send('bob', body(1_088, 28)))
+  assert.deepEqual((await bob.next('message')).payload.message, body(1_088, 28))
+  await bob.close()
+  await alice.next('peer_disconnected')
+  await refuseAll()
+  alice.send(send('bob', body(1_088, 28)))
+  await alice.next('message_queued')
+})
+
 test('a message to oneself comes back', async (t) => {
   const server = await startTestServer(t)
   const alice = await server.join('alice')
