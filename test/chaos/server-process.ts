@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
 import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
@@ -18,6 +19,11 @@ export interface ServerProcess {
   start(): Promise<void>
   /** kill -9 */
   kill(): Promise<void>
+  /** Stops it where it stands (SIGSTOP), as a machine that sleeps. */
+  freeze(): void
+  thaw(): void
+  /** What it holds in memory (RSS), in bytes; Linux only. */
+  memory(): Promise<number>
   /** SIGTERM; returns the exit code. */
   stop(): Promise<number | null>
   /** Steps its clock; only where `steppedClock` was asked for. */
@@ -94,6 +100,9 @@ export function serverProcess(scope: Scope, options: ServerProcessOptions): Serv
     logged: (message) => last.get(message),
     start,
     kill: async () => void (await end('SIGKILL', STOP_MS)),
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
+    memory: () => residentBytes(child?.pid),
     stop: () => end('SIGTERM', STOP_MS),
     setClock: (offsetMs) => void child?.send({ offsetMs }),
     isReady: async () => {
@@ -113,6 +122,11 @@ function launch({ env, cwd, steppedClock, nodeOptions = [] }: ServerProcessOptio
     env: { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...env },
     stdio: steppedClock ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe']
   })
+}
+
+async function residentBytes(pid: number | undefined): Promise<number> {
+  const [, kilobytes] = /^VmRSS:\s*(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))!
+  return Number(kilobytes) * 1_024
 }
 
 /** A log line; the last one of a killed process may be half. */
