@@ -1,4 +1,4 @@
-/** How often the clock moves, in ms. Deadlines that are read off it are exact to one step. */
+/** How often the clock calls its listeners, in ms. A deadline they judge by it is over at most a step late, never early. */
 const STEP_MS = 1_000
 
 /**
@@ -7,11 +7,15 @@ const STEP_MS = 1_000
  * not throw out the peers whose answers wait in its sockets.
  *
  * `onStep` listeners run once a step, after the event loop has read its sockets (Node.js: the poll phase comes between
- * timers and `setImmediate`). A step that came more than a step late counts for nothing and calls nobody.
+ * timers and `setImmediate`). A step that came more than a step late counts for nothing and calls nobody. Between two steps
+ * the clock runs on for a step at most, so that what is noted just before a step is not a step old at it.
  */
 export class AwakeClock {
-  #now = 0
+  /** What it showed at the last step, and what it showed last: it never goes back. */
+  #steppedTo = 0
+  #shown = 0
   #steppedAt = performance.now()
+  #isClosed = false
   #listeners: ((now: number) => void)[] = []
   readonly #timer: NodeJS.Timeout
 
@@ -22,7 +26,9 @@ export class AwakeClock {
 
   /** Milliseconds this clock has run. */
   get now(): number {
-    return this.#now
+    const sinceStep = this.#isClosed ? 0 : Math.min(performance.now() - this.#steppedAt, STEP_MS)
+    this.#shown = Math.max(this.#shown, this.#steppedTo + sinceStep)
+    return this.#shown
   }
 
   onStep(listener: (now: number) => void): void {
@@ -30,6 +36,7 @@ export class AwakeClock {
   }
 
   close(): void {
+    this.#isClosed = true
     clearInterval(this.#timer)
     this.#listeners = []
   }
@@ -39,9 +46,9 @@ export class AwakeClock {
     const passed = at - this.#steppedAt
     this.#steppedAt = at
     if (passed > 2 * STEP_MS) return
-    this.#now += passed
+    this.#steppedTo += passed
     setImmediate(() => {
-      for (const listener of this.#listeners) listener(this.#now)
+      for (const listener of this.#listeners) listener(this.now)
     })
   }
 }

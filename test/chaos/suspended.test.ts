@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { atEnd } from '../helpers/at-end.ts'
 import { createTestDatabase, temporaryDirectory } from '../helpers/database.ts'
 import { openPeer, type Peer } from '../helpers/peer.ts'
 import { startTcpProxy } from '../helpers/proxy.ts'
@@ -34,6 +35,7 @@ test('nobody is closed for a deadline that the server slept through, and a peer 
   await (await openPeer(t, proxy.url)).register('doomed')
 
   const stopTraffic = sendAround(peers)
+  atEnd(t, stopTraffic)
   await Promise.all(peers.map((peer) => peer.next('message')))
   server.freeze()
   await delay(SLEEP_MS)

@@ -35,6 +35,24 @@ test('a step that came more than a step late counts for nothing and calls nobody
   assert.deepEqual([clock.now, steps], [2_000, [1_000, 2_000]])
 })
 
+test('what is noted just before a step is as old at it as it is', async (t) => {
+  const { clock, steps, advance } = clockOf(t)
+  await advance(1_000)
+  await advance(990)
+  const noted = clock.now
+  await advance(10)
+  assert.deepEqual([noted, steps], [1_990, [1_000, 2_000]])
+})
+
+test('it never goes back, though a step counts for nothing', async (t) => {
+  const { clock, steps, stall, advance } = clockOf(t)
+  await advance(1_000)
+  stall(5_000)
+  assert.equal(clock.now, 2_000) // it has run for a step, and no further
+  for (const _ of [1, 2, 3]) await advance(1_000)
+  assert.deepEqual([clock.now, steps], [3_000, [1_000, 2_000, 3_000]])
+})
+
 test('a step that came just a step late counts', async (t) => {
   const { clock, stall, advance } = clockOf(t)
   stall(1_000)
