@@ -11,6 +11,8 @@ export interface Answer {
   readonly refusal?: string
   /** It is about a frame whose sender does not wait for an answer: an old client is told when it is quiet. */
   readonly isNotification?: boolean
+  /** The client's next frame follows from this answer: an old client is told nothing before it comes. */
+  readonly isFollowed?: boolean
   /** What follows once it is written. */
   readonly after?: () => void
 }

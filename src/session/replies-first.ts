@@ -2,8 +2,11 @@ import { awakeTimeout } from '../util/awake-clock.ts'
 
 /** What the quiet is longer than the way to the client and back, in ms. */
 const MARGIN_MS = 20
-/** Longest a notification waits, in ms. */
+/** Longest a notification waits, in ms; and after how long it is sent directly behind a reply, if one is sent. */
 const LONGEST_MS = 1_000
+const OVERDUE_MS = 600
+/** How much of the longest round trip is believed after a shorter one. */
+const SHORTENING = 0.8
 
 /**
  * When notifications may be sent to an old client.
@@ -26,6 +29,8 @@ export class RepliesFirst {
   /** When the client was last heard to call; undefined until the first round trip is known. */
   #calledAt: number | undefined
   #roundTripMs = 0
+  /** A frame of the client is expected, which follows from the last reply. */
+  #expectsFrame = false
   readonly #startedAt = performance.now()
   #cancelTimer: (() => void) | undefined
 
@@ -40,7 +45,7 @@ export class RepliesFirst {
 
   /** The client's end answered a ping that was under way so long. */
   measured(roundTripMs: number): void {
-    this.#roundTripMs = roundTripMs
+    this.#roundTripMs = Math.max(roundTripMs, SHORTENING * this.#roundTripMs) // one quick answer is no proof of the next
     if (this.#calledAt !== undefined) return
     this.#calledAt = performance.now()
     if (this.#waiting.length === 0) return
@@ -48,9 +53,21 @@ export class RepliesFirst {
     this.#schedule(this.#calledAt)
   }
 
-  /** A frame of the client came, or was answered: its next call follows the reply. */
+  /** A frame of the client came. */
   called(): void {
+    this.#expectsFrame = false
     if (this.#calledAt !== undefined) this.#calledAt = performance.now()
+  }
+
+  /**
+   * A reply was sent; its next call may follow, `isFollowed`: a frame follows for certain. A client that calls without a
+   * pause has no better moment than this for what has waited for long: the reply in front of it ends the call.
+   */
+  replied(isFollowed: boolean): void {
+    const now = performance.now()
+    if (this.#waiting.length > 0 && now - this.#since > OVERDUE_MS) this.#sendAll()
+    this.#expectsFrame = isFollowed
+    if (this.#calledAt !== undefined) this.#calledAt = now
   }
 
   /** Sends a notification: now, or behind those that wait, once it is quiet. */
@@ -74,7 +91,8 @@ export class RepliesFirst {
   #msToQuiet(now: number): number {
     if (this.#calledAt === undefined) return this.#startedAt + LONGEST_MS - now
     const quietAt = this.#calledAt + this.#roundTripMs + MARGIN_MS
-    return this.#hasOpenRequest() ? Math.max(MARGIN_MS, quietAt - now) : quietAt - now
+    const isBusy = this.#expectsFrame || this.#hasOpenRequest()
+    return isBusy ? Math.max(MARGIN_MS, quietAt - now) : quietAt - now
   }
 
   #schedule(now: number): void {
@@ -85,6 +103,11 @@ export class RepliesFirst {
   #sendIfQuiet(): void {
     const now = performance.now()
     if (this.#msToQuiet(now) > 0 && now - this.#since < LONGEST_MS) this.#schedule(now)
-    else for (const send of this.#waiting.splice(0)) send()
+    else this.#sendAll()
+  }
+
+  #sendAll(): void {
+    this.#cancelTimer?.()
+    for (const send of this.#waiting.splice(0)) send()
   }
 }

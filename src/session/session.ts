@@ -296,7 +296,7 @@ export class Session<M extends SessionMember = SessionMember> {
       if (answer.isNotification) this.push(frame)
       else {
         this.writer.write(frame)
-        this.#repliesFirst?.called() // its next call follows the reply
+        this.#repliesFirst?.replied(answer.isFollowed === true)
       }
     }
     answer.after?.()

@@ -1,6 +1,6 @@
 import type { PayloadOf } from '../protocol/frame.ts'
 import { encodePublicKey, type RequestPublicKeyFrame, SIGNALING_NETWORK } from '../protocol/signaling.ts'
-import { type Answer, answer, type Effect } from '../session/effect.ts'
+import type { Answer, Effect } from '../session/effect.ts'
 import type { Identity } from '../store/identity.ts'
 import { refuse, type SignalingContext } from './context.ts'
 
@@ -22,5 +22,6 @@ export function handleRequestPublicKey(
 
 function answerKey(targetId: string, identity: Identity | undefined): Answer {
   if (identity === undefined) return refuse('PEER_NOT_FOUND', `Target peer ${targetId} not found`)
-  return answer(encodePublicKey(targetId, identity.encryptionKey))
+  // The official client asks for a key only to send a message, which it seals first: that may take it a while.
+  return { frame: encodePublicKey(targetId, identity.encryptionKey), isFollowed: true }
 }
