@@ -75,6 +75,7 @@ test('L2PS: the text of a body arrives unchanged, live, from the mailbox and in 
   }
   const carried = bodies.map((body) => `"encrypted":${body},"messageHash"`)
   const bob = await server.enter('net', signer)
+  await alice.next('peer_joined')
   const live = messageTexts(bob)
   await sendAll('live')
   for (const _ of bodies) await bob.next('message')
