@@ -10,6 +10,8 @@ declare module 'fastify' {
     registration: Registration
     /** Registrations and releases of one name, one after the other. */
     nameMutex: KeyedMutex
+    /** Tells other relays that what they remember of a peer's key is not true any more. */
+    identityChanged(network: string, peer: string): void
   }
 }
 
@@ -22,10 +24,14 @@ export interface IdentitiesOptions {
 
 export default fp<IdentitiesOptions>(
   async (app, { now, idleDays }) => {
-    const { database, log } = app
-    app.decorate('identities', new IdentityCache(database, now))
+    const { database, cluster, log } = app
+    const identities = new IdentityCache(database, now, cluster === undefined)
+    cluster?.on('identity', ({ network, peer }) => identities.forget(network, peer))
+    cluster?.onMissed(() => identities.clear())
+    app.decorate('identities', identities)
     app.decorate('registration', new Registration({ database, idleDays, now, log }))
     app.decorate('nameMutex', new KeyedMutex())
+    app.decorate('identityChanged', (network, peer) => cluster?.tell({ kind: 'identity', network, peer }))
   },
-  { name: 'identities', fastify: '5.x', dependencies: ['database'] }
+  { name: 'identities', fastify: '5.x', dependencies: ['database', 'cluster'] }
 )

@@ -1,6 +1,7 @@
 // plugins/offline-queue.ts: the mailboxes, which keep sealed messages until their recipients have received them.
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import type { Cluster } from '../src/cluster/cluster.ts'
 import { batched } from '../src/database/batched.ts'
 import { ConnectedRecipients } from '../src/delivery/attach.ts'
 import type { Attachments } from '../src/delivery/attachments.ts'
@@ -11,13 +12,13 @@ import { MailboxCounters } from '../src/delivery/mailbox-counter.ts'
 import { Mailboxes } from '../src/delivery/mailboxes.ts'
 import type { Member } from '../src/delivery/member.ts'
 import { type MessageStore, queueStore } from '../src/delivery/message-store.ts'
-import { QueueStats } from '../src/delivery/queue-stats.ts'
+import { type OtherCounters, QueueStats } from '../src/delivery/queue-stats.ts'
 import type { ReceiptMode } from '../src/delivery/receipts.ts'
 import { Releases } from '../src/delivery/releases.ts'
 import { PROTOCOLS, type ProtocolName } from '../src/observability/metrics/catalogue.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { touchIdentities } from '../src/store/identity.ts'
-import { MOST_DELIVERIES, mailboxContents, takeAllSlots, takePage } from '../src/store/queue-entry.ts'
+import { type GoneEntry, MOST_DELIVERIES, mailboxContents, takeAllSlots, takePage } from '../src/store/queue-entry.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -61,15 +62,15 @@ const STATS_REST_MS = 2_000
 
 export default fp<OfflineQueueOptions>(
   async (app, options) => {
-    const { database, presence, metrics, log } = app
+    const { database, presence, cluster, metrics, log } = app
     const { now } = options
     const left = await takeAllSlots(database.sql)
     if (left > 0) log.info({ entries: left }, 'messages of sessions that the last server left are counted as waiting')
 
     const counters = new MailboxCounters()
     const releases = new Releases({ database, log })
-    const recipients = new ConnectedRecipients(presence, counters, releases)
-    const stats = new QueueStats({ database, log, now, restMs: STATS_REST_MS })
+    const recipients = cluster?.recipients(releases) ?? new ConnectedRecipients(presence, counters, releases)
+    const stats = new QueueStats({ database, log, now, restMs: STATS_REST_MS, others: cluster && othersOf(cluster) })
     const mailbox = (protocol: ProtocolName, store: MessageStore) =>
       new Mailbox({
         ...{ database, recipients, store, limits: options[protocol], now, log, ...countsOf(metrics, protocol) },
@@ -81,6 +82,7 @@ export default fp<OfflineQueueOptions>(
       tell: ({ network, recipient, seq }) => {
         for (const member of presence.sessions(network, recipient)) member.gone(seq)
       },
+      tellOthers: (entries) => tellOthers(cluster, entries),
       ...{ releases, counters, stats, database, now }
     })
     const parts = { counters, releases, stats }
@@ -90,12 +92,42 @@ export default fp<OfflineQueueOptions>(
       signaling: attachmentsOf(app, 'signaling', parts, options),
       l2ps: attachmentsOf(app, 'l2ps', parts, options)
     })
+    cluster?.on('gone', ({ entries }) =>
+      mailboxes.goneElsewhere(entries.map(([seq, network, recipient, bytes]) => ({ seq, network, recipient, bytes })))
+    )
+    cluster?.on('reread', ({ network, recipient, seqs }) => {
+      for (const { delivery } of presence.sessions(network, recipient)) delivery.reread(...seqs)
+    })
     metrics.onRead(() => showQueues(metrics, mailboxes, stats, now()))
     sweep(app, options)
     app.addHook('onClose', async () => stats.close())
   },
-  { name: 'offline-queue', fastify: '5.x', dependencies: ['database', 'presence', 'metrics'] }
+  { name: 'offline-queue', fastify: '5.x', dependencies: ['cluster', 'metrics'] }
 )
+
+/** Entries in one message to other relays. */
+const TOLD_ENTRIES = 512
+
+function tellOthers(cluster: Cluster | undefined, entries: readonly GoneEntry[]): void {
+  for (let at = 0; cluster !== undefined && at < entries.length; at += TOLD_ENTRIES) {
+    const told = entries.slice(at, at + TOLD_ENTRIES)
+    cluster.tell({
+      kind: 'gone',
+      entries: told.map(({ seq, network, recipient, bytes }) => [seq, network, recipient, bytes])
+    })
+  }
+}
+
+/** One relay counts what waits, and says it to the others with its beats. */
+function othersOf(cluster: Cluster): OtherCounters {
+  return {
+    isOurs: () => cluster.isHousekeeper,
+    say: (latest) => {
+      cluster.queues = latest
+    },
+    heard: (hear) => cluster.on('beat', ({ queues }) => hear(queues))
+  }
+}
 
 function attachmentsOf(
   app: FastifyInstance,
@@ -103,21 +135,18 @@ function attachmentsOf(
   { counters, releases, stats }: { counters: MailboxCounters; releases: Releases; stats: QueueStats },
   options: OfflineQueueOptions
 ): Attachments<Member> {
-  const { database, presence, sessions, metrics, log } = app
+  const { database, presence, cluster, sessions, metrics, log } = app
   const { receipts, maxDeliveries, sessionsPerPeer, now } = options
   const mostDeliveries = maxDeliveries === 0 ? MOST_DELIVERIES : maxDeliveries - 1
   return {
     ...receipts,
-    ...{ registry: presence, counters, releases, sessionsPerPeer, now, log },
+    ...{ registry: presence, counters, releases, places: cluster?.places, sessionsPerPeer, now, log },
     clock: () => sessions.clock.now,
     contentsOf: batched({
       ...{ database, work: mailboxContents },
       failed: (error, mailboxes) => log.warn({ err: error, mailboxes }, 'contents of mailboxes not read')
     }),
-    readPage: (box, afterSeq, limit, maxBytes) => {
-      const page = { afterSeq, limit, maxBytes, now: now(), mostDeliveries }
-      return database.within(takePage(database.sql, box, page))
-    },
+    readPage: (box, page) => database.within(takePage(database.sql, box, { ...page, now: now(), mostDeliveries })),
     left: (network, bytes) => stats.left(network, bytes),
     counts: {
       delivered: metrics.delivered.by('receipt', { protocol }),
@@ -179,13 +208,15 @@ function countsOf(metrics: RelayMetrics, protocol: ProtocolName) {
 function showQueues(metrics: RelayMetrics, mailboxes: Mailboxes, stats: QueueStats, now: number): void {
   const secondsSince = (ms: number) => Math.max(0, now - ms) / 1_000
   const latest = stats.latest()
-  if (latest !== undefined) metrics.queueFiguresAge.at().value = secondsSince(latest.asOf)
+  // In a cluster the relay that counts shows them: the others would have a dashboard count them twice.
+  const shown = stats.isOurs ? latest : undefined
+  metrics.queueFiguresAge.at().value = shown && secondsSince(shown.asOf)
   for (const protocol of PROTOCOLS) {
     metrics.commitWaiting.at({ protocol }).value = mailboxes[protocol].waiting
     if (latest === undefined) continue
-    const { entries, bytes, oldestAcceptedAt } = latest[protocol]
-    metrics.queueEntries.at({ protocol }).value = entries
-    metrics.queueBytes.at({ protocol }).value = bytes
-    metrics.queueOldestAge.at({ protocol }).value = oldestAcceptedAt === undefined ? 0 : secondsSince(oldestAcceptedAt)
+    const oldest = shown?.[protocol].oldestAcceptedAt
+    metrics.queueEntries.at({ protocol }).value = shown?.[protocol].entries
+    metrics.queueBytes.at({ protocol }).value = shown?.[protocol].bytes
+    metrics.queueOldestAge.at({ protocol }).value = shown && (oldest === undefined ? 0 : secondsSince(oldest))
   }
 }

@@ -20,9 +20,14 @@ declare module 'fastify' {
 /** How long the closing handshake of a socket may take, in ms. */
 const CLOSE_HANDSHAKE_MS = 2_000
 
-export default fp<SessionsLimits>(
-  async (app, limits) => {
-    const presence = new Registry<Member>()
+export interface PresenceOptions extends SessionsLimits {
+  /** Are there other relays over the same database? */
+  readonly isAlone: boolean
+}
+
+export default fp<PresenceOptions>(
+  async (app, { isAlone, ...limits }) => {
+    const presence = new Registry<Member>({ isAlone })
     const sessions = new Sessions<Member>(limits, countClosed(app.metrics))
     app.decorate('presence', presence)
     app.decorate('sessions', sessions)

@@ -12,10 +12,10 @@ export interface SignalingOptions {
 
 export default fp<SignalingOptions>(
   async (app, { failedProofsPerMinute, ...options }) => {
-    const { proofs, identities, registration, nameMutex, log } = app
+    const { proofs, identities, identityChanged, registration, nameMutex, log } = app
     const protocol = createSignaling({
       ...options,
-      ...{ proofs, identities, registration, nameMutex, log },
+      ...{ proofs, identities, identityChanged, registration, nameMutex, log },
       mailbox: app.mailboxes.signaling,
       attachments: app.attachments.signaling,
       countFrame: frameCounter(app.metrics, 'signaling'),

@@ -6,6 +6,7 @@ import admin from '../plugins/admin/index.ts'
 import { refuseBadPath } from '../plugins/admin/problems.ts'
 import adminToken from '../plugins/admin/token.ts'
 import audit, { auditOptions } from '../plugins/audit.ts'
+import cluster from '../plugins/cluster.ts'
 import consolePage from '../plugins/console.ts'
 import database from '../plugins/database.ts'
 import docs from '../plugins/docs.ts'
@@ -21,6 +22,7 @@ import securityHeaders from '../plugins/security-headers.ts'
 import signaling from '../plugins/signaling.ts'
 import sockets from '../plugins/sockets.ts'
 import tls from '../plugins/tls.ts'
+import type { Bus } from './cluster/bus.ts'
 import { networksDirectory } from './config/files.ts'
 import { originsIn } from './config/origins.ts'
 import { signalingPort } from './config/read.ts'
@@ -35,6 +37,10 @@ export interface ServerOptions {
   readonly now?: () => number
   /** No audit trail: only to measure what it costs. */
   readonly withoutAudit?: boolean
+  /** Another relay has taken over the database; default: the process ends as after a crash. */
+  readonly replaced?: (error: Error) => void
+  /** Puts something between this relay and others: for tests that lose, repeat and reorder messages. */
+  readonly throughBus?: (bus: Bus) => Bus
 }
 
 export interface RunningServer {
@@ -88,11 +94,21 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   })
   await app.register(proofVerification, { workers: config.PROOF_WORKERS, queueLength: config.PROOF_QUEUE_LENGTH })
   await app.register(presence, {
+    isAlone: config.CLUSTER_NAME === undefined,
     connections: config.MAX_CONNECTIONS,
     unregisteredPerAddress: config.MAX_UNREGISTERED_PER_ADDRESS,
     heartbeatMs: config.HEARTBEAT_SECONDS * SECOND,
     answerMs: config.PONG_DEADLINE_SECONDS * SECOND,
     stallMs: config.STALL_DEADLINE_SECONDS * SECOND
+  })
+  await app.register(cluster, {
+    name: config.CLUSTER_NAME,
+    relayName: config.RELAY_NAME,
+    nats: natsSettings(config),
+    sessionsPerPeer: config.MAX_SESSIONS_PER_KEY,
+    now,
+    replaced: options.replaced ?? stopAsAfterACrash,
+    throughBus: options.throughBus
   })
   const mailboxLimits = {
     recipientMessages: config.RECIPIENT_QUEUE_MESSAGES,
@@ -180,6 +196,17 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     return app.close()
   }
   return { app, addresses, close }
+}
+
+function natsSettings({ NATS_URL: urls, NATS_CREDS_FILE: credentialsFile, NATS_CA_FILE: caFile }: Config) {
+  return urls === undefined ? undefined : { urls, credentialsFile, caFile }
+}
+
+/** Whoever watches over the process starts it again, and it finds out whether it may run. */
+function stopAsAfterACrash(error: Error): void {
+  setImmediate(() => {
+    throw error
+  })
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

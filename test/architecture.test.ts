@@ -13,6 +13,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ['src/docs'],
   ['src/backup'],
   ['src/signaling', 'src/l2ps'],
+  ['src/cluster'],
   ['src/delivery'],
   ['src/presence'],
   ['src/session'],

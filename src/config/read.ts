@@ -84,8 +84,18 @@ function crossFieldMistakes(config: Config): string[] {
   if ((config.TLS_CERT_FILE === undefined) !== (config.TLS_KEY_FILE === undefined)) {
     mistakes.push('TLS_CERT_FILE and TLS_KEY_FILE must be set together.')
   }
+  if (config.CLUSTER_NAME !== undefined) {
+    const missing = NEEDED_IN_CLUSTER.filter((name) => config[name] === undefined)
+    if (missing.length > 0)
+      mistakes.push(`${missing.join(', ')} must be set when CLUSTER_NAME is set: all relays share them.`)
+  } else if (config.NATS_URL !== undefined) {
+    mistakes.push('CLUSTER_NAME must be set when NATS_URL is set.')
+  }
   return mistakes
 }
+
+/** What the relays of a cluster have in common. */
+const NEEDED_IN_CLUSTER = ['DATABASE_URL', 'ADMIN_TOKEN', 'NODE_KEY_FILE', 'AUDIT_ORIGIN'] as const
 
 const KNOWN = SETTINGS.flatMap((setting) => (setting.secret ? [setting.name, fileVariable(setting)] : [setting.name]))
 

@@ -72,6 +72,36 @@ export const SECTIONS = {
     }),
     DATABASE_DEADLINE_MS: Count('Longest time a peer waits for the database before it gets an error.', 5_000, 100)
   },
+  Cluster: {
+    CLUSTER_NAME: optional(
+      Type.String({
+        pattern: '^[a-z0-9][a-z0-9-]{0,63}$',
+        allowed: 'a name of 1 to 64 lower-case letters, digits and hyphens',
+        description:
+          'Name of the cluster this relay belongs to: all relays over one database have the same. Unset: the relay is alone, and another one over the same database is refused.'
+      })
+    ),
+    RELAY_NAME: optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 256,
+        description: 'What people call this relay. Unset: the name of the host.'
+      })
+    ),
+    NATS_URL: optional(
+      Type.String({
+        pattern: '^(nats|tls)://[^,\\s]+(,(nats|tls)://[^,\\s]+)*$',
+        allowed: 'addresses like nats://host:4222, comma-separated; tls:// asks for TLS',
+        description:
+          'NATS servers that carry messages between relays. Unset: relays notify each other through PostgreSQL.',
+        secret: true
+      })
+    ),
+    NATS_CREDS_FILE: optional(Text('Credentials for NATS, a file as `nsc` makes them.')),
+    NATS_CA_FILE: optional(
+      Text('Certificate authority of the NATS servers (PEM). Unset: those that the system trusts.')
+    )
+  },
   Signaling: {
     SIGNALING_QUOTA_PER_SENDER: Count('Messages one sender may have waiting for peers that are away.', 100),
     IDENTITY_IDLE_DAYS: Count(

@@ -2,10 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
 import type { Log } from '../util/log.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.ts'
-import { createPool, type Pool, type Sql } from './pool.ts'
+import { createPool, type Pool, type ReservedListener, type ReservedSql, type Sql } from './pool.ts'
 import { ConnectionLost } from './postgres-socket.ts'
 
-export type { AnySql, Sql, TransactionSql } from './pool.ts'
+export type { AnySql, ReservedListener, ReservedSql, Sql, TransactionSql } from './pool.ts'
 
 export interface DatabaseSettings {
   /** Connection string; undefined: an embedded PostgreSQL under `dataDir`. */
@@ -39,6 +39,8 @@ export interface Database {
    * moment ago. For queries that one peer causes one after the other: the peer must not wait a deadline for each.
    */
   ask<T>(query: () => PromiseLike<T>): Promise<T>
+  /** A connection of its own, beside the pool, until `release()`: for session locks, and to listen. */
+  reserve(listener?: ReservedListener): Promise<ReservedSql>
   /** Open connections, and how many queries ended in `DatabaseUnavailable`. */
   stats(): { connections: number; unanswered: number }
   /** Does a trivial query answer within `ms`? Never throws. */
@@ -141,6 +143,10 @@ class PooledDatabase implements Database {
       return this.within(query())
     }
     return Promise.reject(new DatabaseUnavailable('Postgres did not answer a moment ago'))
+  }
+
+  reserve(listener?: ReservedListener): Promise<ReservedSql> {
+    return this.within(this.#pool.reserve(listener))
   }
 
   stats() {

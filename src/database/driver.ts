@@ -23,6 +23,8 @@ export type TransactionSql = postgres.TransactionSql<Types>
 /** Either of them: for statements that may stand alone. */
 export type AnySql = postgres.ISql<Types>
 export type ReservedSql = postgres.ReservedSql<Types>
+/** Hears a notification of Postgres, on a connection that has said `listen`. */
+export type OnNotify = (channel: string, payload: string) => void
 
 /** The part of a `net.Socket` that the driver uses. It listens to `data`, `error` and `close`. */
 export interface DriverSocket extends EventEmitter {
@@ -74,6 +76,7 @@ export interface DriverOptions {
   statementMs: number
   /** Makes the socket of a new connection. Never rejects. */
   socket: () => Promise<DriverSocket>
+  onNotify?: OnNotify | undefined
   log: Log
 }
 
@@ -83,7 +86,7 @@ export interface Driver {
   execute(query: Query): void
 }
 
-export function createDriver({ url, size, statementMs, endpoint, socket, log }: DriverOptions): Driver {
+export function createDriver({ url, size, statementMs, endpoint, socket, onNotify, log }: DriverOptions): Driver {
   const sql = postgres(url, {
     max: size,
     // openSocket() chooses among several hosts and speaks TLS.
@@ -99,6 +102,7 @@ export function createDriver({ url, size, statementMs, endpoint, socket, log }: 
     max_lifetime: null,
     // Never reached: a `begin` that is sent exactly at this limit would share its connection (issue 1189).
     max_pipeline: 1_000_000,
+    onnotify: onNotify,
     onnotice: (notice: postgres.Notice) => log.debug({ notice: notice.message }, 'notice from Postgres'),
     connection: {
       application_name: 'demos-relay',

@@ -5,6 +5,7 @@ import {
   createDriver,
   type Driver,
   type Endpoint,
+  type OnNotify,
   type Query,
   type ReservedSql,
   readEndpoint,
@@ -14,7 +15,7 @@ import {
 import { openSocket } from './open-socket.ts'
 import { ConnectionLost, DeadSocket, PostgresSocket } from './postgres-socket.ts'
 
-export type { AnySql, Sql, TransactionSql } from './driver.ts'
+export type { AnySql, OnNotify, ReservedSql, Sql, TransactionSql } from './driver.ts'
 
 /** After a lost or refused connection, the next attempt waits this long. */
 const RETRY_MS = 250
@@ -28,8 +29,17 @@ export interface PoolOptions {
   log: Log
 }
 
+/** Hears what happens to a reserved connection. */
+export interface ReservedListener {
+  readonly onNotify?: OnNotify | undefined
+  /** It is lost: whatever it held, locks and `listen`, is gone. */
+  readonly onLost?: (() => void) | undefined
+}
+
 export interface Pool {
   readonly sql: Sql
+  /** A connection of its own, beside the pool, until `release()`: for session locks, and to listen. */
+  reserve(listener?: ReservedListener): Promise<ReservedSql>
   /** Open connections. */
   connections(): number
   /** Gives up connections that have not answered a write for `ms`: cut off, or on a machine that stands still. */
@@ -50,7 +60,7 @@ export function createPool(options: PoolOptions): Pool {
   const pool = new RenewingPool(options)
   const target = () => {}
   const gated: Partial<Record<PropertyKey, unknown>> = {
-    reserve: pool.reserve,
+    reserve: () => pool.reserve(),
     begin: (...args: unknown[]) => pool.begin(args),
     unsafe: (...args: Parameters<Sql['unsafe']>) => redirect(pool.current.sql.unsafe(...args), pool.query)
   }
@@ -60,6 +70,7 @@ export function createPool(options: PoolOptions): Pool {
   })
   return {
     sql,
+    reserve: (listener) => pool.reserve(listener),
     connections: () => pool.connections,
     dropSilent: (ms) => pool.dropSilent(ms),
     end: (ms) => pool.end(ms)
@@ -108,9 +119,8 @@ class RenewingPool {
     })
   }
 
-  /** A connection of its own, beside the pool, until `release()`: for session locks. */
-  readonly reserve = async (): Promise<ReservedSql> => {
-    const generation = this.#renew(1)
+  async reserve({ onNotify, onLost }: ReservedListener = {}): Promise<ReservedSql> {
+    const generation = this.#renew(1, { onNotify, onLost })
     try {
       await generation.sql`select 1` // a reserve() that has to connect first never resolves (without fetch_types)
       const reserved = await generation.sql.reserve()
@@ -139,13 +149,16 @@ class RenewingPool {
     await Promise.all([...this.#generations].map((generation) => generation.end(ms)))
   }
 
-  #renew(size: number): PoolGeneration {
+  #renew(size: number, { onNotify, onLost }: ReservedListener = {}): PoolGeneration {
     const generation: PoolGeneration = new PoolGeneration({
       ...this.#options,
-      size,
+      ...{ size, onNotify },
       endpoint: this.#endpoint,
       open: () => this.#open(),
-      onLost: (cause) => this.#lost(generation, cause),
+      onLost: (cause) => {
+        this.#lost(generation, cause)
+        onLost?.()
+      },
       onEnded: () => this.#generations.delete(generation)
     })
     this.#generations.add(generation)
@@ -171,6 +184,7 @@ class RenewingPool {
 
 interface GenerationOptions extends PoolOptions {
   endpoint: Endpoint
+  onNotify: OnNotify | undefined
   open: () => ReturnType<typeof openSocket>
   onLost: (cause: Error) => void
   onEnded: () => void

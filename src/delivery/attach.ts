@@ -2,20 +2,19 @@ import { DatabaseUnavailable } from '../database/database.ts'
 import type { Registry } from '../presence/registry.ts'
 import type { Message, QueueEntry } from '../store/queue-entry.ts'
 import type { Attachments, OpenedMailbox } from './attachments.ts'
-import type { Recipients } from './mailbox.ts'
-import type { MailboxCounter, MailboxCounters } from './mailbox-counter.ts'
+import type { Admission, Recipients } from './mailbox.ts'
+import type { MailboxCounter, MailboxCounters, MailboxLimit } from './mailbox-counter.ts'
 import type { Member } from './member.ts'
+import type { Box, HeldPlace } from './places.ts'
 import type { Releases } from './releases.ts'
 
 /**
- * Opens the mailbox of a peer that is about to be registered: what both protocols do after a proof, before `new Member`.
- * From here on its counter counts, and what it holds is asked after that, so nothing committed meanwhile is missed.
- * Rejects with `DatabaseUnavailable`.
+ * Opens the mailbox of a peer that is about to be registered. From here on its counter counts, and what it holds is asked
+ * after that, so nothing committed meanwhile is missed. Rejects with `DatabaseUnavailable`.
  */
-export async function openMailbox(
+async function openMailbox(
   { counters, contentsOf }: Attachments<Member>,
-  network: string,
-  recipient: string
+  { network, recipient }: Box
 ): Promise<OpenedMailbox> {
   const counter = counters.open(network, recipient)
   const close = () => counters.close(network, recipient, counter)
@@ -25,18 +24,51 @@ export async function openMailbox(
     throw new DatabaseUnavailable('the contents of the mailbox could not be read')
   }
   counter.load(contents)
-  return { network, recipient, counter, isEmpty: contents.entries === 0, close }
+  return { network, recipient, counter, isEmpty: contents.entries === 0, place: undefined, close }
 }
 
 /**
- * Carries a registration out while the mailbox of its peer is being opened: two questions to Postgres, one wait. The mailbox
- * is closed unless `work` resolves to something that `isIn` calls a success.
+ * The same in a cluster, where mailboxes are counted in Postgres. What is handed over by other relays before the session
+ * is registered comes too early, so the mailbox is read in any case.
+ */
+function openSharedMailbox(
+  { counters, places }: Attachments<Member>,
+  { network, recipient }: Box,
+  place: HeldPlace
+): OpenedMailbox {
+  const counter = counters.open(network, recipient)
+  counter.load({ entries: 0, bytes: 0, lastSeq: 0 })
+  const close = () => {
+    counters.close(network, recipient, counter)
+    places?.leave({ network, recipient }, undefined).catch(() => {}) // it is tried again
+  }
+  return { network, recipient, counter, isEmpty: false, place, close }
+}
+
+/**
+ * Carries a registration out and opens the mailbox of its peer: what both protocols do after a proof, before
+ * `new Member`. `work` stores the registration; when it resolves to something that `isIn` calls a success, the mailbox is
+ * there, or why there is none: another relay has a live socket of the client id, or the peer has too many sessions.
+ *
+ * Alone these are two questions to Postgres and one wait. In a cluster one comes after the other: who owns the name, then a
+ * place, which makes the peer visible to the other relays.
  */
 export async function withMailbox<T>(
-  opening: Promise<OpenedMailbox>,
-  work: Promise<T>,
+  attachments: Attachments<Member>,
+  box: Box,
+  work: () => Promise<T>,
   isIn: (result: T) => boolean
-): Promise<{ result: T; mailbox: OpenedMailbox | undefined }> {
+): Promise<{ result: T; mailbox: OpenedMailbox | 'taken' | 'too-many' | undefined }> {
+  if (attachments.places === undefined) return withOwnMailbox(openMailbox(attachments, box), work(), isIn)
+  const result = await work()
+  if (!isIn(result)) return { result, mailbox: undefined }
+  const place = await attachments.places.enter(box)
+  if (place === 'taken' || place === 'too-many') return { result, mailbox: place }
+  if (typeof place === 'string') throw new DatabaseUnavailable('no place in the cluster could be taken')
+  return { result, mailbox: openSharedMailbox(attachments, box, place) }
+}
+
+async function withOwnMailbox<T>(opening: Promise<OpenedMailbox>, work: Promise<T>, isIn: (result: T) => boolean) {
   const [opened, worked] = await Promise.allSettled([opening, work])
   if (opened.status === 'rejected' || worked.status === 'rejected') {
     if (opened.status === 'fulfilled') opened.value.close()
@@ -47,7 +79,7 @@ export async function withMailbox<T>(
   return { result: worked.value, mailbox: undefined }
 }
 
-/** The connected recipients of both protocols, as their mailboxes know them. */
+/** The connected recipients of both protocols, where the relay is alone: all of them are in its registry. */
 export class ConnectedRecipients implements Recipients {
   readonly #registry: Registry<Member>
   readonly #counters: MailboxCounters
@@ -59,38 +91,57 @@ export class ConnectedRecipients implements Recipients {
     this.#releases = releases
   }
 
-  counterFor(message: Message): MailboxCounter | undefined {
+  admit(message: Message, limit: MailboxLimit, then: (admission: Admission | 'recipient-full') => void): void {
+    const counter = this.#counterFor(message)
+    if (counter !== undefined && !counter.reserve(message.bytes, limit)) then('recipient-full')
+    else then({ slot: counter === undefined, counter })
+  }
+
+  committed(entry: QueueEntry, { counter }: Admission, done: (isConnected: boolean) => void): void {
+    if (counter === undefined) this.#counters.find(entry.network, entry.recipient)?.committed(entry)
+    const isConnected = offerTo(this.#registry.sessions(entry.network, entry.recipient), entry)
+    if (!isConnected && !entry.slot) this.#left(entry)
+    done(isConnected)
+  }
+
+  dropped({ bytes }: Message, { counter }: Admission): void {
+    counter?.giveBack(bytes)
+  }
+
+  reread(message: Message, seq: number, done: (isConnected: boolean) => void): void {
+    const takers = this.#registry
+      .sessions(message.network, message.recipient)
+      .filter((member) => takes(member, message))
+    for (const { delivery } of takers) delivery.reread(seq)
+    done(takers.length > 0)
+  }
+
+  /** The counter of the recipient's mailbox while it is connected and takes messages sealed for this key. */
+  #counterFor(message: Message): MailboxCounter | undefined {
     for (const member of this.#registry.sessions(message.network, message.recipient)) {
-      if (takes(member, message.keyId)) return member.counter
+      if (takes(member, message)) return member.counter
     }
     return undefined
   }
 
-  counterOf(network: string, recipient: string): MailboxCounter | undefined {
-    return this.#counters.find(network, recipient)
-  }
-
-  offer(entry: QueueEntry): boolean {
-    let isOffered = false
-    for (const member of this.#registry.sessions(entry.network, entry.recipient)) {
-      if (!takes(member, entry.keyId)) continue
-      member.delivery.offer(entry)
-      isOffered = true
-    }
-    return isOffered
-  }
-
-  reread(message: Message, seq: number): boolean {
-    const members = this.#registry.sessions(message.network, message.recipient)
-    const takers = members.filter((member) => takes(member, message.keyId))
-    for (const { delivery } of takers) delivery.reread(seq)
-    return takers.length > 0
-  }
-
-  left(network: string, recipient: string): void {
+  /** An entry that holds no place in the quotas was committed for a recipient that is away now. */
+  #left({ network, recipient }: QueueEntry): void {
     const isAway = this.#registry.sessions(network, recipient).length === 0
     if (isAway) this.#releases.ended({ network, recipient, unreceipted: [], isLast: true })
   }
 }
 
-const takes = (member: Member, keyId: string | null) => keyId === null || keyId === member.keyId
+/** Offers a committed entry to sessions of its recipient; false when none of them takes it. */
+export function offerTo(members: readonly Member[], entry: QueueEntry): boolean {
+  let isOffered = false
+  for (const member of members) {
+    if (!takes(member, entry)) continue
+    member.delivery.offer(entry)
+    isOffered = true
+  }
+  return isOffered
+}
+
+/** Does a peer that registered with this key take messages that are sealed for that one? */
+export const takes = ({ keyId }: { readonly keyId: string | null }, message: Pick<Message, 'keyId'>): boolean =>
+  message.keyId === null || message.keyId === keyId

@@ -1,8 +1,9 @@
 import type { Present, Registry } from '../presence/registry.ts'
-import type { QueueEntry } from '../store/queue-entry.ts'
+import type { Page, QueueEntry } from '../store/queue-entry.ts'
 import type { BatchFailure } from '../util/batcher.ts'
 import type { DeliveryWindow } from './delivery.ts'
 import type { MailboxContents, MailboxCounter, MailboxCounters } from './mailbox-counter.ts'
+import type { Box, HeldPlace, Places } from './places.ts'
 import type { ReceiptMode, ReceiptStrength } from './receipts.ts'
 import type { Releases } from './releases.ts'
 
@@ -25,23 +26,17 @@ export interface DeliveryCounts {
   readonly proxyPongs: Counter
 }
 
-/** Whose mailbox, and the encryption key its recipient registered with. */
-export interface Box {
-  readonly network: string
-  readonly recipient: string
-  /** Entries sealed for another key are withheld. Null: the protocol has none. */
-  readonly keyId: string | null
-}
-
 /** What the sessions of one protocol are attached with. */
 export interface Attachments<M extends Present> {
   readonly registry: Registry<M>
   readonly counters: MailboxCounters
   readonly releases: Releases
+  /** Undefined: the relay is alone. */
+  readonly places: Places | undefined
   /** What a mailbox holds now, for whatever key. */
   contentsOf(box: Pick<Box, 'network' | 'recipient'>): Promise<MailboxContents | BatchFailure>
   /** Reads a page of a mailbox, oldest first. */
-  readPage(box: Box, afterSeq: number, limit: number, maxBytes: number): Promise<QueueEntry[]>
+  readPage(box: Box, page: Pick<Page, 'afterSeq' | 'limit' | 'maxBytes' | 'place'>): Promise<QueueEntry[]>
   /** An entry of so many bytes has left its mailbox, received. */
   left(network: string, bytes: number): void
   readonly mode: ReceiptMode
@@ -64,11 +59,15 @@ export interface OpenedMailbox {
   readonly recipient: string
   readonly counter: MailboxCounter
   readonly isEmpty: boolean
+  /** Its recipient's place in the cluster. */
+  readonly place: HeldPlace | undefined
   close(): void
 }
 
 /** What a protocol knows of a peer and of the frames it is sent. */
 export interface PeerFacts {
+  /** What the others in its network call it. */
+  readonly name: string
   /** The encryption key the peer registered with; null: the protocol has none. */
   readonly keyId: string | null
   readonly features: readonly string[]

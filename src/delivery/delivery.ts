@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert'
 import type { QueueEntry } from '../store/queue-entry.ts'
 
 /** What is kept of an entry that was sent, until it has left the mailbox: not its body. */
-export interface SentEntry extends Pick<QueueEntry, 'seq' | 'digest' | 'bytes' | 'slot' | 'acceptedAt'> {
+export interface SentEntry extends Pick<QueueEntry, 'seq' | 'digest' | 'bytes' | 'slot' | 'acceptedAt' | 'isShared'> {
   /** A session that was sent it has said that it has it. */
   isReceipted: boolean
   /** Has it failed before, so that it is sent alone? */
@@ -129,10 +129,13 @@ export class Delivery {
     return this.waitingSince ?? this.#readingSince
   }
 
-  /** Begins with the stored entries. The peer must be visible to senders before this, so that none falls in between. */
+  /**
+   * Begins with the stored entries. The peer must be visible to senders before this, so that none falls in between.
+   * `isEmpty`: there were none after it was.
+   */
   start(isEmpty = false): void {
     if (this.#state !== 'idle') return
-    if (isEmpty) this.#becomeLive()
+    if (isEmpty && !this.#isStale) this.#becomeLive()
     else void this.#read()
   }
 
@@ -143,14 +146,23 @@ export class Delivery {
     return this.#unreceipted.splice(0).filter((entry) => entry !== undefined)
   }
 
-  /** Takes note of a committed entry: sent at once at the head, else read from the mailbox in its order. */
+  /**
+   * Takes note of a committed entry: sent at once at the head, else read from the mailbox in its order. One before the
+   * cursor was sent already, or comes from another relay than those after it: the mailbox says which.
+   */
   offer(entry: QueueEntry): void {
-    this.#lastOffered = entry.seq
-    if (this.#state !== 'live') this.#isStale = true
+    this.#lastOffered = Math.max(this.#lastOffered, entry.seq)
+    if (entry.seq <= this.#cursor) this.reread(entry.seq)
+    else if (this.#state !== 'live') this.#isStale = true
     else if (this.#hasRoom()) {
       this.#send(entry)
       this.#route.wrote(this.#sent, !this.#hasRoom())
     } else this.#become('behind')
+  }
+
+  /** Rereads the whole mailbox: something in it may have been missed. */
+  rereadAll(): void {
+    this.reread(1)
   }
 
   /**
@@ -169,7 +181,8 @@ export class Delivery {
   owes(seq: number): boolean {
     if (this.#state === 'stopped') return false
     const sent = this.#outstanding.get(seq)
-    return sent === undefined ? seq > this.#cursor : !sent.isReceipted
+    if (sent !== undefined) return !sent.isReceipted
+    return seq > this.#cursor || (this.#rereadFrom !== undefined && seq >= this.#rereadFrom)
   }
 
   /** The entry at this place has left the mailbox. */
@@ -285,9 +298,9 @@ export class Delivery {
     if (this.#sent === this.#receipted) this.#progressAt = this.#route.clock()
     this.#sent += 1
     this.#windowBytes += entry.bytes
-    const { seq, digest, bytes, slot, acceptedAt } = entry
+    const { seq, digest, bytes, slot, acceptedAt, isShared } = entry
     const isSuspect = entry.deliveries >= SUSPECT_DELIVERIES
-    const sent: SentEntry = { seq, digest, bytes, slot, acceptedAt, isReceipted: false, isSuspect }
+    const sent: SentEntry = { seq, digest, bytes, slot, acceptedAt, isShared, isReceipted: false, isSuspect }
     this.#unreceipted.push(sent)
     this.#outstanding.set(seq, sent)
   }

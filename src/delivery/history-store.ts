@@ -12,12 +12,10 @@ import type { MessageStore, Repeat, StoreOptions } from './message-store.ts'
 
 /** Conversations whose last time is remembered; the one used longest ago goes first. */
 const MAX_CONVERSATIONS = 50_000
-/** Tries to find free places, when another server writes to the same conversations. */
-const TRIES = 5
 
 /**
- * Stores every message for history, once per (network, sender, recipient, digest). Times within a conversation grow
- * strictly, max(now, last + 1), so that a page of history can begin at any of them (docs/protocol.md, 4.4).
+ * Stores every message for history, once per (network, sender, recipient, digest). The times that a relay gives in a
+ * conversation grow strictly, max(now, last + 1); two relays may give the same one (docs/protocol.md, 4.4).
  */
 export class HistoryStore implements MessageStore {
   readonly #conversations = new Map<string, { readonly id: string; last: number | undefined }>()
@@ -35,33 +33,19 @@ export class HistoryStore implements MessageStore {
     return [...entries]
   }
 
-  /** Some of these may have been stored before, and another server may have taken their places in conversations. */
+  /** Some of these may have been stored before: by an earlier try, also through another relay. */
   async #insertSome(sql: AnySql, entries: readonly QueueEntry[]): Promise<(QueueEntry | Repeat)[]> {
-    const results: (QueueEntry | Repeat | undefined)[] = entries.map(() => undefined)
-    let left = entries.map((_, index) => index)
-    for (let tries = 0; left.length > 0; tries++) {
-      if (tries === TRIES) throw new Error('No free place in a conversation')
-      const batch = left.map((index) => entries[index]!)
-      const messages = await this.#place(sql, batch)
-      const stored = await insertMessages(sql, messages, { ...this.#options, isNew: false })
-      const missing = left.filter((_, place) => !stored.has(place))
-      for (const [place, seq] of stored) {
-        batch[place]!.seq = seq
-        results[left[place]!] = batch[place]!
-      }
-      if (missing.length > 0) {
-        const repeats = await this.repeats(
-          sql,
-          missing.map((index) => entries[index]!)
-        )
-        repeats.forEach((repeat, place) => {
-          results[missing[place]!] = repeat
-        })
-      }
-      left = missing.filter((index) => results[index] === undefined)
-      for (const index of left) this.#conversation(entries[index]!).last = undefined // its place was taken: reread
-    }
-    return results as (QueueEntry | Repeat)[]
+    const stored = await insertMessages(sql, await this.#place(sql, entries), { ...this.#options, isNew: false })
+    for (const [index, seq] of stored) entries[index]!.seq = seq
+    const missing = entries.filter((_, index) => !stored.has(index))
+    const repeats = (missing.length === 0 ? [] : await this.repeats(sql, missing)).values()
+    return entries.map((entry, index) => (stored.has(index) ? entry : this.#known(repeats.next().value)))
+  }
+
+  /** What was not stored is there. History may have been swept in between: then the message is tried again. */
+  #known(repeat: Repeat | undefined): Repeat {
+    if (repeat === undefined) throw new Error('A message was neither stored nor found')
+    return repeat
   }
 
   async repeats(sql: AnySql, entries: readonly QueueEntry[]): Promise<(Repeat | undefined)[]> {

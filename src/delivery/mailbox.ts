@@ -4,7 +4,7 @@ import type { Message, QueueEntry } from '../store/queue-entry.ts'
 import { adjustQuotas, lockQuotas, type Quota, quotaKey, quotasOf } from '../store/quota.ts'
 import type { BatchFailure, BatchObserver } from '../util/batcher.ts'
 import { GroupCommit } from './group-commit.ts'
-import type { MailboxCounter } from './mailbox-counter.ts'
+import type { MailboxCounter, MailboxLimit } from './mailbox-counter.ts'
 import type { MessageStore, Repeat } from './message-store.ts'
 
 /** Committed, and the recipient is connected, or away. */
@@ -17,18 +17,31 @@ export const NOT_ACCEPTED = ['duplicate', 'quota', 'recipient-full', 'busy', 'un
 /** What became of a message. */
 export type Acceptance = (typeof ACCEPTED)[number] | (typeof NOT_ACCEPTED)[number]
 
+/** What is decided of a message before it is stored. */
+export interface Admission {
+  /** Its recipient is away: it takes a place in the quotas of both. */
+  readonly slot: boolean
+  /** Where room was taken for it; undefined: nowhere in this process. */
+  readonly counter?: MailboxCounter | undefined
+}
+
 /** Who is connected: what the mailbox knows of sessions. */
 export interface Recipients {
-  /** The counter of the recipient's mailbox while it is connected and takes messages sealed for this key. */
-  counterFor(message: Message): MailboxCounter | undefined
-  /** The counter of a mailbox whose recipient is connected or being registered. */
-  counterOf(network: string, recipient: string): MailboxCounter | undefined
-  /** Offers a committed entry to the recipient's sessions; false when none takes it. */
-  offer(entry: QueueEntry): boolean
-  /** Has the recipient's sessions look for a stored entry at a place they may have passed; false when none takes it. */
-  reread(message: Message, seq: number): boolean
-  /** An entry that holds no place in the quotas was committed for a recipient that is away now. */
-  left(network: string, recipient: string): void
+  /**
+   * Is the recipient connected, and is there room in its mailbox? `then` is called at once or later; for the messages to
+   * one recipient, in their order.
+   */
+  admit(
+    message: Message,
+    limit: MailboxLimit,
+    then: (admission: Admission | 'recipient-full' | 'unavailable') => void
+  ): void
+  /** A message is committed: offers it. `done` hears, for one recipient in order, whether any of its sessions takes it. */
+  committed(entry: QueueEntry, admission: Admission, done: (isConnected: boolean) => void): void
+  /** A message that was admitted is not stored. */
+  dropped(message: Message, admission: Admission): void
+  /** Has the recipient's sessions look for a stored entry at a place they may have passed; `done` as above. */
+  reread(message: Message, seq: number, done: (isConnected: boolean) => void): void
 }
 
 export interface MailboxLimits {
@@ -72,11 +85,16 @@ type NewEntry = { -readonly [F in keyof QueueEntry]: QueueEntry[F] }
  */
 export class Mailbox {
   readonly #options: MailboxOptions
+  readonly #limit: MailboxLimit
   readonly #commit: GroupCommit<NewEntry, Verdict>
+  /** Messages that are not answered yet. */
+  #open = 0
+  #whenDrained: (() => void)[] = []
 
   constructor(options: MailboxOptions) {
     this.#options = options
-    const { log } = options
+    const { log, limits } = options
+    this.#limit = { messages: limits.recipientMessages, bytes: limits.recipientBytes }
     this.#commit = new GroupCommit({
       write: (entries) => this.#writeNew(entries),
       limits: options.limits,
@@ -100,47 +118,60 @@ export class Mailbox {
    * committed, offered and answered in the order they were handed over.
    */
   accept(message: Message, done: (acceptance: Acceptance) => void): void {
-    const { limits, recipients, count } = this.#options
+    const { recipients, count } = this.#options
+    this.#open += 1
     const answer = (acceptance: Acceptance) => {
       count?.(acceptance)
+      this.#answered()
       done(acceptance)
     }
-    const counter = recipients.counterFor(message)
-    const limit = { messages: limits.recipientMessages, bytes: limits.recipientBytes }
-    if (counter !== undefined && !counter.reserve(message.bytes, limit)) {
-      setImmediate(answer, 'recipient-full')
-      return
-    }
-    // Written out, not spread: this runs for every message, and all of them get one shape.
-    const { network, sender, recipient, digest, sealed, bytes, keyId } = message
-    const slot = counter === undefined
-    const entry: NewEntry = {
-      ...{ seq: 0, network, sender, recipient, digest, sealed, bytes, keyId, slot, acceptedAt: 0, deliveries: 0 }
-    }
-    this.#commit.add(entry, (result) => answer(this.#outcome(entry, counter, result)))
+    recipients.admit(message, this.#limit, (admission) => {
+      if (typeof admission === 'string') setImmediate(answer, admission)
+      else this.#store(message, admission, answer)
+    })
   }
 
   /** Resolves when every accepted message is answered. */
   drained(): Promise<void> {
-    return this.#commit.drained()
+    return this.#open === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenDrained.push(resolve))
+  }
+
+  #answered(): void {
+    this.#open -= 1
+    if (this.#open === 0) for (const resolve of this.#whenDrained.splice(0)) resolve()
+  }
+
+  #store(message: Message, admission: Admission, answer: (acceptance: Acceptance) => void): void {
+    // Written out, not spread: this runs for every message, and all of them get one shape.
+    const { network, sender, recipient, digest, sealed, bytes, keyId } = message
+    const { slot } = admission
+    const entry: NewEntry = {
+      ...{ seq: 0, network, sender, recipient, digest, sealed, bytes, keyId, slot, acceptedAt: 0, deliveries: 0 }
+    }
+    this.#commit.add(entry, (result) => this.#written(entry, admission, result, answer))
   }
 
   /** After the commit: who is connected is read only now, so no peer that registered meanwhile is missed. */
-  #outcome(entry: QueueEntry, counter: MailboxCounter | undefined, result: Verdict | BatchFailure): Acceptance {
+  #written(
+    entry: QueueEntry,
+    admission: Admission,
+    result: Verdict | BatchFailure,
+    answer: (acceptance: Acceptance) => void
+  ): void {
     const { recipients, stored } = this.#options
+    const answerBy = (isConnected: boolean) => answer(isConnected ? 'live' : 'queued')
     if (typeof result !== 'string' && !isRepeat(result)) {
       stored?.(entry)
-      if (counter === undefined) recipients.counterOf(entry.network, entry.recipient)?.committed(entry)
-      if (recipients.offer(result)) return 'live'
-      if (!entry.slot) recipients.left(entry.network, entry.recipient)
-      return 'queued'
+      recipients.committed(result, admission, answerBy)
+      return
     }
-    counter?.giveBack(entry.bytes)
-    if (typeof result === 'string') return result
-    if (result.repeat === 'duplicate') return 'duplicate'
-    if (result.repeat === 'received') return 'live' // an exact repeat is answered like the first time
+    recipients.dropped(entry, admission)
+    if (typeof result === 'string') answer(result)
+    else if (result.repeat === 'duplicate') answer('duplicate')
+    // An exact repeat is answered like the first time.
+    else if (result.repeat === 'received') answer('live')
     // It may have been given up before it was committed, and no session was told of the commit.
-    return recipients.reread(entry, result.seq) ? 'live' : 'queued'
+    else recipients.reread(entry, result.seq, answerBy)
   }
 
   /** Nearly always all are new; a group in which one is not is written again, with care. */

@@ -18,6 +18,8 @@ export interface MailboxesOptions {
   readonly stats: QueueStats
   /** Tells the sessions of a recipient that an entry is gone. */
   readonly tell: (entry: GoneEntry) => void
+  /** Tells other relays that entries are gone. */
+  readonly tellOthers: (entries: readonly GoneEntry[]) => void
   readonly database: Database
   /** Milliseconds since 1970. */
   readonly now: () => number
@@ -55,6 +57,12 @@ export class Mailboxes {
 
   /** These entries expired or were purged: they are counted no more, and no session has to receipt them. */
   gone(entries: readonly GoneEntry[]): void {
+    if (entries.length > 0) this.#options.tellOthers(entries)
+    this.goneElsewhere(entries)
+  }
+
+  /** The same; another relay has deleted them, and told all. */
+  goneElsewhere(entries: readonly GoneEntry[]): void {
     const { releases, counters, stats, tell } = this.#options
     releases.gone(entries)
     for (const entry of entries) {

@@ -3,11 +3,12 @@ import type { CloseReason } from '../protocol/close-codes.ts'
 import type { Session, SessionMember } from '../session/session.ts'
 import { encodeTextFrames } from '../session/text-frames.ts'
 import type { QueueEntry } from '../store/queue-entry.ts'
-import type { Attachments, Box, OpenedMailbox, PeerFacts } from './attachments.ts'
+import type { Attachments, OpenedMailbox, PeerFacts } from './attachments.ts'
 import { Delivery, type DeliveryRoute, type SentEntry } from './delivery.ts'
 import { HeldBack, type LostSession } from './held-back.ts'
 import type { MailboxCounter } from './mailbox-counter.ts'
 import { PingBarrier, type PingBarrierHooks } from './ping-barrier.ts'
+import type { Box, HeldPlace } from './places.ts'
 import { Grace, type ReceiptStrength, strengthFor } from './receipts.ts'
 
 /**
@@ -25,6 +26,8 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
   readonly session: Session<Member>
   readonly delivery: Delivery
   readonly counter: MailboxCounter
+  /** Its place in the cluster; undefined: the relay is alone. */
+  readonly place: HeldPlace | undefined
   listedAt = 0
   #strength: ReceiptStrength
   readonly #facts: PeerFacts
@@ -41,6 +44,7 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
     this.peer = mailbox.recipient
     this.session = session
     this.counter = mailbox.counter
+    this.place = mailbox.place
     this.#isEmpty = mailbox.isEmpty
     this.#facts = facts
     this.#with = attachments
@@ -52,6 +56,11 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
 
   get keyId(): string | null {
     return this.#facts.keyId
+  }
+
+  /** What the others call its peer. */
+  get name(): string {
+    return this.#facts.name
   }
 
   /** What counts as a receipt of this session. */
@@ -72,6 +81,7 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
   join(): void {
     this.session.register(this)
     this.#with.registry.add(this)
+    this.#with.places?.joined(this)
     for (const other of this.#others()) other.#heldBack?.returned()
   }
 
@@ -109,7 +119,7 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
   ended(isClean: boolean): void {
     if (this.#hasEnded) return
     this.#hasEnded = true
-    const { registry, releases, counters } = this.#with
+    const { registry, counters } = this.#with
     this.#barrier.stop()
     const graced = this.#grace?.all() ?? []
     if (isClean) this.#releaseUnlessOwed(graced)
@@ -118,10 +128,19 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
     const isLast = registry.remove(this) === 0
     const lost = isClean ? undefined : { unreceipted: new Set(unreceipted), cursor, lastSeq }
     for (const other of this.#others()) other.#otherEnded(lost)
-    if (unreceipted.length > 0 || (isLast && this.counter.entries > this.counter.releasing)) {
-      releases.ended({ network: this.network, recipient: this.peer, unreceipted, isLast })
-    }
+    this.#noteEnded(unreceipted, isLast, isClean ? undefined : lastSeq)
     counters.close(this.network, this.peer, this.counter)
+  }
+
+  #noteEnded(unreceipted: readonly number[], isLast: boolean, lostSeq: number | undefined): void {
+    const { releases, places } = this.#with
+    const { network, peer: recipient } = this
+    if (places !== undefined) {
+      const left = places.leave({ network, recipient }, lostSeq)
+      releases.endedAfter(left.then((isAway) => ({ network, recipient, unreceipted, isLast: isAway })))
+    } else if (unreceipted.length > 0 || (isLast && this.counter.entries > this.counter.releasing)) {
+      releases.ended({ network, recipient, unreceipted, isLast })
+    }
   }
 
   // What the delivery sends by, and reports to.
@@ -131,7 +150,7 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
     const box: Box = { network: this.network, recipient: this.peer, keyId: this.keyId }
     return releases.reading(async () => {
       try {
-        const page = await readPage(box, afterSeq, limit, maxBytes)
+        const page = await readPage(box, { afterSeq, limit, maxBytes, place: this.place })
         await this.#facts.prepare?.(page)
         return page
       } catch (error) {
@@ -272,7 +291,9 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
   #release(entry: SentEntry): void {
     this.#heldBack?.delete(entry.seq)
     this.counter.releasing += 1
-    this.#with.releases.release(entry, this.#settled)
+    const { places, releases } = this.#with
+    if (places !== undefined && entry.isShared) places.release(entry, this.#settled)
+    else releases.release(entry, this.#settled)
   }
 
   readonly #settled = ({ seq, bytes }: SentEntry, hasLeft: boolean): void => {

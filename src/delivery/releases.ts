@@ -108,14 +108,28 @@ export class Releases {
   /** A session has ended, see `noteEnded`. */
   ended(session: EndedSession): void {
     for (const seq of session.unreceipted) this.#return(seq)
-    const noting = this.#noteEnded(session).finally(() => this.#noting.delete(noting))
+    this.#note(this.#noteEnded(session))
+  }
+
+  /** The same, once it is known whether the peer is away. What cannot be known is noted by the relay that finds it out. */
+  endedAfter(session: Promise<EndedSession>): void {
+    this.#note(
+      session.then(
+        (ended) => this.ended(ended),
+        () => undefined
+      )
+    )
+  }
+
+  #note(work: Promise<unknown>): void {
+    const noting = work.finally(() => this.#noting.delete(noting))
     this.#noting.add(noting)
   }
 
   /** Resolves when every release is written, and every end of a session noted. */
   async drained(): Promise<void> {
     await this.#batcher.drained()
-    await Promise.all(this.#noting)
+    while (this.#noting.size > 0) await Promise.all(this.#noting)
   }
 
   #return(seq: number): void {

@@ -6,15 +6,20 @@ const BELIEVED_MS = 10_000
 /** Most identities kept; the one looked up longest ago goes first. */
 const MAX_ENTRIES = 20_000
 
-/** The keys of peers, kept for a moment: a sender looks the same recipient up for every message. */
+/**
+ * The keys of peers, kept for a moment: a sender looks the same recipient up for every message. In a cluster, that there is
+ * no such peer is not kept: it may register at another relay in the next moment.
+ */
 export class IdentityCache {
   readonly #database: Pick<Database, 'sql' | 'ask'>
   readonly #now: () => number
+  readonly #isAlone: boolean
   readonly #entries = new Map<string, { identity: Identity | undefined; at: number }>()
 
-  constructor(database: Pick<Database, 'sql' | 'ask'>, now: () => number) {
+  constructor(database: Pick<Database, 'sql' | 'ask'>, now: () => number, isAlone = true) {
     this.#database = database
     this.#now = now
+    this.#isAlone = isAlone
   }
 
   /** What is known without asking: undefined when it must be looked up, `{ identity: undefined }` when there is none. */
@@ -34,8 +39,18 @@ export class IdentityCache {
     const identity = await this.#database.ask(() => findIdentity(this.#database.sql, network, peer))
     const newer = this.#entries.get(cacheKey(network, peer))
     if (newer !== undefined && newer !== before) return newer.identity
-    this.set(network, peer, identity)
+    if (identity !== undefined || this.#isAlone) this.set(network, peer, identity)
     return identity
+  }
+
+  /** Another relay has changed it. */
+  forget(network: string, peer: string): void {
+    this.#entries.delete(cacheKey(network, peer))
+  }
+
+  /** Another relay may have changed any of them. */
+  clear(): void {
+    this.#entries.clear()
   }
 
   set(network: string, peer: string, identity: Identity | undefined): void {

@@ -40,7 +40,8 @@ async function history(
   const page = { before: payload.before, limit: limit + 1, maxBytes: PAGE_BYTES } // one more says whether there are more
   const { database } = context
   const found = await database.ask(() => readHistory(database.sql, conversation, page))
-  const messages = found.slice(0, limit)
+  const lastTime = found[limit - 1]?.sentAt
+  const messages = found.filter(({ sentAt }, place) => place < limit || sentAt === lastTime)
   const isWhole = found.length === messages.length && messages.reduce((bytes, m) => bytes + m.bytes, 0) < PAGE_BYTES
   const texts = messages.map((message) => encodeStored(message, member, peer))
   return answer(encodeHistory(texts, !isWhole, context.now(), request.requestId))

@@ -20,6 +20,7 @@ export class L2psMember extends Member {
       session as unknown as Session<Member>,
       mailbox,
       {
+        name: peer.key.hex,
         keyId: null,
         features: peer.features,
         prepare: (page) =>

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { DatabaseUnavailable } from '../database/database.ts'
-import { openMailbox, withMailbox } from '../delivery/attach.ts'
+import { withMailbox } from '../delivery/attach.ts'
 import type { Network } from '../networks/network.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import type { RegisterFrame } from '../protocol/l2ps.ts'
@@ -50,15 +50,22 @@ async function register(
   const claim = { key, purpose: 'register', subject: payload.publicKey, proof: payload.proof } as const
   const refusal = await refuseProof(context, claim, session, request)
   if (refusal !== undefined) return refusal
-  if (attachments.registry.sessions(uid, key.address).length >= attachments.sessionsPerPeer) {
+  const tooMany = () => {
     const detail = `This key has ${attachments.sessionsPerPeer} connections, the most it may have. Close one first.`
     return refuse(context, 'RATE_LIMITED', detail, request)
   }
-  const opening = openMailbox(attachments, uid, key.address)
-  const { mailbox } = await withMailbox(opening, enter(context, payload, key, session, request), (isFirst) => isFirst)
+  if (attachments.registry.sessions(uid, key.address).length >= attachments.sessionsPerPeer) return tooMany()
+  const box = { network: uid, recipient: key.address, keyId: null }
+  const { mailbox } = await withMailbox(
+    attachments,
+    box,
+    () => enter(context, payload, key, session, request),
+    (isFirst) => isFirst
+  )
   if (mailbox === undefined) {
     return refuse(context, 'INVALID_PROOF', 'This proof was used on another connection; sign a new one', request)
   }
+  if (typeof mailbox === 'string') return tooMany()
   // The network may have been disabled meanwhile, when this session was not yet among those to be closed.
   const networkNow = networks.find(uid)
   const isAdmitted = networkNow !== undefined && admits(networkNow, key)

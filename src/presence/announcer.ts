@@ -1,29 +1,32 @@
 import type { CloseReason } from '../protocol/close-codes.ts'
 import { encodeTextFrames } from '../session/text-frames.ts'
 
-/** A registered session, as presence needs it: one of those of a peer. */
-export interface Present {
+/** A peer that came or left. */
+export interface Announced {
   readonly network: string
   readonly peer: string
-  readonly session: { notify(frames: Buffer): void; close(reason: CloseReason): void }
-  /** The frame that tells the others in its network that its peer joined or left; undefined: they are not told. */
+  /** The frame that tells the others in its network that it joined or left; undefined: they are not told. */
   announcement(change: 'joined' | 'left'): string | undefined
+}
+
+/** A registered session, as presence needs it: one of those of a peer. */
+export interface Present extends Announced {
+  readonly session: { notify(frames: Buffer): void; close(reason: CloseReason): void }
   /** Where in the order of changes it was last given a list of peers, see `Announcer`. */
   listedAt: number
 }
 
 /** What happened to one peer since the last announcement. */
-interface Change<M> {
+interface Change {
   /** Was it connected before the first of them? */
   readonly wasConnected: boolean
   /** When it came or left, one after the other: points of the order of changes. */
   readonly changedAt: number[]
-  /** One of its sessions: names the peer. */
-  readonly peer: M
+  readonly peer: Announced
 }
 
-interface Pending<M> {
-  readonly changes: Map<string, Change<M>>
+interface Pending {
+  readonly changes: Map<string, Change>
   readonly timer: NodeJS.Timeout
 }
 
@@ -42,7 +45,7 @@ const FAN_OUT_SLICE = 256
 export class Announcer<M extends Present> {
   readonly #listeners: (network: string) => Iterable<M>
   readonly #leastMs: number
-  readonly #pending = new Map<string, Pending<M>>()
+  readonly #pending = new Map<string, Pending>()
   /** Counts changes and lists: their order. */
   #order = 0
 
@@ -58,7 +61,7 @@ export class Announcer<M extends Present> {
   }
 
   /** The first session of a peer came, or its last one left. `networkSize`: peers in the network. */
-  changed(peer: M, isConnected: boolean, networkSize: number): void {
+  changed(peer: Announced, isConnected: boolean, networkSize: number): void {
     const pending = this.#pending.get(peer.network) ?? this.#await(peer.network, networkSize)
     this.#order += 1
     const change = pending.changes.get(peer.peer)
@@ -74,9 +77,9 @@ export class Announcer<M extends Present> {
   }
 
   /** Changes are collected for longer in a larger network: each announcement costs a frame for every session in it. */
-  #await(network: string, networkSize: number): Pending<M> {
+  #await(network: string, networkSize: number): Pending {
     const ms = Math.max(this.#leastMs, Math.min(networkSize * MS_PER_PEER, MOST_MS))
-    const pending = { changes: new Map<string, Change<M>>(), timer: setTimeout(() => this.#announce(network), ms) }
+    const pending = { changes: new Map<string, Change>(), timer: setTimeout(() => this.#announce(network), ms) }
     this.#pending.set(network, pending)
     return pending
   }
@@ -88,7 +91,7 @@ export class Announcer<M extends Present> {
   }
 
   /** Frames are made once, and those for sessions whose lists are older than every change are encoded once. */
-  #newsOf(changes: readonly Change<M>[]): News<M> {
+  #newsOf(changes: readonly Change[]): News {
     const frames = changes.map((change) => ({
       change,
       joined: change.peer.announcement('joined'),
@@ -104,7 +107,7 @@ export class Announcer<M extends Present> {
   }
 
   /** In slices, so that a large network does not hold up its messages. */
-  #tell(sessions: readonly M[], news: News<M>): void {
+  #tell(sessions: readonly M[], news: News): void {
     for (const session of sessions.slice(0, FAN_OUT_SLICE)) {
       const { listedAt } = session
       if (listedAt < news.first && !news.peers.has(session.peer)) {
@@ -120,9 +123,9 @@ export class Announcer<M extends Present> {
   }
 }
 
-interface News<M> {
+interface News {
   readonly frames: readonly {
-    readonly change: Change<M>
+    readonly change: Change
     readonly joined: string | undefined
     readonly left: string | undefined
   }[]
@@ -134,8 +137,8 @@ interface News<M> {
 }
 
 /** What a session whose list was made at `listedAt` has to be told of a peer: its list, against how it is now. */
-function frameFor<M>(
-  { wasConnected, changedAt }: Change<M>,
+function frameFor(
+  { wasConnected, changedAt }: Change,
   listedAt: number,
   joined: string | undefined,
   left: string | undefined

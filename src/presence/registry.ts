@@ -1,6 +1,6 @@
-import { Announcer, type Present } from './announcer.ts'
+import { type Announced, Announcer, type Present } from './announcer.ts'
 
-export type { Present } from './announcer.ts'
+export type { Announced, Present } from './announcer.ts'
 
 /**
  * Who is connected to this process, and the only place that knows it. A peer is connected from `add` of its first session
@@ -9,9 +9,12 @@ export type { Present } from './announcer.ts'
 export class Registry<M extends Present> {
   readonly #networks = new Map<string, Map<string, M[]>>()
   readonly #announcer: Announcer<M>
+  /** In a cluster another relay may have sessions of a peer, too: who came and who left is said by `announce`. */
+  readonly #isAlone: boolean
   #size = 0
 
-  constructor(coalesceMs?: number) {
+  constructor({ coalesceMs, isAlone = true }: { coalesceMs?: number; isAlone?: boolean } = {}) {
+    this.#isAlone = isAlone
     this.#announcer = new Announcer((network) => this.sessionsIn(network), coalesceMs)
   }
 
@@ -59,7 +62,7 @@ export class Registry<M extends Present> {
     if (sessions !== undefined) sessions.push(session)
     else {
       peers.set(peer, [session])
-      this.#announcer.changed(session, true, peers.size)
+      if (this.#isAlone) this.#announcer.changed(session, true, peers.size)
     }
   }
 
@@ -75,8 +78,14 @@ export class Registry<M extends Present> {
     if (sessions.length > 0) return sessions.length
     peers.delete(peer)
     if (peers.size === 0) this.#networks.delete(network)
-    this.#announcer.changed(session, false, peers.size)
+    if (this.#isAlone) this.#announcer.changed(session, false, peers.size)
     return 0
+  }
+
+  /** A peer came to its first relay, or left its last one: those who are here are told. */
+  announce(peer: Announced, isConnected: boolean): void {
+    const network = this.#networks.get(peer.network)
+    if (network !== undefined) this.#announcer.changed(peer, isConnected, network.size)
   }
 
   /** Announces nothing more. */

@@ -6,6 +6,11 @@ export const CLOSE = {
     reason: 'Too many failed registrations',
     advice: 'The proof is wrong: look at what is signed before connecting again.'
   },
+  cutOff: {
+    code: 1012,
+    reason: 'This server has lost its database, others have not',
+    advice: 'Connect again at once: another server takes over.'
+  },
   replaced: {
     code: 4000,
     reason: 'Replaced by a newer connection of the same peer',

@@ -1,4 +1,5 @@
 import type { WebSocket } from 'ws'
+import type { CloseReason } from '../protocol/close-codes.ts'
 import { AwakeClock } from '../util/awake-clock.ts'
 import type { LivenessLimits } from './liveness.ts'
 import { Session, type SessionHooks, type SessionMember, type SessionOrigin, type SessionProtocol } from './session.ts'
@@ -61,6 +62,11 @@ export class Sessions<M extends SessionMember = SessionMember> {
   stopReading(): void {
     this.#isStopping = true
     for (const session of this.#open) session.stopReading()
+  }
+
+  /** Closes every socket; new ones are let in. */
+  dismissAll(reason: CloseReason): void {
+    for (const session of this.#open) session.close(reason)
   }
 
   /** Closes every socket with 1001 and waits until they are gone, at most `ms`; those left are cut off. */

@@ -18,6 +18,8 @@ export interface SignalingContext {
   readonly proofs: Pick<ProofVerifier, 'verify'>
   readonly failedProofs: FailedProofs
   readonly identities: Pick<IdentityCache, 'peek' | 'get' | 'set'>
+  /** A peer has another key than before, or its first one. */
+  readonly identityChanged: (network: string, peer: string) => void
   readonly registration: Pick<Registration, 'register' | 'isTaken'>
   /** Registrations and releases of one name, one after the other. */
   readonly nameMutex: KeyedMutex

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { algorithmNamed } from '../crypto/algorithms.ts'
 import type { Proof } from '../crypto/proof.ts'
-import { openMailbox, withMailbox } from '../delivery/attach.ts'
+import { withMailbox } from '../delivery/attach.ts'
 import type { OpenedMailbox, PeerFacts } from '../delivery/attachments.ts'
 import { Member } from '../delivery/member.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
@@ -86,7 +86,7 @@ async function claimName(
   session: SignalingSession,
   { features }: Register
 ): Promise<Answer> {
-  const { registration, attachments, identities, log } = context
+  const { registration, attachments, identities, identityChanged, log } = context
   let mailbox: OpenedMailbox
   try {
     if (attachments.registry.sessions(SIGNALING_NETWORK, claim.peer).length > 0) {
@@ -94,17 +94,19 @@ async function claimName(
       if (await registration.isTaken(claim)) return taken(claim.peer)
       if (await isHeldByLiveSocket(context, claim.peer)) return taken(claim.peer)
     }
-    const opening = openMailbox(attachments, SIGNALING_NETWORK, claim.peer)
+    const box = { network: SIGNALING_NETWORK, recipient: claim.peer, keyId: claim.keyId }
     const { result: outcome, mailbox: opened } = await withMailbox(
-      opening,
-      registration.register(claim),
+      attachments,
+      box,
+      () => registration.register(claim),
       (result) => result !== 'taken'
     )
-    if (opened === undefined) return taken(claim.peer)
+    if (opened === undefined || typeof opened === 'string') return taken(claim.peer)
     mailbox = opened
     if (outcome === 'rekeyed') log.info({ network: claim.network, keyId: claim.keyId }, 'encryption key changed')
     const { encryptionKey, keyId } = claim // not the signing key: not needed, and a view of a larger buffer
     identities.set(claim.network, claim.peer, { encryptionKey, keyId })
+    if (outcome !== 'confirmed') identityChanged(claim.network, claim.peer)
   } catch (error) {
     log.error({ err: error }, 'registration not stored')
     return refuse('INTERNAL_ERROR', 'Failed to complete registration. Please try again.')
@@ -131,8 +133,7 @@ function factsOf(claim: Claim, features: readonly string[]): PeerFacts {
   const { peer, keyId } = claim
   const isChecked = hasMlKemKey(claim)
   return {
-    keyId,
-    features,
+    ...{ name: peer, keyId, features },
     // What was sealed for a known key was checked when it was accepted.
     canOpen: (entry) => entry.keyId !== null || !isChecked || sealedFault(JSON.parse(entry.sealed)) === undefined,
     encode: ({ sealed, sender, acceptedAt }, { isBacklog, seq }) =>

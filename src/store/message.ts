@@ -10,7 +10,7 @@ export interface NewMessage {
   readonly entry: QueueEntry
   /** Uuid of the conversation, see conversationId(). */
   readonly conversation: string
-  /** ms since 1970, later than everything in the conversation. */
+  /** ms since 1970, later than everything that this relay has stored in the conversation. */
   readonly sentAt: number
 }
 
@@ -48,8 +48,8 @@ export function conversationId(network: string, a: string, b: string): string {
 
 /**
  * Stores messages, their mailbox entries and what the audit trail keeps of them in one statement, in the order given.
- * Returns the sequence numbers by index. Where a message, or its place in the conversation, was there before: its index
- * is missing, or, when `isNew` promises that there is none, the statement fails as a whole, which makes it cheaper.
+ * Returns the sequence numbers by index. Where a message was there before: its index is missing, or, when `isNew`
+ * promises that there is none, the statement fails as a whole, which makes it cheaper.
  */
 export async function insertMessages(
   sql: AnySql,
@@ -118,7 +118,8 @@ export async function lastSentAt(sql: AnySql, conversations: readonly string[]):
 
 /**
  * A conversation before a time (ms, exclusive; undefined: from its end), newest first: at most `limit`, and no more once
- * `maxBytes` are reached, but always the first.
+ * `maxBytes` are reached, but always the first. Messages that share a millisecond are never separated, so that the next
+ * page can begin at any time: where several do, there may be more than `limit`.
  */
 export async function readHistory(
   sql: Sql,
@@ -129,13 +130,15 @@ export async function readHistory(
     select m.id, sender, recipient, message_hash as "messageHash", sealed, size_bytes as bytes, sent_at as "sentAt",
       delivery, ${rollupColumns(sql)}, exists (select from queue_entry as entry where entry.seq = m.seq) as waiting
     from (
-      select *, sum(size_bytes) over (order by sent_at desc) - size_bytes as after from (
+      select *, coalesce(sum(size_bytes) over (
+          order by sent_at desc range between unbounded preceding and current row exclude group), 0) as after
+      from (
         select * from message
         where conversation = ${conversation} and sent_at < ${page.before ?? Number.MAX_SAFE_INTEGER}
-        order by sent_at desc limit ${page.limit}) as head) as m
+        order by sent_at desc fetch first ${page.limit} rows with ties) as head) as m
       ${rollupJoin(sql)}
     where after < ${page.maxBytes}
-    order by sent_at desc`
+    order by sent_at desc, m.seq desc`
 }
 
 /**

@@ -29,6 +29,8 @@ export interface QueueEntry extends Message {
   readonly acceptedAt: number
   /** How often it was sent to a session that ended without a receipt. */
   readonly deliveries: number
+  /** Its recipient had sessions at other relays too, when it was committed: each of these relays owes a receipt. */
+  readonly isShared?: boolean | undefined
 }
 
 /** Whose mailbox. */
@@ -105,6 +107,8 @@ export interface Page {
   readonly now: number
   /** Entries that more sessions than this did not receipt are set aside: not sent until they are queued again. */
   readonly mostDeliveries: number
+  /** In a cluster: the relay that reads, and the epoch of the peer's place there; a client id that lost it reads nothing. */
+  readonly place?: { readonly relay: string; readonly epoch: number } | undefined
 }
 
 /**
@@ -116,21 +120,49 @@ export async function takePage(
   mailbox: MailboxName & { readonly keyId: string | null },
   page: Page
 ): Promise<QueueEntry[]> {
+  const { place } = page
   return sql<QueueEntry[]>`
-    select entry.seq, entry.network, entry.sender, entry.recipient, message.message_hash as digest,
-      coalesce(entry.sealed, message.sealed) as sealed, entry.size_bytes as bytes, entry.key_id as "keyId", entry.slot,
-      entry.accepted_at as "acceptedAt", entry.deliveries
+    select ${entryColumns(sql)}${place === undefined ? sql`` : sql`, ${isShared(sql, place.relay)} as "isShared"`}
     from (
       select *, sum(size_bytes) over (order by seq) - size_bytes as before from (
         select * from queue_entry
         where network = ${mailbox.network} and recipient = ${mailbox.recipient} and seq > ${page.afterSeq}
           and (key_id is null or key_id = ${mailbox.keyId}) and deliveries <= ${page.mostDeliveries}
           and expires_at + 0 > ${page.now} -- a sum: the index of expiry, which has the whole table, is none to choose
+          ${place === undefined ? sql`` : sql`and ${hasPlace(sql, mailbox, place)}`}
         order by seq limit ${page.limit}) as head) as entry
       left join message on message.seq = entry.seq
     where before < ${page.maxBytes}
     order by entry.seq`
 }
+
+/** The entries at these places that are still in their mailboxes, for peers of a relay: in the order of their places. */
+export async function takeEntries(sql: Sql, seqs: readonly number[]): Promise<QueueEntry[]> {
+  return sql<QueueEntry[]>`
+    select ${entryColumns(sql)}
+    from queue_entry as entry left join message on message.seq = entry.seq
+    where entry.seq = any(${seqs as number[]}::bigint[])
+    order by entry.seq`
+}
+
+const entryColumns = (sql: Sql) => sql`
+  entry.seq, entry.network, entry.sender, entry.recipient, message.message_hash as digest,
+  coalesce(entry.sealed, message.sealed) as sealed, entry.size_bytes as bytes, entry.key_id as "keyId", entry.slot,
+  entry.accepted_at as "acceptedAt", entry.deliveries`
+
+const isShared = (sql: Sql, relay: string) => sql`exists (
+  select from session where session.network = entry.network and session.peer = entry.recipient
+    and session.relay <> ${relay}::uuid)`
+
+/** Peers of an L2PS may be in several places, so none of them is ever lost to another. */
+const hasPlace = (
+  sql: Sql,
+  { network, recipient }: MailboxName,
+  { relay, epoch }: { relay: string; epoch: number }
+) => sql`
+  (${network} <> 'signaling' or exists (
+    select from session where session.network = ${network} and session.peer = ${recipient}
+      and session.relay = ${relay}::uuid and session.epoch = ${epoch}))`
 
 /**
  * Takes received entries out of their mailboxes and gives back the places they hold in quotas. Entries that are gone
@@ -183,7 +215,7 @@ export async function noteEnded(sql: Sql, ended: readonly EndedSession[]): Promi
  * Gives every entry of these mailboxes its place in the quotas. What is locked is passed over, as in `noteEnded`. The lock
  * in the subquery has Postgres read one mailbox after the other; it might carry out a join by reading the whole table.
  */
-async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Promise<void> {
+export async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Promise<void> {
   const { separator, network, recipient } = textColumns(boxes, {
     network: (box) => box.network,
     recipient: (box) => box.recipient
@@ -205,15 +237,17 @@ async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Pro
 }
 
 /**
- * Gives every entry its place in the quotas: at the start of a server no peer is connected, but the
- * last server may have ended without noting so. Reads the whole table.
+ * Gives every entry for a peer that is away its place in the quotas: the last server may have ended without noting so.
+ * Reads the whole table.
  */
 export async function takeAllSlots(sql: Sql): Promise<number> {
   return sql.begin(async (tx) => {
     await tx`set local statement_timeout = 0`
     await tx`set local enable_seqscan = on`
     const uses = await tx<SlotUse[]>`
-      update queue_entry set slot = true where not slot
+      update queue_entry as entry set slot = true where not slot and not exists (
+        select from session join relay on relay.id = session.relay and relay.lease_until > now()
+        where session.network = entry.network and session.peer = entry.recipient and session.lost_at is null)
       returning network, sender, recipient, size_bytes as bytes`
     if (uses.length > 0) {
       await lockQuotas(tx, uses)

@@ -40,6 +40,7 @@ function fragile(database: Database): Database {
     ...{ sql, embedded: false, deadlineMs: database.deadlineMs },
     within: (query, ms) => around(() => database.within(query, ms)),
     ask: (question) => database.ask(question),
+    reserve: (listener) => database.reserve(listener),
     stats: () => database.stats(),
     answers: (ms) => database.answers(ms),
     close: () => database.close()

@@ -13,11 +13,10 @@ const LIMITS = {
   ...{ waitingMessages: 10_000, waitingBytes: 1_000_000, deadlineMs: 20_000 }
 }
 const NOBODY: Recipients = {
-  counterFor: () => undefined,
-  counterOf: () => undefined,
-  offer: () => false,
-  reread: () => false,
-  left: () => {}
+  admit: (_message, _limit, then) => then({ slot: true }),
+  committed: (_entry, _admission, done) => done(false),
+  dropped: () => {},
+  reread: (_message, _seq, done) => done(false)
 }
 
 /** A mailbox of a server of its own, to which nobody is connected. */

@@ -93,7 +93,7 @@ function relay(changes: Partial<Given> = {}) {
     const key = peerKeyOf(hex)!
     const counter = attachments.counters.open(network, key.address)
     counter.load({ entries: 0, bytes: 0, lastSeq: 0 })
-    const opened = { network, recipient: key.address, counter, isEmpty: true, close: () => {} }
+    const opened = { network, recipient: key.address, counter, isEmpty: true, place: undefined, close: () => {} }
     const member = new L2psMember(session as unknown as L2psSession, opened, { key, features }, context)
     member.join()
     member.start()

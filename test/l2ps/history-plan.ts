@@ -29,6 +29,6 @@ export async function readsByIndex(t: TestContext, others: number): Promise<void
     explain select * from message where conversation = md5('7')::uuid and sent_at < 9e15::bigint
     order by sent_at desc limit 101`
   const text = plan.map((row) => row['QUERY PLAN']).join('\n')
-  assert.match(text, /Index Scan.* using message_history_idx/)
+  assert.match(text, /Index Scan.* using message_page_idx/)
   assert.doesNotMatch(text, /Seq Scan|Sort/)
 }

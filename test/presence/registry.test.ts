@@ -26,7 +26,7 @@ async function announced(): Promise<void> {
   await setTimeout(15)
 }
 
-const registry = () => new Registry<Listener>(5)
+const registry = () => new Registry<Listener>({ coalesceMs: 5 })
 
 test('a peer that leaves and returns at once is not announced to those who saw it before', async () => {
   const presence = registry()

@@ -61,6 +61,7 @@ function relay(changes: Partial<Given> = {}) {
       set: (_network, peer, identity) => void Object.assign(given.known, { [peer]: identity })
     },
     registration: { register: () => whenHere(given.outcome), isTaken: () => whenHere(given.isTaken) },
+    identityChanged: () => {},
     nameMutex: new KeyedMutex(),
     countFrame: (type) => void counted.push(type),
     quotaPerSender: 100,
@@ -74,8 +75,11 @@ function relay(changes: Partial<Given> = {}) {
     const session = stranger()
     const counter = attachments.counters.open(SIGNALING_NETWORK, peer)
     counter.load({ entries: 0, bytes: 0, lastSeq: 0 })
-    const opened = { network: SIGNALING_NETWORK, recipient: peer, counter, isEmpty: true, close: () => {} }
-    const facts = { keyId: null, features, encode: ({ sealed }: QueueEntry) => sealed, announcement: () => undefined }
+    const opened = {
+      ...{ network: SIGNALING_NETWORK, recipient: peer, counter, isEmpty: true, place: undefined, close: () => {} }
+    }
+    const encode = ({ sealed }: QueueEntry) => sealed
+    const facts = { name: peer, keyId: null, features, encode, announcement: () => undefined }
     const member = new Member(session as unknown as SignalingSession, opened, facts, attachments)
     member.join()
     member.start()

@@ -51,6 +51,7 @@ async function openMailboxes(t: TestContext, url: string, clock: { now: number }
   const nothing = undefined as never
   return new Mailboxes({
     ...{ signaling: nothing, l2ps: nothing, releases: nothing, counters: nothing, stats: nothing, tell: nothing },
+    tellOthers: nothing,
     ...{ database, now: () => clock.now }
   })
 }

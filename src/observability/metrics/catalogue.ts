@@ -131,6 +131,23 @@ const messages = {
   )
 }
 
+const cluster = {
+  clusterRelays: gauge('demos_relay_cluster_relays', 'Relays of the cluster whose leases hold, as this one sees it.'),
+  clusterBus: gauge('demos_relay_cluster_bus_connected', '1: other relays can be told at once; 0: only by Postgres.'),
+  clusterLease: gauge('demos_relay_cluster_lease_holds', "1: this relay's lease holds; 0: its peers count as away."),
+  clusterHandedOver: counter('demos_relay_cluster_handed_over_total', 'Messages handed to other relays.'),
+  clusterTaken: counter('demos_relay_cluster_taken_total', 'Messages that other relays handed over.'),
+  clusterMisses: counter(
+    'demos_relay_cluster_misses_total',
+    'Hand-overs that were missed, and connections of the bus.'
+  ),
+  clusterLooks: counter('demos_relay_cluster_looks_total', 'Looks into all mailboxes of connected peers.'),
+  clusterSharedWaiting: gauge(
+    'demos_relay_cluster_shared_waiting',
+    "Received messages that wait for another relay's receipt: their recipients have sessions there."
+  )
+}
+
 const mailboxes = {
   queueEntries: gauge('demos_relay_queue_entries', 'Messages waiting in mailboxes, at the last poll.', { protocol }),
   queueBytes: gauge('demos_relay_queue_bytes', 'Bytes of the bodies of waiting messages, at the last poll.', {
@@ -218,7 +235,7 @@ const ofProcess = {
 
 export const METRICS = {
   ...{ ...server, ...sockets, ...frames, ...messages },
-  ...{ ...mailboxes, ...proofs, ...audit, ...ofProcess }
+  ...{ ...cluster, ...mailboxes, ...proofs, ...audit, ...ofProcess }
 }
 
 /** For the documentation. */
@@ -228,6 +245,7 @@ export const METRIC_SECTIONS: readonly (readonly [title: string, metrics: Readon
   ['Frames', frames],
   ['Messages', messages],
   ['Mailboxes and database', mailboxes],
+  ['Cluster', cluster],
   ['Proofs', proofs],
   ['Audit trail', audit],
   ['Process', ofProcess]

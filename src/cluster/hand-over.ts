@@ -1,0 +1,90 @@
+import { Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { QueueEntry } from '../store/queue-entry.ts'
+
+/** One thing that a relay hands another. */
+export interface HandedOver {
+  readonly network: string
+  readonly recipient: string
+  /** Epoch of the recipient's place, as the sender's relay found it. */
+  readonly epoch: number
+  /** Place of the message; 0: the mailbox is to be read anew. */
+  readonly seq: number
+  readonly isShared: boolean
+  /** The message itself, where the bus carries bodies. */
+  readonly entry: QueueEntry | undefined
+}
+
+/** Committed messages for peers of another relay. */
+export interface HandOver {
+  /** Id of the relay that sends. */
+  readonly from: string
+  /** Counts what `from` has sent to this relay. */
+  readonly number: number
+  readonly items: readonly HandedOver[]
+}
+
+/** Bytes that an item takes beside its body, at most about. */
+export const ITEM_BYTES = 1_600
+/** The same for one that has no body, in ASCII: names of 256 characters may be written as six each. */
+export const REFERENCE_BYTES = 2_400
+
+const Natural = Type.Integer({ minimum: 0 })
+const Row = Type.Tuple([Type.String(), Type.String(), Natural, Natural, Type.Integer({ minimum: 0, maximum: 1 })])
+const Body = Type.Tuple([
+  Type.String(),
+  Type.Union([Type.String(), Type.Null()]),
+  Natural,
+  Type.Union([Type.String(), Type.Null()]),
+  Type.Integer({ minimum: 0, maximum: 1 }),
+  Natural
+])
+const Head = TypeCompiler.Compile(
+  Type.Tuple([Type.String(), Natural, Type.Array(Row), Type.Array(Type.Union([Body, Type.Null()]))])
+)
+
+/** A line of JSON in ASCII; then the bodies as they are, one behind the other. */
+export function encodeHandOver({ from, number, items }: HandOver): Buffer {
+  const rows = items.map((item) => [item.network, item.recipient, item.epoch, item.seq, item.isShared ? 1 : 0])
+  const facts = items.map(({ entry: e }) =>
+    e === undefined ? null : [e.sender, e.digest, e.bytes, e.keyId, e.slot ? 1 : 0, e.acceptedAt]
+  )
+  const head = asciiJson([from, number, rows, facts])
+  return Buffer.from(`${head}\n${items.map(({ entry }) => entry?.sealed ?? '').join('')}`)
+}
+
+/** Undefined: it is no hand-over that this version understands. */
+export function decodeHandOver(message: Buffer): HandOver | undefined {
+  const end = message.indexOf(10)
+  if (end === -1) return undefined
+  const head = parsed(message.toString('utf8', 0, end))
+  if (!Head.Check(head)) return undefined
+  const [from, number, rows, bodies] = head
+  let at = end + 1
+  const items = rows.map(([network, recipient, epoch, seq, isShared], index): HandedOver => {
+    const item = { network, recipient, epoch, seq, isShared: isShared === 1 }
+    const body = bodies[index]
+    if (body === undefined || body === null) return { ...item, entry: undefined }
+    const [sender, digest, bytes, keyId, slot, acceptedAt] = body
+    const sealed = message.toString('utf8', at, at + bytes)
+    at += bytes
+    const entry: QueueEntry = {
+      ...{ seq, network, sender, recipient, digest, sealed, bytes, keyId, slot: slot === 1, acceptedAt, deliveries: 0 },
+      isShared: item.isShared
+    }
+    return { ...item, entry }
+  })
+  return { from, number, items }
+}
+
+/** JSON without a character beyond ASCII: its length in bytes is that of the text, and any part of it is valid UTF-8. */
+export const asciiJson = (value: unknown): string =>
+  JSON.stringify(value).replace(/[\u0080-\uffff]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,297 @@
+import { batched } from '../database/batched.ts'
+import type { Database } from '../database/database.ts'
+import type { Member } from '../delivery/member.ts'
+import type { Box, HeldPlace, Places } from '../delivery/places.ts'
+import type { Registry } from '../presence/registry.ts'
+import { SIGNALING_NETWORK } from '../protocol/signaling.ts'
+import {
+  enterPlaces,
+  expelPlace,
+  findPlaces,
+  leavePlaces,
+  type PeerName,
+  type Place,
+  placesOf
+} from '../store/session-place.ts'
+import type { BatchFailure } from '../util/batcher.ts'
+import type { Log } from '../util/log.ts'
+import type { SharedReleases } from './shared-releases.ts'
+
+/** A peer of this relay. */
+interface LocalPeer extends PeerName {
+  keyId: string | null
+  /** What the others call it; undefined: it has not been announced to them. */
+  name: string | undefined
+  /** Its sessions here, those that are being registered included. */
+  sessions: number
+  /** Shared by its sessions: its epoch is that of the last registration, or of the last time the relay entered anew. */
+  readonly place: { relay: string; epoch: number }
+  /** It came here first: it is announced once it is registered. */
+  isNew: boolean
+  /** Until then (ms, monotonic) messages that it sent by way of another relay may still be on their way. */
+  movedUntil: number
+}
+
+export interface ClusterPlacesOptions {
+  readonly database: Database
+  readonly relay: string
+  readonly registry: Registry<Member>
+  readonly shared: SharedReleases
+  /** Most sessions of one peer of an L2PS, in all relays. */
+  readonly sessionsPerPeer: number
+  /** Asks another relay whether the socket of a client id answers; false: it does not, or the relay does not. */
+  readonly isAliveAt: (place: Place) => Promise<boolean>
+  /** A peer came to its first relay, or left its last one. */
+  readonly announce: (peer: PeerName, name: string, isConnected: boolean) => void
+  readonly log: Log
+}
+
+/** How often a name whose holder gives way is tried for, before it counts as taken. */
+const TRIES = 4
+/** How long after its registration the messages of a peer that came from another relay are read from mailboxes, in ms. */
+const MOVED_MS = 10_000
+/** Peers that are entered anew in one statement. */
+const REENTER_PEERS = 256
+
+const keyOf = ({ network, peer }: PeerName) => `${network} ${peer}`
+
+/**
+ * The places of this relay's peers. A place is a row in Postgres: there a client id has at most one, and its epoch tells
+ * whether a socket still has it.
+ */
+export class ClusterPlaces implements Places {
+  readonly #options: ClusterPlacesOptions
+  readonly #peers = new Map<string, LocalPeer>()
+  readonly #enter: (peer: LocalPeer) => Promise<Place[] | BatchFailure>
+  readonly #leave: (peer: LocalPeer & { readonly lostSeq?: number | undefined }) => Promise<boolean | BatchFailure>
+  /** Peers whose leave could not be written. */
+  readonly #owed = new Map<string, LocalPeer>()
+
+  constructor(options: ClusterPlacesOptions) {
+    const { database, relay, log } = options
+    this.#options = options
+    this.#enter = batched({
+      database,
+      work: async (sql, peers: readonly LocalPeer[]) => {
+        const entries = [...new Set(peers)].map(({ network, peer, keyId, sessions }) => ({
+          network,
+          peer,
+          keyId,
+          sessions
+        }))
+        const places = byPeer(await enterPlaces(sql, relay, entries))
+        return peers.map((peer) => places.get(keyOf(peer)) ?? [])
+      },
+      failed: (error, peers) => log.warn({ err: error, peers }, 'places of peers not taken')
+    })
+    this.#leave = batched({
+      database,
+      work: (sql, peers: readonly (LocalPeer & { readonly lostSeq?: number | undefined })[]) =>
+        leavePlaces(
+          sql,
+          relay,
+          peers.map(({ network, peer, place, sessions, lostSeq }) => ({
+            network,
+            peer,
+            epoch: place.epoch,
+            sessions,
+            lostSeq
+          }))
+        ),
+      failed: (error, peers) => log.warn({ err: error, peers }, 'places of peers not given up, will try again')
+    })
+  }
+
+  /** How many peers are here. */
+  get size(): number {
+    return this.#peers.size
+  }
+
+  /** Peers of this relay, those that are being registered included. */
+  peers(): Iterable<PeerName> {
+    return this.#peers.values()
+  }
+
+  async enter({ network, recipient, keyId }: Box): Promise<HeldPlace | 'taken' | 'too-many' | BatchFailure> {
+    const peer = this.#open(network, recipient, keyId)
+    const outcome = await this.#tryToEnter(peer).catch(() => 'unavailable' as const)
+    if (typeof outcome === 'string') void this.#close(peer, undefined).catch(() => {})
+    return outcome
+  }
+
+  async #tryToEnter(peer: LocalPeer): Promise<HeldPlace | 'taken' | 'too-many' | BatchFailure> {
+    const { database, relay, isAliveAt, sessionsPerPeer, log } = this.#options
+    for (let tries = 0; tries < TRIES; tries++) {
+      const places = await this.#enter(peer)
+      if (typeof places === 'string') return places
+      const own = places.find((place) => place.relay === relay)
+      if (own !== undefined) {
+        peer.place.epoch = own.epoch
+        if (places.length > 1) peer.movedUntil = performance.now() + MOVED_MS
+        else if (peer.sessions === 1) peer.isNew = true
+        const sessions = places.reduce((sum, place) => sum + place.sessions, 0)
+        return peer.network !== SIGNALING_NETWORK && sessions > sessionsPerPeer ? 'too-many' : peer.place
+      }
+      const [holder] = places
+      if (holder === undefined) continue
+      if (await isAliveAt(holder)) return 'taken'
+      log.info({ network: peer.network }, 'the place of a peer is taken over: its relay or its socket does not answer')
+      await database.within(expelPlace(database.sql, holder))
+      peer.movedUntil = performance.now() + MOVED_MS
+    }
+    return 'taken'
+  }
+
+  async leave(
+    { network, recipient }: Pick<Box, 'network' | 'recipient'>,
+    lostSeq: number | undefined
+  ): Promise<boolean> {
+    const peer = this.#peers.get(keyOf({ network, peer: recipient }))
+    return peer === undefined ? false : this.#close(peer, lostSeq)
+  }
+
+  /** A session that entered is registered. */
+  joined({ network, peer, name }: PeerName & { readonly name: string }): void {
+    const local = this.#peers.get(keyOf({ network, peer }))
+    if (local === undefined) return
+    local.name = name
+    if (local.isNew) this.#options.announce(local, name, true)
+    local.isNew = false
+  }
+
+  release(...release: Parameters<Places['release']>): void {
+    this.#options.shared.release(...release)
+  }
+
+  /** The epoch of a peer's place here; undefined: it has none. */
+  epochOf(network: string, peer: string): number | undefined {
+    return this.#peers.get(keyOf({ network, peer }))?.place.epoch
+  }
+
+  /** Is a session of this peer being registered here? */
+  isEntering(network: string, peer: string): boolean {
+    const sessions = this.#peers.get(keyOf({ network, peer }))?.sessions ?? 0
+    return sessions > this.#options.registry.sessions(network, peer).length
+  }
+
+  /** May messages that this peer sent by way of another relay still be on their way? */
+  hasMoved(network: string, peer: string): boolean {
+    const until = this.#peers.get(keyOf({ network, peer }))?.movedUntil
+    return until !== undefined && until > performance.now()
+  }
+
+  /**
+   * The lease of this relay ran out, or the database has forgotten its places: takes them again. A client id that
+   * another relay has now is lost: its socket is closed. Rejects when the database does not answer.
+   */
+  async reenter(): Promise<void> {
+    const peers = [...this.#peers.values()]
+    for (let at = 0; at < peers.length; at += REENTER_PEERS) {
+      await Promise.all(peers.slice(at, at + REENTER_PEERS).map((peer) => this.#reenter(peer)))
+    }
+  }
+
+  async #reenter(peer: LocalPeer): Promise<void> {
+    if (this.#peers.get(keyOf(peer)) !== peer) return
+    const places = await this.#enter(peer)
+    if (typeof places === 'string') throw new Error('the places of this relay were not taken again')
+    const own = places.find(({ relay }) => relay === this.#options.relay)
+    if (own === undefined) this.lost(peer)
+    else {
+      peer.place.epoch = own.epoch
+      for (const { delivery } of this.#options.registry.sessions(peer.network, peer.peer)) delivery.rereadAll()
+    }
+  }
+
+  /** Another relay has the client id now. */
+  lost({ network, peer }: PeerName): void {
+    for (const member of [...this.#options.registry.sessions(network, peer)]) member.dismiss('replaced')
+  }
+
+  /** A client id seems to have no place here any more: Postgres is asked. */
+  doubt(peer: PeerName): void {
+    const { database, relay, log } = this.#options
+    if (this.epochOf(peer.network, peer.peer) === undefined) return
+    const before = this.#snapshot([this.#peers.get(keyOf(peer))!])
+    database.within(findPlaces(database.sql, [peer])).then(
+      (places) => this.#closeLost(before, new Set(places.filter((place) => place.relay === relay).map(keyOf))),
+      (error: unknown) => log.warn({ err: error }, 'the place of a peer was not looked up')
+    )
+  }
+
+  /** Looks whether this relay's places are those that Postgres has for it. */
+  async compare(): Promise<void> {
+    const { database, relay } = this.#options
+    const before = this.#snapshot(this.#peers.values())
+    const rows = await database.within(placesOf(database.sql, relay))
+    this.#closeLost(before, new Set(rows.map(keyOf)))
+    for (const row of rows) {
+      const key = keyOf(row)
+      if (!this.#peers.has(key) && !this.#owed.has(key)) {
+        this.#owed.set(key, { ...emptyPeer(row, null), place: { relay, epoch: row.epoch } })
+      }
+    }
+  }
+
+  /** Client ids that have a place now, with its epoch: a place was committed before its epoch was known here. */
+  #snapshot(peers: Iterable<LocalPeer>): Map<LocalPeer, number> {
+    const ids = [...peers].filter(({ network, place }) => network === SIGNALING_NETWORK && place.epoch > 0)
+    return new Map(ids.map((peer) => [peer, peer.place.epoch]))
+  }
+
+  #closeLost(before: ReadonlyMap<LocalPeer, number>, held: ReadonlySet<string>): void {
+    for (const [peer, epoch] of before) {
+      const isSame = this.#peers.get(keyOf(peer)) === peer && peer.place.epoch === epoch
+      if (isSame && !held.has(keyOf(peer))) this.lost(peer)
+    }
+  }
+
+  /** Writes what could not be written before. */
+  async settle(): Promise<void> {
+    for (const [key, peer] of [...this.#owed]) {
+      if (this.#peers.has(key)) this.#owed.delete(key)
+      else if (typeof (await this.#leave(peer)) !== 'string') this.#owed.delete(key)
+      else return
+    }
+  }
+
+  #open(network: string, peer: string, keyId: string | null): LocalPeer {
+    const key = keyOf({ network, peer })
+    const known = this.#peers.get(key)
+    const place = { relay: this.#options.relay, epoch: 0 }
+    const local = known ?? { ...emptyPeer({ network, peer }, keyId), place }
+    local.keyId = keyId
+    local.sessions += 1
+    this.#peers.set(key, local)
+    return local
+  }
+
+  async #close(peer: LocalPeer, lostSeq: number | undefined): Promise<boolean> {
+    const key = keyOf(peer)
+    peer.sessions -= 1
+    const isLast = peer.sessions === 0
+    if (isLast && this.#peers.get(key) === peer) this.#peers.delete(key)
+    if (peer.place.epoch === 0) return false // it never had a place
+    const isAway = await this.#leave({ ...peer, lostSeq: isLast ? lostSeq : undefined })
+    if (typeof isAway === 'string') {
+      if (isLast) this.#owed.set(key, peer)
+      throw new Error('the place was not given up yet')
+    }
+    if (isAway && isLast && peer.name !== undefined) this.#options.announce(peer, peer.name, false)
+    return isAway
+  }
+}
+
+const emptyPeer = ({ network, peer }: PeerName, keyId: string | null): Omit<LocalPeer, 'place'> => ({
+  ...{ network, peer, keyId, name: undefined, sessions: 0, isNew: false, movedUntil: 0 }
+})
+
+function byPeer(places: readonly Place[]): Map<string, Place[]> {
+  const found = new Map<string, Place[]>()
+  for (const place of places) {
+    const known = found.get(keyOf(place))
+    if (known === undefined) found.set(keyOf(place), [place])
+    else known.push(place)
+  }
+  return found
+}
