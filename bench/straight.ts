@@ -61,12 +61,11 @@ export function historyStraight(
     const began = performance.now()
     let before: number | undefined
     for (let read = 0; read < messages; ) {
-      const bounds = { before, limit: limit + 1, maxBytes: 4_000_000 }
-      const page = await readHistory(sql, conversationId(NETWORK, 'alice', 'bob'), bounds)
+      const bounds = { before, limit, maxBytes: 4_000_000 }
+      const { messages: page } = await readHistory(sql, conversationId(NETWORK, 'alice', 'bob'), bounds)
       if (page.length === 0) throw new Error('rows are missing from the database')
-      const shown = page.slice(0, limit)
-      before = shown.at(-1)!.sentAt
-      read += shown.length
+      before = page.at(-1)!.sentAt
+      read += page.length
     }
     return (performance.now() - began) / 1_000
   })

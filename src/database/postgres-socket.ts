@@ -70,6 +70,7 @@ export class PostgresSocket extends EventEmitter implements DriverSocket {
     if (this.#lost) process.nextTick(() => this.#fail())
     else {
       this.#silentSince ??= performance.now()
+      this.#ready = false
       this.#socket.write(chunk, done)
     }
     return true
@@ -95,7 +96,7 @@ export class PostgresSocket extends EventEmitter implements DriverSocket {
 
   #receive(chunk: Buffer): void {
     this.#silentSince = undefined
-    this.#ready = chunk.subarray(-READY.length).equals(READY)
+    if (chunk.subarray(-READY.length).equals(READY)) this.#ready = true // a notification may come after it
     this.#started ||= this.#ready
     this.emit('data', chunk)
   }

@@ -37,14 +37,11 @@ async function history(
   if (refusal !== undefined) return refusal
   const limit = payload.limit ?? DEFAULT_HISTORY_LIMIT
   const conversation = conversationId(member.network, member.peer, peer.address)
-  const page = { before: payload.before, limit: limit + 1, maxBytes: PAGE_BYTES } // one more says whether there are more
+  const page = { before: payload.before, limit, maxBytes: PAGE_BYTES }
   const { database } = context
-  const found = await database.ask(() => readHistory(database.sql, conversation, page))
-  const lastTime = found[limit - 1]?.sentAt
-  const messages = found.filter(({ sentAt }, place) => place < limit || sentAt === lastTime)
-  const isWhole = found.length === messages.length && messages.reduce((bytes, m) => bytes + m.bytes, 0) < PAGE_BYTES
+  const { messages, hasMore } = await database.ask(() => readHistory(database.sql, conversation, page))
   const texts = messages.map((message) => encodeStored(message, member, peer))
-  return answer(encodeHistory(texts, !isWhole, context.now(), request.requestId))
+  return answer(encodeHistory(texts, hasMore, context.now(), request.requestId))
 }
 
 function encodeStored(message: StoredMessage, member: L2psMember, peer: PeerKey): string {

@@ -67,7 +67,7 @@ export class Announcer<M extends Present> {
     const change = pending.changes.get(peer.peer)
     if (change === undefined)
       pending.changes.set(peer.peer, { wasConnected: !isConnected, changedAt: [this.#order], peer })
-    else change.changedAt.push(this.#order)
+    else if (isNow(change) !== isConnected) change.changedAt.push(this.#order) // two relays may say the same
   }
 
   /** Announces nothing more. */
@@ -136,6 +136,9 @@ interface News {
   readonly shared: Buffer | undefined
 }
 
+const isNow = ({ wasConnected, changedAt }: Pick<Change, 'wasConnected' | 'changedAt'>) =>
+  wasConnected !== (changedAt.length % 2 === 1)
+
 /** What a session whose list was made at `listedAt` has to be told of a peer: its list, against how it is now. */
 function frameFor(
   { wasConnected, changedAt }: Change,
@@ -148,7 +151,7 @@ function frameFor(
     return changedAt.length % 2 === Number(wasConnected) && changedAt.at(-1)! > listedAt ? left : undefined
   const after = changedAt.findIndex((at) => at > listedAt)
   const seen = after === -1 ? changedAt.length : after
-  const isConnected = wasConnected !== (changedAt.length % 2 === 1)
+  const isConnected = isNow({ wasConnected, changedAt })
   const listed = wasConnected !== (seen % 2 === 1)
   if (listed === isConnected) return undefined
   return isConnected ? joined : left

@@ -119,16 +119,18 @@ export async function lastSentAt(sql: AnySql, conversations: readonly string[]):
 /**
  * A conversation before a time (ms, exclusive; undefined: from its end), newest first: at most `limit`, and no more once
  * `maxBytes` are reached, but always the first. Messages that share a millisecond are never separated, so that the next
- * page can begin at any time: where several do, there may be more than `limit`.
+ * page can begin at any time: where several do, there may be more than `limit`. `hasMore`: there are older ones.
  */
 export async function readHistory(
   sql: Sql,
   conversation: string,
   page: { before: number | undefined; limit: number; maxBytes: number }
-): Promise<StoredMessage[]> {
-  return sql<StoredMessage[]>`
+): Promise<{ messages: StoredMessage[]; hasMore: boolean }> {
+  const messages = await sql<(StoredMessage & { hasMore: boolean })[]>`
     select m.id, sender, recipient, message_hash as "messageHash", sealed, size_bytes as bytes, sent_at as "sentAt",
-      delivery, ${rollupColumns(sql)}, exists (select from queue_entry as entry where entry.seq = m.seq) as waiting
+      delivery, ${rollupColumns(sql)}, exists (select from queue_entry as entry where entry.seq = m.seq) as waiting,
+      exists (
+        select from message as older where older.conversation = m.conversation and older.sent_at < m.sent_at) as "hasMore"
     from (
       select *, coalesce(sum(size_bytes) over (
           order by sent_at desc range between unbounded preceding and current row exclude group), 0) as after
@@ -139,6 +141,7 @@ export async function readHistory(
       ${rollupJoin(sql)}
     where after < ${page.maxBytes}
     order by sent_at desc, m.seq desc`
+  return { messages, hasMore: messages.at(-1)?.hasMore === true }
 }
 
 /**

@@ -96,7 +96,12 @@ export async function leavePlaces(sql: Sql, relay: string, exits: readonly Exit[
     const hasOther = tx`exists (
       select from session as other
       where other.network = s.network and other.peer = s.peer and other.relay <> s.relay and other.lost_at is null)`
-    const [, , left] = await Promise.all([
+    const [, , , left] = await Promise.all([
+      // Of two relays that give up the last places of a peer at once, the second one has to see that the first one did.
+      tx`
+        select from session as s
+        where (s.network, s.peer) in (select e.network, e.peer from ${given(tx)})
+        order by s.network, s.peer, s.relay for update`,
       tx`delete from session as s using ${given(tx)} where ${own} and e.sessions = 0 and (e.lost_seq < 0 or not ${hasOther})`,
       tx`
         update session as s set sessions = e.sessions,

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { parseRecord } from '../../src/audit/record.ts'
 import { openNote, parseCheckpoint, parseVerifier } from '../../src/tlog/note.ts'
 import { decodeBundle } from '../../src/tlog/tiles.ts'
-import { temporaryDirectory } from '../helpers/database.ts'
+import { createTestDatabase, temporaryDirectory } from '../helpers/database.ts'
 import { historyFrame, type L2psPeer, sendFrame } from '../helpers/l2ps-peer.ts'
 import { quickIdentity } from '../helpers/peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
@@ -154,10 +154,11 @@ test('what an administrator deletes or releases leaves a record of it', async (t
   )
 })
 
-test('two servers on one database keep one log', async (t) => {
-  const key = join(await temporaryDirectory(t), 'node.key')
-  const first = await startTestServer(t, { ...QUICK, NODE_KEY_FILE: key })
-  const second = await startTestServer(t, { ...QUICK, NODE_KEY_FILE: key, DATABASE_URL: first.databaseUrl })
+test('two relays of a cluster keep one log', async (t) => {
+  const settings = { ...QUICK, CLUSTER_NAME: 'test' }
+  const { url } = await createTestDatabase(t)
+  const first = await startTestServer(t, { ...settings, DATABASE_URL: url })
+  const second = await startTestServer(t, { ...settings, DATABASE_URL: url })
   const peers = await Promise.all([first.join('at the first'), second.join('at the second')])
   for (const peer of peers) {
     for (let number = 0; number < 20; number++) {

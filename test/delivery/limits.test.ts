@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startAdministered } from '../admin/helpers.ts'
 import { wrongQuotas } from '../chaos/database-check.ts'
+import { createTestDatabase } from '../helpers/database.ts'
 import { type Peer, quickIdentity, registerFrame, roundTrip } from '../helpers/peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
 
@@ -86,13 +87,12 @@ test('what was sent and not receipted takes places of its sender when the last s
 })
 
 test('a server counts what the last one left behind when it was killed', async (t) => {
-  const server = await startTestServer(t, SETTINGS)
-  const { sql } = server.app.database
+  const { sql, url } = await createTestDatabase(t)
   const now = Date.now()
   await sql`
     insert into queue_entry (network, sender, recipient, sealed, size_bytes, slot, accepted_at, expires_at)
     select 'signaling', 'alice', 'bob', n::text, 1, false, ${now}, ${now + 1_000_000} from generate_series(1, 7) as n`
-  const next = await startTestServer(t, { ...SETTINGS, DATABASE_URL: server.databaseUrl })
+  const next = await startTestServer(t, { ...SETTINGS, DATABASE_URL: url })
   assert.deepEqual(await wrongQuotas(sql as never), [])
   assert.equal(await refusedOf(await next.join('alice'), 5), 2)
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createTestDatabase } from '../helpers/database.ts'
 import { historyFrame, type L2psPeer, sendFrame } from '../helpers/l2ps-peer.ts'
 import { startTestServer } from '../helpers/server.ts'
 import { until } from '../helpers/wait.ts'
@@ -110,10 +111,11 @@ test('history goes to whoever proves the registered key, and a proof may be used
   assert.deepEqual(missing.payload, { code: 'INVALID_MESSAGE', message: 'Missing peerKey or proof' })
 })
 
-test('two servers that write to one conversation keep its times strictly growing', async (t) => {
-  const first = await startTestServer(t)
+test('two relays write to one conversation, and its history has each message once', async (t) => {
+  const settings = { CLUSTER_NAME: 'test', DATABASE_URL: (await createTestDatabase(t)).url }
+  const first = await startTestServer(t, settings)
   await first.addNetworks('net')
-  const second = await startTestServer(t, { DATABASE_URL: first.databaseUrl })
+  const second = await startTestServer(t, settings)
   const alice = await first.enter('net')
   const elsewhere = await second.enter('net', alice.signer)
   const peer = '22'.repeat(32)

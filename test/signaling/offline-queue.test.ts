@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createIdentity } from '../../client/src/identity.ts'
 import { seal } from '../../client/src/sealed.ts'
+import { createTestDatabase } from '../helpers/database.ts'
 import { quickIdentity, type ReceivedFrame, roundTrip } from '../helpers/peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
 
@@ -126,15 +127,15 @@ test('a sender may have 100 messages waiting, counted exactly under concurrent s
   await alice.next('message')
 })
 
-test('two servers on one database grant the 100 together', async (t) => {
-  const first = await startTestServer(t)
-  const second = await startTestServer(t, { DATABASE_URL: first.databaseUrl })
+test('two relays of a cluster grant the 100 together', async (t) => {
+  const settings = { CLUSTER_NAME: 'test', DATABASE_URL: (await createTestDatabase(t)).url }
   const owner = await quickIdentity()
-  const alices = [await first.join('alice', owner), await second.join('alice', owner)]
-  for (const alice of alices) for (let n = 0; n < 150; n++) alice.send(send('absent', { n }))
   let queued = 0
-  for (const alice of alices) {
-    for (let n = 0; n < 150; n++) if ((await alice.next()).type === 'message_queued') queued += 1
+  for (const relay of [await startTestServer(t, settings), await startTestServer(t, settings)]) {
+    const alice = await relay.join('alice', owner)
+    for (let n = 0; n < 70; n++) alice.send(send('absent', { n }))
+    for (let n = 0; n < 70; n++) if ((await alice.next()).type === 'message_queued') queued += 1
+    await alice.close()
   }
   assert.equal(queued, 100)
 })
