@@ -23,7 +23,7 @@ export interface RelayLock {
 }
 
 /** Any number, the same in every version of this server, and not the one of another lock. */
-const LOCK = 30_053_008
+const LOCK = 30_053_012
 /** Where the holder of the lock is asked whether it lives. */
 const CHANNEL = 'demos_relay_lock'
 /** How long its answer is waited for, and how long after that the lock is tried for, in ms. */
