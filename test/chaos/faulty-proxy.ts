@@ -14,8 +14,8 @@ export interface Link {
 
 export interface FaultyProxy {
   readonly url: string
-  /** Where further connections go (ws://host:port); undefined: they are refused. */
-  target: string | undefined
+  /** Where further connections go (ws://host:port), one after the other; none: they are refused. */
+  targets: readonly string[]
   /** Connections that stand and pass everything. */
   links(): Link[]
 }
@@ -31,15 +31,17 @@ export async function startFaultyProxy(scope: Scope): Promise<FaultyProxy> {
   const open = new Set<{ link: Link; mode(): Mode; destroy(): void }>()
   const proxy: FaultyProxy = {
     url: '',
-    target: undefined,
+    targets: [],
     links: () => [...open].filter(({ mode }) => mode() === 'open').map(({ link }) => link)
   }
+  let next = 0
   const server = createServer((client) => {
-    if (proxy.target === undefined) {
+    const target = proxy.targets[next++ % Math.max(1, proxy.targets.length)]
+    if (target === undefined) {
       client.destroy()
       return
     }
-    const { hostname, port } = new URL(proxy.target)
+    const { hostname, port } = new URL(target)
     const entry = join(client, connect(Number(port), hostname))
     open.add(entry)
     client.once('close', () => open.delete(entry))

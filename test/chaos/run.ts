@@ -8,6 +8,7 @@ import { addressOf, type PeerSpec } from './dialects.ts'
 import type { Fault, PeerEvent } from './history.ts'
 import { faultLog, NEMESES, type NemesisName, type World } from './nemeses.ts'
 import { type PeerGroup, startPeers } from './peers.ts'
+import { RELAY_NEMESES, type RelayNemesisName } from './relay-nemeses.ts'
 import { seededRandom } from './random.ts'
 import type { Stage } from './stage.ts'
 
@@ -15,7 +16,7 @@ export interface ChaosRun {
   /** Chooses peers, messages and faults; the moments are the machine's. */
   readonly seed: number
   /** What may happen; none: nothing does. */
-  readonly nemeses: readonly NemesisName[]
+  readonly nemeses: readonly (NemesisName | RelayNemesisName)[]
   /** How long faults are begun, in ms. The run takes until they are healed and everything has arrived. */
   readonly activeMs: number
   readonly freezeMs?: number
@@ -50,7 +51,7 @@ export async function runChaos(stage: Stage, run: ChaosRun): Promise<ChaosResult
   const events: PeerEvent[] = []
   const emit = (event: PeerEvent) => void events.push(event)
   const { faults, harm } = faultLog()
-  const problemsBefore = stage.server.problems.length
+  const problemsBefore = stage.servers.map(({ problems }) => problems.length)
   const groups = await startGroups(stage, run, peers, emit)
   const progress = setInterval(() => {
     const attempted = events.filter(({ kind }) => kind === 'attempt').length
@@ -66,7 +67,7 @@ export async function runChaos(stage: Stage, run: ChaosRun): Promise<ChaosResult
     const hashes = await l2psIds(events, peers)
     await sequenced(stage)
     const problems = [
-      ...stage.server.problems.slice(problemsBefore),
+      ...stage.servers.flatMap(({ problems }, index) => problems.slice(problemsBefore[index])),
       ...(await stage.look((sql) =>
         unreleased(
           sql,
@@ -119,12 +120,15 @@ async function startGroups(stage: Stage, run: ChaosRun, peers: readonly PeerSpec
   ])
 }
 
+/** The nemeses of a cluster are for its stage alone. */
+const ALL = { ...NEMESES, ...RELAY_NEMESES } as Readonly<Record<string, (world: never) => Promise<void>>>
+
 async function disturb({ nemeses, activeMs }: ChaosRun, world: World): Promise<void> {
   const { random } = world
   const end = performance.now() + activeMs
   do {
     await delay(random.between(300, 1_000))
-    if (nemeses.length > 0) await NEMESES[random.pick(nemeses)](world)
+    if (nemeses.length > 0) await ALL[random.pick(nemeses)]!(world as never)
   } while (performance.now() < end)
 }
 

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
+import type { BusFaults } from '../cluster/faulty-bus.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
 import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { until } from '../helpers/wait.ts'
@@ -28,6 +29,8 @@ export interface ServerProcess {
   stop(): Promise<number | null>
   /** Steps its clock; only where `steppedClock` was asked for. */
   setClock(offsetMs: number): void
+  /** Has its hand-overs to other relays lost, repeated and reordered; only where `steppedClock` was asked for. */
+  setFaults(faults: BusFaults): void
   /** Does its health check say that all is well? */
   isReady(): Promise<boolean>
 }
@@ -105,6 +108,7 @@ export function serverProcess(scope: Scope, options: ServerProcessOptions): Serv
     memory: () => residentBytes(child?.pid),
     stop: () => end('SIGTERM', STOP_MS),
     setClock: (offsetMs) => void child?.send({ offsetMs }),
+    setFaults: (faults) => void child?.send({ faults }),
     isReady: async () => {
       if (url === undefined) return false
       const answer = await fetch(`${url.replace(/^ws/, 'http')}/health/ready`).catch(() => undefined)

@@ -16,6 +16,8 @@ import { type ServerProcess, serverProcess } from './server-process.ts'
 export interface Stage {
   readonly cluster: Cluster
   readonly server: ServerProcess
+  /** All servers: one, unless they are relays of a cluster (relay-stage.ts). */
+  readonly servers: readonly ServerProcess[]
   readonly proxy: FaultyProxy
   readonly peerProcess: PeerProcess
   /** The disk its database is on; undefined: not a small one. */
@@ -40,7 +42,7 @@ export interface StageOptions {
 export const CHAOS_TOKEN = 'the-token-of-fault-runs'
 
 /** Deadlines so short that every fault has its consequences within seconds, and quotas that are met. */
-const SETTINGS = {
+export const SETTINGS = {
   SIGNALING_QUOTA_PER_SENDER: '20',
   L2PS_QUOTA_PER_SENDER: '20',
   HOST: '127.0.0.1',
@@ -76,14 +78,23 @@ export async function openStage(scope: Scope, options: StageOptions = {}): Promi
   const [proxy, peerProcess] = await Promise.all([startFaultyProxy(scope), startPeerProcess(scope)])
   const startServer = async () => {
     await server.start()
-    proxy.target = server.url
+    proxy.targets = [server.url!]
   }
   await startServer()
   return {
-    ...{ cluster, server, proxy, peerProcess, disk: disk && smallDisk(disk.directory), hasSteppedClock, startServer },
+    ...{
+      cluster,
+      server,
+      servers: [server],
+      proxy,
+      peerProcess,
+      disk: disk && smallDisk(disk.directory),
+      hasSteppedClock,
+      startServer
+    },
     killServer: async () => {
       await server.kill()
-      proxy.target = undefined
+      proxy.targets = []
     },
     healed: () => until('the server is well again', () => server.isReady()),
     look: async (work) => {
@@ -97,7 +108,7 @@ export async function openStage(scope: Scope, options: StageOptions = {}): Promi
   }
 }
 
-async function defineNetwork(dataDir: string): Promise<void> {
+export async function defineNetwork(dataDir: string): Promise<void> {
   const directory = join(dataDir, 'l2ps', CHAOS_NETWORK)
   await mkdir(directory, { recursive: true })
   const network = { uid: CHAOS_NETWORK, enabled: true, auto_start: true }

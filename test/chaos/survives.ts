@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { NemesisName } from './nemeses.ts'
+import type { RelayNemesisName } from './relay-nemeses.ts'
 import { closingLine, complaint } from './report.ts'
 import { runChaos } from './run.ts'
 import type { Stage } from './stage.ts'
@@ -19,7 +20,7 @@ function seedFrom(text: string): number {
 export async function survives(
   t: TestContext,
   stage: Stage,
-  nemeses: readonly NemesisName[],
+  nemeses: readonly (NemesisName | RelayNemesisName)[],
   activeMs = 2_000
 ): Promise<void> {
   const result = await runChaos(stage, { seed: SEED + runs++, nemeses, activeMs })

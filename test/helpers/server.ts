@@ -1,13 +1,11 @@
-import { generateKeyPairSync } from 'node:crypto'
-import { existsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { readConfig } from '../../src/config/read.ts'
 import { type RunningServer, type ServerOptions, startServer } from '../../src/server.ts'
 import { atEnd } from './at-end.ts'
 import { createTestDatabase, temporaryDirectory } from './database.ts'
 import { type L2psPeer, openL2psPeer } from './l2ps-peer.ts'
+import { nodeKeyFile } from './node-key.ts'
 import { openPeer, type Peer } from './peer.ts'
 import { TEST_HOME } from './test-cluster.ts'
 import { until } from './wait.ts'
@@ -32,11 +30,7 @@ export type Settings = Readonly<Record<string, string | number>>
 
 /** What all relays of a cluster have in common: made from its database, so that each test server finds the same. */
 export function sharedByRelays(databaseUrl: string): Record<string, string> {
-  const key = join(process.env[TEST_HOME] ?? tmpdir(), `node-key-${new URL(databaseUrl).pathname.slice(1)}.pem`)
-  if (!existsSync(key)) {
-    const { privateKey } = generateKeyPairSync('ed25519')
-    writeFileSync(key, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600 })
-  }
+  const key = nodeKeyFile(process.env[TEST_HOME] ?? tmpdir(), `node-key-${new URL(databaseUrl).pathname.slice(1)}.pem`)
   return { ADMIN_TOKEN: CLUSTER_TOKEN, NODE_KEY_FILE: key, AUDIT_ORIGIN: 'relay.example/cluster' }
 }
 

@@ -1,0 +1,23 @@
+// The delivery promise on several relays, while relays, their bus, their database and the networks between them break.
+import { test } from 'node:test'
+import { BUSES, onBus } from '../cluster/relays.ts'
+import { verifyLogsFromOutside, watchLogs } from './log-watch.ts'
+import { BUS_NEMESES, RELAY_NEMESIS_NAMES } from './relay-nemeses.ts'
+import { openRelayStage } from './relay-stage.ts'
+import { survives } from './survives.ts'
+
+for (const bus of BUSES) {
+  const nemeses = RELAY_NEMESIS_NAMES.filter((name) => bus === 'nats' || !BUS_NEMESES.includes(name))
+  test(`nothing acknowledged is lost, doubled or overtaken on two relays (${bus})`, onBus(bus), async (t) => {
+    const stage = await openRelayStage(t, 2, bus)
+    await t.test('while nothing breaks', (t) => survives(t, stage, []))
+    for (const fault of nemeses) await t.test(`by ${fault}`, (t) => survives(t, stage, [fault]))
+  })
+
+  test(`on three relays whatever breaks, and the log stays one log (${bus})`, onBus(bus), async (t) => {
+    const stage = await openRelayStage(t, 3, bus)
+    const watch = watchLogs(stage)
+    await survives(t, stage, nemeses, 40_000)
+    await verifyLogsFromOutside(t, stage, await watch.stop())
+  })
+}

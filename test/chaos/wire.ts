@@ -1,0 +1,66 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { atEnd, type Scope } from '../helpers/at-end.ts'
+
+/** Which way nothing passes: to the server, from it, or neither. */
+export type Direction = 'to' | 'from' | 'both'
+
+/** A network between one relay and one server behind it: what does not pass is lost without a sign. */
+export interface Wire {
+  readonly port: number
+  /** From now on nothing passes this way, on connections that stand and on new ones. */
+  cut(direction?: Direction): void
+  /** Everything passes again. Connections from before are reset, as by a machine that has forgotten them. */
+  heal(): void
+}
+
+/** Stands before a server on this machine. */
+export async function startWire(scope: Scope, targetPort: number): Promise<Wire> {
+  const open = new Set<{ isStale: boolean; end(): void }>()
+  let lost: Direction | undefined
+  const passes = (direction: Direction) => lost === undefined || (lost !== 'both' && lost !== direction)
+  const server = createServer((client) => {
+    const upstream = connect(targetPort, '127.0.0.1')
+    const pair = {
+      isStale: lost !== undefined,
+      end: () => {
+        client.destroy()
+        upstream.destroy()
+      }
+    }
+    open.add(pair)
+    pass(client, upstream, () => passes('to'))
+    pass(upstream, client, () => passes('from'))
+    for (const socket of [client, upstream]) {
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        if (lost !== undefined) return // the other end is not told
+        open.delete(pair)
+        pair.end()
+      })
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  atEnd(scope, () => {
+    for (const { end } of open) end()
+    server.close()
+  })
+  return {
+    port: (server.address() as { port: number }).port,
+    cut: (direction = 'both') => {
+      lost = direction
+    },
+    heal: () => {
+      lost = undefined
+      for (const pair of open) pair.end()
+      open.clear()
+    }
+  }
+}
+
+function pass(from: Socket, to: Socket, passes: () => boolean): void {
+  from.on('data', (chunk: Buffer) => {
+    if (passes()) to.write(chunk)
+  })
+}
