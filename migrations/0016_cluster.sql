@@ -24,18 +24,19 @@ create unlogged table session (
   epoch      bigint   not null default nextval('session_epoch'), -- who holds an older one has lost the place
   key_id     text     collate "C" check (length(key_id) between 1 and 128),
   sessions   smallint not null check (sessions >= 0),
-  -- Its last session broke off while the peer had other places: what it owed a receipt of is kept for its return.
-  lost_at    timestamptz,
-  lost_seq   bigint,
+  -- Its last session has ended. The row stays for a moment: a peer that comes to another relay finds that it was here.
+  left_at    timestamptz,
+  -- The session broke off: it may owe receipts of messages up to this one, which are kept for its return.
+  owed_seq   bigint,
   entered_at timestamptz not null default now(),
   primary key (network, peer, relay)
 );
 -- A client id has at most one place.
-create unique index session_one_idx on session (peer) where network = 'signaling';
+create unique index session_one_idx on session (peer) where network = 'signaling' and left_at is null;
 -- Serves placesWithMail(), deadRelays() and freePlaces().
 create index session_relay_idx on session (relay, network, peer);
--- Serves forgetLost().
-create index session_lost_idx on session (lost_at) where lost_at is not null;
+-- Serves forgetLeft().
+create index session_left_idx on session (left_at) where left_at is not null;
 
 -- A message whose recipient has several places leaves its mailbox when every one of them has received it.
 create unlogged table session_receipt (

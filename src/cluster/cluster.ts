@@ -102,6 +102,8 @@ export class Cluster {
   #isRenewing = false
   #comparedAt = performance.now()
   #sweptAt = performance.now()
+  /** Relays that were dead in the last round of the housekeeper. */
+  readonly #dead = new Set<string>()
   #isCutOff = false
 
   constructor(options: ClusterOptions) {
@@ -245,7 +247,7 @@ export class Cluster {
       await this.places.settle()
       await this.#recipients?.catchUp()
       if (this.isHousekeeper) {
-        const away = await keepHouse(database, this.#isSweepDue())
+        const away = await keepHouse(database, this.#dead, this.#isSweepDue())
         for (const peer of away) this.#announce(peer, peer.peer, false)
         for (const { network, peer } of away) {
           this.#releases?.ended({ network, recipient: peer, unreceipted: [], isLast: true })

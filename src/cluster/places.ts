@@ -62,8 +62,8 @@ const keyOf = ({ network, peer }: PeerName) => `${network} ${peer}`
 export class ClusterPlaces implements Places {
   readonly #options: ClusterPlacesOptions
   readonly #peers = new Map<string, LocalPeer>()
-  readonly #enter: (peer: LocalPeer) => Promise<Place[] | BatchFailure>
-  readonly #leave: (peer: LocalPeer & { readonly lostSeq?: number | undefined }) => Promise<boolean | BatchFailure>
+  readonly #enter: (peer: LocalPeer) => Promise<Entered | BatchFailure>
+  readonly #leave: (peer: LocalPeer & { readonly owedSeq?: number | undefined }) => Promise<boolean | BatchFailure>
   /** Peers whose leave could not be written. */
   readonly #owed = new Map<string, LocalPeer>()
 
@@ -79,23 +79,25 @@ export class ClusterPlaces implements Places {
           keyId,
           sessions
         }))
-        const places = byPeer(await enterPlaces(sql, relay, entries))
-        return peers.map((peer) => places.get(keyOf(peer)) ?? [])
+        const entered = await enterPlaces(sql, relay, entries)
+        const places = byPeer(entered.places)
+        const moved = new Set(entered.moved.map(keyOf))
+        return peers.map((peer) => ({ places: places.get(keyOf(peer)) ?? [], hasMoved: moved.has(keyOf(peer)) }))
       },
       failed: (error, peers) => log.warn({ err: error, peers }, 'places of peers not taken')
     })
     this.#leave = batched({
       database,
-      work: (sql, peers: readonly (LocalPeer & { readonly lostSeq?: number | undefined })[]) =>
+      work: (sql, peers: readonly (LocalPeer & { readonly owedSeq?: number | undefined })[]) =>
         leavePlaces(
           sql,
           relay,
-          peers.map(({ network, peer, place, sessions, lostSeq }) => ({
+          peers.map(({ network, peer, place, sessions, owedSeq }) => ({
             network,
             peer,
             epoch: place.epoch,
             sessions,
-            lostSeq
+            owedSeq
           }))
         ),
       failed: (error, peers) => log.warn({ err: error, peers }, 'places of peers not given up, will try again')
@@ -122,13 +124,14 @@ export class ClusterPlaces implements Places {
   async #tryToEnter(peer: LocalPeer): Promise<HeldPlace | 'taken' | 'too-many' | BatchFailure> {
     const { database, relay, isAliveAt, sessionsPerPeer, log } = this.#options
     for (let tries = 0; tries < TRIES; tries++) {
-      const places = await this.#enter(peer)
-      if (typeof places === 'string') return places
+      const entered = await this.#enter(peer)
+      if (typeof entered === 'string') return entered
+      const { places, hasMoved } = entered
       const own = places.find((place) => place.relay === relay)
       if (own !== undefined) {
         peer.place.epoch = own.epoch
-        if (places.length > 1) peer.movedUntil = performance.now() + MOVED_MS
-        else if (peer.sessions === 1) peer.isNew = true
+        if (places.length > 1 || hasMoved) peer.movedUntil = performance.now() + MOVED_MS
+        if (places.length === 1 && peer.sessions === 1) peer.isNew = true
         const sessions = places.reduce((sum, place) => sum + place.sessions, 0)
         return peer.network !== SIGNALING_NETWORK && sessions > sessionsPerPeer ? 'too-many' : peer.place
       }
@@ -193,9 +196,9 @@ export class ClusterPlaces implements Places {
 
   async #reenter(peer: LocalPeer): Promise<void> {
     if (this.#peers.get(keyOf(peer)) !== peer) return
-    const places = await this.#enter(peer)
-    if (typeof places === 'string') throw new Error('the places of this relay were not taken again')
-    const own = places.find(({ relay }) => relay === this.#options.relay)
+    const entered = await this.#enter(peer)
+    if (typeof entered === 'string') throw new Error('the places of this relay were not taken again')
+    const own = entered.places.find(({ relay }) => relay === this.#options.relay)
     if (own === undefined) this.lost(peer)
     else {
       peer.place.epoch = own.epoch
@@ -214,7 +217,7 @@ export class ClusterPlaces implements Places {
     if (this.epochOf(peer.network, peer.peer) === undefined) return
     const before = this.#snapshot([this.#peers.get(keyOf(peer))!])
     database.within(findPlaces(database.sql, [peer])).then(
-      (places) => this.#closeLost(before, new Set(places.filter((place) => place.relay === relay).map(keyOf))),
+      (places) => this.#reenterLost(before, new Set(places.filter((place) => place.relay === relay).map(keyOf))),
       (error: unknown) => log.warn({ err: error }, 'the place of a peer was not looked up')
     )
   }
@@ -224,7 +227,7 @@ export class ClusterPlaces implements Places {
     const { database, relay } = this.#options
     const before = this.#snapshot(this.#peers.values())
     const rows = await database.within(placesOf(database.sql, relay))
-    this.#closeLost(before, new Set(rows.map(keyOf)))
+    await this.#reenterLost(before, new Set(rows.map(keyOf)))
     for (const row of rows) {
       const key = keyOf(row)
       if (!this.#peers.has(key) && !this.#owed.has(key)) {
@@ -233,16 +236,16 @@ export class ClusterPlaces implements Places {
     }
   }
 
-  /** Client ids that have a place now, with its epoch: a place was committed before its epoch was known here. */
+  /** Peers that have a place now, with its epoch: a place was committed before its epoch was known here. */
   #snapshot(peers: Iterable<LocalPeer>): Map<LocalPeer, number> {
-    const ids = [...peers].filter(({ network, place }) => network === SIGNALING_NETWORK && place.epoch > 0)
-    return new Map(ids.map((peer) => [peer, peer.place.epoch]))
+    return new Map([...peers].filter(({ place }) => place.epoch > 0).map((peer) => [peer, peer.place.epoch]))
   }
 
-  #closeLost(before: ReadonlyMap<LocalPeer, number>, held: ReadonlySet<string>): void {
+  /** A place that is not there any more was taken over, or freed while this relay counted as dead. */
+  async #reenterLost(before: ReadonlyMap<LocalPeer, number>, held: ReadonlySet<string>): Promise<void> {
     for (const [peer, epoch] of before) {
       const isSame = this.#peers.get(keyOf(peer)) === peer && peer.place.epoch === epoch
-      if (isSame && !held.has(keyOf(peer))) this.lost(peer)
+      if (isSame && !held.has(keyOf(peer))) await this.#reenter(peer)
     }
   }
 
@@ -272,7 +275,7 @@ export class ClusterPlaces implements Places {
     const isLast = peer.sessions === 0
     if (isLast && this.#peers.get(key) === peer) this.#peers.delete(key)
     if (peer.place.epoch === 0) return false // it never had a place
-    const isAway = await this.#leave({ ...peer, lostSeq: isLast ? lostSeq : undefined })
+    const isAway = await this.#leave({ ...peer, owedSeq: isLast ? lostSeq : undefined })
     if (typeof isAway === 'string') {
       if (isLast) this.#owed.set(key, peer)
       throw new Error('the place was not given up yet')
@@ -285,6 +288,13 @@ export class ClusterPlaces implements Places {
 const emptyPeer = ({ network, peer }: PeerName, keyId: string | null): Omit<LocalPeer, 'place'> => ({
   ...{ network, peer, keyId, name: undefined, sessions: 0, isNew: false, movedUntil: 0 }
 })
+
+/** What entering came to. */
+interface Entered {
+  readonly places: readonly Place[]
+  /** It was at another relay a moment ago. */
+  readonly hasMoved: boolean
+}
 
 function byPeer(places: readonly Place[]): Map<string, Place[]> {
   const found = new Map<string, Place[]>()

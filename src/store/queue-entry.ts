@@ -152,7 +152,7 @@ const entryColumns = (sql: Sql) => sql`
 
 const isShared = (sql: Sql, relay: string) => sql`exists (
   select from session where session.network = entry.network and session.peer = entry.recipient
-    and session.relay <> ${relay}::uuid)`
+    and session.relay <> ${relay}::uuid and (session.left_at is null or session.owed_seq is not null))`
 
 /** Peers of an L2PS may be in several places, so none of them is ever lost to another. */
 const hasPlace = (
@@ -247,7 +247,7 @@ export async function takeAllSlots(sql: Sql): Promise<number> {
     const uses = await tx<SlotUse[]>`
       update queue_entry as entry set slot = true where not slot and not exists (
         select from session join relay on relay.id = session.relay and relay.lease_until > now()
-        where session.network = entry.network and session.peer = entry.recipient and session.lost_at is null)
+        where session.network = entry.network and session.peer = entry.recipient and session.left_at is null)
       returning network, sender, recipient, size_bytes as bytes`
     if (uses.length > 0) {
       await lockQuotas(tx, uses)

@@ -30,11 +30,8 @@ export interface Exit extends PeerName {
   readonly epoch: number
   /** Those that are left at this relay; 0: the place is given up. */
   readonly sessions: number
-  /**
-   * The last one broke off: place of the last message that it may owe a receipt of. It is kept for its return as long as
-   * the peer has other places. Undefined: it owes nothing.
-   */
-  readonly lostSeq: number | undefined
+  /** The last one broke off: place of the last message that it may owe a receipt of. Undefined: it owes nothing. */
+  readonly owedSeq: number | undefined
 }
 
 const names = <T extends PeerName>(rows: readonly T[]) =>
@@ -45,10 +42,14 @@ const isAlive = (sql: Sql | TransactionSql) =>
 
 /**
  * Enters peers at a relay: each gets its place with a new epoch, unless it is a client id that another relay holds.
- * Places of relays whose lease has run out, and those that wait for a return, give way. Returns all places of these
- * peers. Names are taken in one order by all relays.
+ * Places of relays whose lease has run out, and those that were left, give way. Returns all places of these peers, and
+ * the peers that were at another relay a moment ago. Names are taken in one order by all relays.
  */
-export async function enterPlaces(sql: Sql, relay: string, entries: readonly Entry[]): Promise<Place[]> {
+export async function enterPlaces(
+  sql: Sql,
+  relay: string,
+  entries: readonly Entry[]
+): Promise<{ places: Place[]; moved: PeerName[] }> {
   const sorted = [...entries].sort((a, b) => compare(a.network, b.network) || compare(a.peer, b.peer))
   const { separator, network, peer } = names(sorted)
   const { keyId } = textColumns(sorted, { keyId: (entry) => entry.keyId ?? '' })
@@ -59,24 +60,25 @@ export async function enterPlaces(sql: Sql, relay: string, entries: readonly Ent
         string_to_table(${keyId}, ${separator}), unnest(${sessions}::text::bigint[]))
         as e (network, peer, key_id, sessions)`
     // Statements of their own, in one round trip: each sees what others committed while the one before it waited.
-    const [, , , places] = await Promise.all([
-      tx`
+    const [moved, , , places] = await Promise.all([
+      tx<(PeerName & { isElsewhere: boolean })[]>`
         delete from session as s using ${given}
-        where s.network = e.network and s.peer = e.peer and s.relay <> ${relay}::uuid
-          and (s.lost_at is not null or not ${isAlive(tx)})`,
+        where s.network = e.network and s.peer = e.peer
+          and (s.left_at is not null or (s.relay <> ${relay}::uuid and not ${isAlive(tx)}))
+        returning s.network, s.peer, s.relay <> ${relay}::uuid as "isElsewhere"`,
       tx`
         insert into session (network, peer, relay, key_id, sessions)
         select network, peer, ${relay}::uuid, nullif(key_id, ''), sessions from ${given} on conflict do nothing`,
       tx`
         update session as s set epoch = nextval('session_epoch'), key_id = nullif(e.key_id, ''), sessions = e.sessions,
-          lost_at = null, lost_seq = null
+          left_at = null, owed_seq = null
         from ${given} where s.network = e.network and s.peer = e.peer and s.relay = ${relay}::uuid`,
       tx<Place[]>`
         select s.network, s.peer, s.relay::text, s.epoch, s.key_id as "keyId", s.sessions
-        from ${given} join session as s on s.network = e.network and s.peer = e.peer`
+        from ${given} join session as s on s.network = e.network and s.peer = e.peer where s.left_at is null`
     ])
-    return [...places]
-  }) as Promise<Place[]>
+    return { places: [...places], moved: moved.filter(({ isElsewhere }) => isElsewhere) }
+  }) as Promise<{ places: Place[]; moved: PeerName[] }>
 }
 
 /**
@@ -89,28 +91,24 @@ export async function leavePlaces(sql: Sql, relay: string, exits: readonly Exit[
     rows from (string_to_table(${network}, ${separator}), string_to_table(${peer}, ${separator}),
       unnest(${numberColumn(exits, ({ epoch }) => epoch)}::text::bigint[]),
       unnest(${numberColumn(exits, ({ sessions }) => sessions)}::text::bigint[]),
-      unnest(${numberColumn(exits, ({ lostSeq }) => lostSeq ?? -1)}::text::bigint[]))
-      with ordinality as e (network, peer, epoch, sessions, lost_seq, place)`
+      unnest(${numberColumn(exits, ({ owedSeq }) => owedSeq ?? -1)}::text::bigint[]))
+      with ordinality as e (network, peer, epoch, sessions, owed_seq, place)`
   return sql.begin(async (tx) => {
-    const own = tx`s.network = e.network and s.peer = e.peer and s.relay = ${relay}::uuid and s.epoch = e.epoch`
-    const hasOther = tx`exists (
-      select from session as other
-      where other.network = s.network and other.peer = s.peer and other.relay <> s.relay and other.lost_at is null)`
-    const [, , , left] = await Promise.all([
+    const [, , left] = await Promise.all([
       // Of two relays that give up the last places of a peer at once, the second one has to see that the first one did.
       tx`
         select from session as s
         where (s.network, s.peer) in (select e.network, e.peer from ${given(tx)})
         order by s.network, s.peer, s.relay for update`,
-      tx`delete from session as s using ${given(tx)} where ${own} and e.sessions = 0 and (e.lost_seq < 0 or not ${hasOther})`,
       tx`
         update session as s set sessions = e.sessions,
-          lost_at = case when e.sessions = 0 then now() end, lost_seq = nullif(e.lost_seq, -1)
-        from ${given(tx)} where ${own}`,
+          left_at = case when e.sessions = 0 then now() end, owed_seq = nullif(e.owed_seq, -1)
+        from ${given(tx)}
+        where s.network = e.network and s.peer = e.peer and s.relay = ${relay}::uuid and s.epoch = e.epoch`,
       tx<{ isAway: boolean }[]>`
         select not exists (
           select from session as s
-          where s.network = e.network and s.peer = e.peer and s.lost_at is null and ${isAlive(tx)}) as "isAway"
+          where s.network = e.network and s.peer = e.peer and s.left_at is null and ${isAlive(tx)}) as "isAway"
         from ${given(tx)} order by e.place`
     ])
     return left.map(({ isAway }) => isAway)
@@ -133,7 +131,7 @@ export async function findPlaces(sql: Sql, peers: readonly PeerName[]): Promise<
       as p (network, peer)
       join session as s on s.network = p.network and s.peer = p.peer
       join relay on relay.id = s.relay and relay.lease_until > now()
-    where s.lost_at is null`
+    where s.left_at is null`
 }
 
 /** What waits for these peers, in their order: only of those that have a place, others have their quotas. */
@@ -153,14 +151,14 @@ export async function waitingFor(sql: Sql, peers: readonly PeerName[]): Promise<
 export async function placesWithMail(sql: Sql, relay: string): Promise<PeerName[]> {
   return sql<PeerName[]>`
     select s.network, s.peer from session as s
-    where s.relay = ${relay}::uuid and s.lost_at is null and exists (
+    where s.relay = ${relay}::uuid and s.left_at is null and exists (
       select from queue_entry where queue_entry.network = s.network and queue_entry.recipient = s.peer)`
 }
 
 /** The places of a relay. */
 export async function placesOf(sql: Sql, relay: string): Promise<(PeerName & { epoch: number })[]> {
   return sql<(PeerName & { epoch: number })[]>`
-    select network, peer, epoch from session where relay = ${relay}::uuid and lost_at is null`
+    select network, peer, epoch from session where relay = ${relay}::uuid and left_at is null`
 }
 
 /** Relays that have places and no lease. Steps from one relay to the next by the index. */
@@ -190,14 +188,17 @@ export async function freePlaces(sql: Sql, relay: string, limit: number): Promis
     )
     select gone.network, gone.peer, not exists (
       select from session as s join relay on relay.id = s.relay and relay.lease_until > now()
-      where s.network = gone.network and s.peer = gone.peer and s.relay <> ${relay}::uuid and s.lost_at is null) as "isAway"
+      where s.network = gone.network and s.peer = gone.peer and s.relay <> ${relay}::uuid and s.left_at is null) as "isAway"
     from gone`
   return { freed: rows.length, away: rows.filter(({ isAway }) => isAway) }
 }
 
-/** Gives up waiting for sessions that broke off longer than `ms` ago. */
-export async function forgetLost(sql: Sql, ms: number): Promise<void> {
-  await sql`delete from session where lost_at < now() - make_interval(secs => ${ms / 1_000})`
+/** Forgets places that peers left longer than `movedMs` ago, or `returnMs` where something is kept for their return. */
+export async function forgetLeft(sql: Sql, movedMs: number, returnMs: number): Promise<void> {
+  await sql`
+    delete from session
+    where left_at < now() - make_interval(secs => ${movedMs / 1_000})
+      and (owed_seq is null or left_at < now() - make_interval(secs => ${returnMs / 1_000}))`
 }
 
 /** What part of the peers of a network is asked for. */
@@ -214,7 +215,7 @@ export async function peersIn(sql: Sql, network: string, { after, prefix, limit 
   const rows = await sql<{ peer: string }[]>`
     select distinct s.peer from session as s
       join relay on relay.id = s.relay and relay.lease_until > now()
-    where s.network = ${network} and s.lost_at is null
+    where s.network = ${network} and s.left_at is null
       and s.peer >= ${from} and s.peer <> ${after ?? ''} and starts_with(s.peer, ${prefix ?? ''})
     order by s.peer limit ${limit}`
   return rows.map(({ peer }) => peer)
@@ -231,14 +232,14 @@ export async function listPlaces(
   return sql<Place[]>`
     with page as (
       select distinct network, peer from session as s join relay on relay.id = s.relay and relay.lease_until > now()
-      where s.lost_at is null and (network, peer) > (${lastNetwork}, ${lastPeer})
+      where s.left_at is null and (network, peer) > (${lastNetwork}, ${lastPeer})
         and ${network === undefined ? sql`true` : sql`network = ${network}`}
       order by network, peer limit ${limit}
     )
     select s.network, s.peer, s.relay::text, s.epoch, s.key_id as "keyId", s.sessions
     from page join session as s using (network, peer)
       join relay on relay.id = s.relay and relay.lease_until > now()
-    where s.lost_at is null
+    where s.left_at is null
     order by s.network, s.peer, s.relay`
 }
 
@@ -247,7 +248,7 @@ export async function countPlaces(sql: Sql): Promise<{ relay: string; signaling:
   return sql<{ relay: string; signaling: number; l2ps: number }[]>`
     select relay::text, count(*) filter (where network = 'signaling') as signaling,
       count(*) filter (where network <> 'signaling') as l2ps
-    from session where lost_at is null group by relay`
+    from session where left_at is null group by relay`
 }
 
 const compare = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))

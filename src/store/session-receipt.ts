@@ -14,9 +14,9 @@ export async function noteReceipts(sql: Sql, relay: string, seqs: readonly numbe
     where entry.seq = any(${seqs as number[]}::bigint[]) and exists (
       select from session as s
       where s.network = entry.network and s.peer = entry.recipient and s.relay <> ${relay}::uuid
-        and case when s.lost_at is null
+        and case when s.left_at is null
           then exists (select from relay where relay.id = s.relay and relay.lease_until > now())
-          else entry.seq <= s.lost_seq end
+          else entry.seq <= s.owed_seq end
         and not exists (select from session_receipt as r where r.seq = entry.seq and r.relay = s.relay))`
   return rows.map(({ seq }) => seq)
 }

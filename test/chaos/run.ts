@@ -8,8 +8,8 @@ import { addressOf, type PeerSpec } from './dialects.ts'
 import type { Fault, PeerEvent } from './history.ts'
 import { faultLog, NEMESES, type NemesisName, type World } from './nemeses.ts'
 import { type PeerGroup, startPeers } from './peers.ts'
-import { RELAY_NEMESES, type RelayNemesisName } from './relay-nemeses.ts'
 import { seededRandom } from './random.ts'
+import { RELAY_NEMESES, type RelayNemesisName } from './relay-nemeses.ts'
 import type { Stage } from './stage.ts'
 
 export interface ChaosRun {
