@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 
+/** First bytes of whole frames (RFC 6455 §5.2). */
+const [TEXT, PING, PONG] = [0x81, 0x89, 0x8a]
+
 /**
  * A client's socket without a file: what the server writes is heard at once, and pings are answered. For more sockets than
  * a process may have open files.
@@ -11,7 +14,7 @@ export class MemorySocket extends Duplex {
   /** Text frames that came. */
   texts = 0
   #isUpgraded = false
-  #pingLength = 0
+  #isPing = false
   readonly #first: string
   #onReply: () => void = () => {}
 
@@ -62,17 +65,21 @@ export class MemorySocket extends Duplex {
     if (this.#isUpgraded) this.#hear(chunk)
     else if (chunk.toString('latin1').startsWith('HTTP/1.1 101')) {
       this.#isUpgraded = true
-      setImmediate(() => this.push(masked(0x81, Buffer.from(this.#first))))
+      setImmediate(() => this.push(masked(TEXT, Buffer.from(this.#first))))
     } else this.destroy()
     done()
   }
 
   #hear(chunk: Buffer): void {
-    if (chunk[0] === 0x81) this.texts += 1
+    if (chunk[0] === TEXT) this.texts += 1
     if (this.texts === 1) this.#onReply()
-    if (this.#pingLength === chunk.length) setImmediate(() => this.push(masked(0x8a, Buffer.from(chunk))))
-    // The WebSocket layer writes the header of a ping, then its payload.
-    this.#pingLength = chunk[0] === 0x89 && chunk.length === 2 ? chunk[1]! : 0
+    // The WebSocket layer writes the header of a ping, then its payload, if it has one.
+    if (chunk[0] === PING && chunk.length === 2 && chunk[1]! > 0) this.#isPing = true
+    else if (this.#isPing || (chunk[0] === PING && chunk.length === 2)) {
+      const payload = this.#isPing ? Buffer.from(chunk) : Buffer.alloc(0)
+      this.#isPing = false
+      setImmediate(() => this.push(masked(PONG, payload)))
+    }
   }
 }
 
