@@ -2,37 +2,27 @@
  * A network of many peers, of which one in a hundred leaves and comes back: the event loop of the server stays free. The
  * lag of a process that does nothing is measured beside it: what the machine is late by is not the server's.
  *
- * `CROWD_PEERS=100000` for more sockets, where a process may open so many files. The peers in memory have no files.
+ * `CROWD_PEERS=100000` for more sockets, where a process may open so many files.
  */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { getHeapStatistics } from 'node:v8'
 import { Child } from '../../bench/child.ts'
-import { BENCH_NETWORK, l2ps } from '../../bench/protocols/l2ps.ts'
-import type { BenchPeer } from '../../bench/protocols/protocol.ts'
+import { BENCH_NETWORK } from '../../bench/protocols/l2ps.ts'
 import { serverProcess } from '../chaos/server-process.ts'
 import { atEnd } from '../helpers/at-end.ts'
 import { createTestDatabase, temporaryDirectory } from '../helpers/database.ts'
 import { openL2psPeer } from '../helpers/l2ps-peer.ts'
-import { startTestServer } from '../helpers/server.ts'
-import { until } from '../helpers/wait.ts'
-import { MemorySocket } from './memory-socket.ts'
 
 const WANTED = Number(process.env.CROWD_PEERS ?? 20_000)
 /** Files a process keeps for other things than these sockets. */
 const RESERVE = 1_000
 /** Peers in one process of the load. */
 const CROWD = 9_000
-const IN_MEMORY = 100_000
-/** What they and their sessions take, in bytes. */
-const MEMORY = 3_500_000_000
 const ROUNDS = 3
 /** The bar of the design. */
 const MOST_LAG_MS = 50
-const RESOLUTION_MS = 20
 /** How long the server sums its lag up, in ms. */
 const WINDOW_MS = 10_000
 const MINUTES = 60_000
@@ -60,46 +50,6 @@ test('while one peer in a hundred leaves and comes back, the event loop is late 
     await churn.call('leave', { prefix }, 5 * MINUTES)
   })
   await watcher.nothingMore() // it exchanged nothing with them
-})
-
-test('the same with 100,000 peers whose sockets are in memory, in the process of the server', {
-  skip: getHeapStatistics().heap_size_limit > MEMORY ? false : 'needs --max-old-space-size=6000'
-}, async (t) => {
-  const server = await startTestServer(t, { MAX_CONNECTIONS: IN_MEMORY + 100, MAX_UNREGISTERED_PER_ADDRESS: 1_000 })
-  await server.addNetworks(BENCH_NETWORK)
-  const peers = await l2ps.newPeers('', IN_MEMORY, 'ed25519')
-  const sockets = new Map<BenchPeer, MemorySocket>()
-  const join = (some: readonly BenchPeer[], concurrency: number) => {
-    const left = some.values()
-    const worker = async () => {
-      for (const peer of left) {
-        const socket = new MemorySocket(`127.0.0.${1 + (sockets.size % 200)}`, await peer.registerFrame())
-        await socket.open(server.app, '/l2ps')
-        sockets.set(peer, socket)
-      }
-    }
-    return Promise.all(Array.from({ length: concurrency }, worker))
-  }
-  await join(peers, JOINING)
-  const { presence, sessions } = server.app
-  assert.equal(presence.peerCount(BENCH_NETWORK), IN_MEMORY)
-  const lag = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
-  lag.enable()
-  lag.reset()
-  const lagMs = async () => {
-    const [p99, max] = [lag.percentile(99), lag.max].map((ns) => ns / 1e6 - RESOLUTION_MS)
-    lag.reset()
-    return { p99: p99!, max: max! }
-  }
-  await judge(t, IN_MEMORY, lagMs, async (round) => {
-    const some = peers.slice((round * IN_MEMORY) / 100, ((round + 1) * IN_MEMORY) / 100)
-    for (const peer of some) sockets.get(peer)!.lose()
-    await until('they are gone', () => presence.peerCount(BENCH_NETWORK) === IN_MEMORY - some.length)
-    await join(some, 4) // their signatures are made in this process, too
-  })
-  assert.equal(sessions.size, IN_MEMORY)
-  const heard = [...sockets.values()].at(-1)!
-  assert.equal(heard.texts, 1, 'the last that came was told of nobody')
 })
 
 /** Lets peers come and go, and judges what the server tells of its lag. */
