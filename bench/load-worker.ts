@@ -15,6 +15,14 @@ interface Target {
   readonly url: string
   readonly protocol: ProtocolName
 }
+interface Crowd {
+  readonly prefix: string
+  readonly count: number
+  readonly algorithm: Algorithm
+  readonly concurrency?: number
+  /** The local address they connect from. */
+  readonly from?: string
+}
 interface Pairs extends Target {
   readonly prefix: string
   readonly pairs: number
@@ -30,11 +38,12 @@ const flowsToAbsent = new Map<string, Flow[]>()
 
 answerParent({
   /** Makes peers and connects them, all at once. */
-  join: async (request: Target & { prefix: string; count: number; algorithm: Algorithm; concurrency?: number }) => {
+  join: async (request: Target & Crowd) => {
     const protocol = protocolNamed(request.protocol)
     const peers = await protocol.newPeers(request.prefix, request.count, request.algorithm)
     mark('begin')
-    const { joined, report } = await joinAll(request.url, protocol, peers, request.concurrency ?? CONCURRENCY)
+    const { url, concurrency = CONCURRENCY, from } = request
+    const { joined, report } = await joinAll(url, protocol, peers, concurrency, () => ({ from }))
     mark('end')
     crowds.set(request.prefix, joined)
     return report
@@ -81,7 +90,7 @@ answerParent({
     const peers: BenchPeer[] = flows.map((flow) => flow.recipient)
     let recipients: Joined[] = []
     const report = await emptyMailboxes(flows, async () => {
-      const hear = (index: number) => flows[index]?.hearAsRecipient
+      const hear = (index: number) => ({ hear: flows[index]?.hearAsRecipient })
       recipients = (await joinAll(url, protocolNamed(name), peers, CONCURRENCY, hear)).joined
     })
     await Promise.all(recipients.map((peer) => peer.leave()))

@@ -15,6 +15,8 @@ export interface L2psOptions {
   readonly proofWindowMs: number
   readonly failedProofsPerMinute: number
   readonly failedRegistrations: number
+  /** Most peers in one answer to discover. */
+  readonly discoverPeers: number
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -27,6 +29,7 @@ export default fp<L2psOptions>(
       ...{ database, proofs, networks, log },
       mailbox: app.mailboxes.l2ps,
       attachments: app.attachments.l2ps,
+      peersIn: (network, page) => presence.page(network, page),
       countFrame: frameCounter(app.metrics, 'l2ps'),
       enter: batched({
         ...{ database, work: enterKeys },

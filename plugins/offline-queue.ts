@@ -57,6 +57,8 @@ export interface OfflineQueueOptions {
 
 /** How often the names of connected peers are noted as in use, and old messages are deleted from history, in ms. */
 const HOURLY_MS = 3_600_000
+/** Peers that are noted as in use in one statement: making it must not hold up the event loop. */
+const TOUCHED_AT_ONCE = 5_000
 /** Rest between two polls of the age of the oldest waiting message, in ms. */
 const STATS_REST_MS = 2_000
 
@@ -74,7 +76,10 @@ export default fp<OfflineQueueOptions>(
     const mailbox = (protocol: ProtocolName, store: MessageStore) =>
       new Mailbox({
         ...{ database, recipients, store, limits: options[protocol], now, log, ...countsOf(metrics, protocol) },
-        stored: ({ network, bytes }) => stats.stored(network, bytes)
+        stored: ({ network, sender, recipient, bytes }) => {
+          stats.stored(network, bytes)
+          presence.met(network, sender, recipient)
+        }
       })
     const mailboxes = new Mailboxes({
       signaling: mailbox('signaling', queueStore(options)),
@@ -166,7 +171,12 @@ function sweep(app: FastifyInstance, { sweepMs, historyMs }: OfflineQueueOptions
     metrics.expired.at().inc(expired)
     if (expired > 0) log.info({ entries: expired }, 'expired messages deleted')
   }
-  const touch = () => database.within(touchIdentities(database.sql, [...presence.everyone()]))
+  const touch = async () => {
+    const peers = [...presence.everyone()]
+    for (let at = 0; at < peers.length; at += TOUCHED_AT_ONCE) {
+      await database.within(touchIdentities(database.sql, peers.slice(at, at + TOUCHED_AT_ONCE)))
+    }
+  }
   const every = (ms: number, task: string, work: () => Promise<unknown>): NodeJS.Timeout => {
     let isRunning = false
     const run = async () => {

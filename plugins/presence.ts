@@ -23,11 +23,13 @@ const CLOSE_HANDSHAKE_MS = 2_000
 export interface PresenceOptions extends SessionsLimits {
   /** Are there other relays over the same database? */
   readonly isAlone: boolean
+  /** Peers in a network above which only contacts are told who joined and left. */
+  readonly fanOutPeers: number
 }
 
 export default fp<PresenceOptions>(
-  async (app, { isAlone, ...limits }) => {
-    const presence = new Registry<Member>({ isAlone })
+  async (app, { isAlone, fanOutPeers, ...limits }) => {
+    const presence = new Registry<Member>({ isAlone, fanOutPeers })
     const sessions = new Sessions<Member>(limits, countClosed(app.metrics))
     app.decorate('presence', presence)
     app.decorate('sessions', sessions)

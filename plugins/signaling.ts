@@ -8,16 +8,19 @@ export interface SignalingOptions {
   readonly quotaPerSender: number
   readonly failedProofsPerMinute: number
   readonly failedRegistrations: number
+  /** Most peers in one answer to discover. */
+  readonly discoverPeers: number
 }
 
 export default fp<SignalingOptions>(
   async (app, { failedProofsPerMinute, ...options }) => {
-    const { proofs, identities, identityChanged, registration, nameMutex, log } = app
+    const { presence, proofs, identities, identityChanged, registration, nameMutex, log } = app
     const protocol = createSignaling({
       ...options,
       ...{ proofs, identities, identityChanged, registration, nameMutex, log },
       mailbox: app.mailboxes.signaling,
       attachments: app.attachments.signaling,
+      peersIn: (network, page) => presence.page(network, page),
       countFrame: frameCounter(app.metrics, 'signaling'),
       failedProofs: new FailedProofs(failedProofsPerMinute)
     })

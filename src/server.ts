@@ -99,7 +99,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     unregisteredPerAddress: config.MAX_UNREGISTERED_PER_ADDRESS,
     heartbeatMs: config.HEARTBEAT_SECONDS * SECOND,
     answerMs: config.PONG_DEADLINE_SECONDS * SECOND,
-    stallMs: config.STALL_DEADLINE_SECONDS * SECOND
+    stallMs: config.STALL_DEADLINE_SECONDS * SECOND,
+    fanOutPeers: config.PRESENCE_FAN_OUT_PEERS
   })
   await app.register(cluster, {
     name: config.CLUSTER_NAME,
@@ -147,7 +148,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   if (tlsFiles && certificate) await app.register(tls, { files: tlsFiles, certificate, now })
   const protocolOptions = {
     failedProofsPerMinute: config.MAX_FAILED_PROOFS_PER_ADDRESS,
-    failedRegistrations: config.MAX_FAILED_REGISTRATIONS_PER_SOCKET
+    failedRegistrations: config.MAX_FAILED_REGISTRATIONS_PER_SOCKET,
+    discoverPeers: config.DISCOVER_PEERS
   }
   await app.register(signaling, {
     ...protocolOptions,

@@ -4,6 +4,12 @@ import { type Quantiles, quantiles } from '../statistics.ts'
 
 const TEXT = { binary: false }
 
+export interface JoinOptions {
+  readonly hear?: ((frame: Buffer) => void) | undefined
+  /** The local address to connect from: each has so many ports. */
+  readonly from?: string | undefined
+}
+
 /** One connected and registered peer. Its frames go to `hear`, when that is set. */
 export class Joined {
   readonly peer: BenchPeer
@@ -16,8 +22,10 @@ export class Joined {
   }
 
   /** Connects and registers; anything but the reply to the registration is a failure. */
-  static join(url: string, protocol: Protocol, peer: BenchPeer, hear?: (frame: Buffer) => void): Promise<Joined> {
-    const socket = new WebSocket(url, { perMessageDeflate: false, skipUTF8Validation: true })
+  static join(url: string, protocol: Protocol, peer: BenchPeer, options: JoinOptions = {}): Promise<Joined> {
+    const { hear, from } = options
+    const localAddress = from === undefined ? {} : { localAddress: from }
+    const socket = new WebSocket(url, { perMessageDeflate: false, skipUTF8Validation: true, ...localAddress })
     const joined = new Joined(peer, socket)
     if (hear !== undefined) joined.hear = hear
     return new Promise((resolve, reject) => {
@@ -78,7 +86,7 @@ export async function joinAll(
   protocol: Protocol,
   peers: readonly BenchPeer[],
   concurrency: number,
-  hear: (index: number) => ((frame: Buffer) => void) | undefined = () => undefined
+  optionsOf: (index: number) => JoinOptions = () => ({})
 ): Promise<{ joined: Joined[]; report: JoinReport }> {
   const joined: Joined[] = new Array(peers.length)
   const latencies = new Float64Array(peers.length)
@@ -87,7 +95,7 @@ export async function joinAll(
   const worker = async () => {
     for (let index = next++; index < peers.length; index = next++) {
       const began = performance.now()
-      joined[index] = await Joined.join(url, protocol, peers[index]!, hear(index))
+      joined[index] = await Joined.join(url, protocol, peers[index]!, optionsOf(index))
       latencies[index] = performance.now() - began
     }
   }

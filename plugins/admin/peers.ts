@@ -2,6 +2,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import type { Member } from '../../src/delivery/member.ts'
+import { compareNames } from '../../src/presence/names.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import { ProblemError } from './problems.ts'
 import { NextCursor, PageQuery, placeOf, readPage } from './requests.ts'
@@ -67,22 +68,33 @@ function listPeers(app: AdminApp, { presence }: AdminContext): void {
   }
   app.get('/peers', { schema }, async ({ query }) => {
     const after = placeOf(query.cursor, Place)
-    const isAfter = ({ network, peer }: Name) =>
-      after === undefined || network > after[0] || (network === after[0] && peer > after[1])
-    const names = [...presence.everyone()].filter(
-      (name) => (query.network === undefined || name.network === query.network) && isAfter(name)
-    )
-    names.sort((a, b) => compare(a.network, b.network) || compare(a.peer, b.peer))
     const { items, nextCursor } = await readPage(
       query.limit,
-      (limit) => names.slice(0, limit),
+      (limit) => namesIn(presence, query.network, after, limit),
       (last) => [last.network, last.peer]
     )
     return { peers: items.map((name) => peerOf(name, presence.sessions(name.network, name.peer))), nextCursor }
   })
 }
 
-const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
+/** Network by network, so that a page costs what is on it. */
+function namesIn(
+  presence: AdminContext['presence'],
+  only: string | undefined,
+  after: Static<typeof Place> | undefined,
+  limit: number
+): Name[] {
+  const names: Name[] = []
+  const networks = only === undefined ? [...presence.networks()].sort(compareNames) : [only]
+  for (const network of networks) {
+    const order = after === undefined ? 1 : compareNames(network, after[0])
+    if (order < 0) continue
+    const page = presence.page(network, { after: order === 0 ? after![1] : undefined, limit: limit - names.length })
+    names.push(...page.peers.map((peer) => ({ network, peer })))
+    if (names.length === limit) break
+  }
+  return names
+}
 
 function showPeer(app: AdminApp, context: AdminContext): void {
   const schema = {

@@ -190,6 +190,13 @@ export const SECTIONS = {
     MAX_WAITING_BYTES: Count('Bytes of accepted messages that may wait for their commit.', 67_108_864),
     HEARTBEAT_SECONDS: Count('A socket that sent nothing for this long is pinged.', 30)
   },
+  Presence: {
+    DISCOVER_PEERS: Count('Most peers in one answer to discover, or in the list of a new L2PS session.', 1_000),
+    PRESENCE_FAN_OUT_PEERS: Count(
+      'Peers in a network above which a peer that joins or leaves is told only to those it exchanged messages with.',
+      5_000
+    )
+  },
   'Audit trail': {
     NODE_KEY_FILE: optional(
       Text('ed25519 key that signs the logs (PKCS#8 PEM). Unset: node.key in DATA_DIR, made at the first start.')

@@ -29,6 +29,7 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
   /** Its place in the cluster; undefined: the relay is alone. */
   readonly place: HeldPlace | undefined
   listedAt = 0
+  hasPart = false
   #strength: ReceiptStrength
   readonly #facts: PeerFacts
   readonly #with: Attachments<Member>

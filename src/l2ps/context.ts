@@ -5,6 +5,7 @@ import type { Mailbox } from '../delivery/mailbox.ts'
 import type { Member } from '../delivery/member.ts'
 import type { FailedProofs } from '../identity/failed-proofs.ts'
 import type { NetworkRegistry } from '../networks/registry.ts'
+import type { PeersIn } from '../presence/names.ts'
 import type { L2psErrorCode } from '../protocol/errors.ts'
 import { encodeError, encodeReply } from '../protocol/l2ps.ts'
 import { type Answer, answer } from '../session/effect.ts'
@@ -19,6 +20,9 @@ export interface L2psContext {
   readonly database: Pick<Database, 'sql' | 'ask'>
   readonly mailbox: Pick<Mailbox, 'accept'>
   readonly attachments: Attachments<Member>
+  readonly peersIn: PeersIn
+  /** Most peers in one answer to discover. */
+  readonly discoverPeers: number
   readonly proofs: Pick<ProofVerifier, 'verify'>
   readonly failedProofs: FailedProofs
   readonly networks: Pick<NetworkRegistry, 'lookUp' | 'find'>

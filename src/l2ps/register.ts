@@ -8,7 +8,7 @@ import { type PeerKey, peerKeyOf } from '../protocol/peer-key.ts'
 import { type Answer, type Effect, silence } from '../session/effect.ts'
 import { decodeHex } from '../util/encoding.ts'
 import { failed, type L2psContext, type L2psSession, type Request, refuse, reply } from './context.ts'
-import { keysOf } from './discover.ts'
+import { keysOf, type Others, othersThan } from './discover.ts'
 import { L2psMember } from './l2ps-member.ts'
 import { refuseProof } from './proof.ts'
 
@@ -25,9 +25,13 @@ export function handleRegister(
   if (key === undefined) return refuse(context, 'INVALID_MESSAGE', 'Invalid publicKey format (expected hex)', request)
   const { member } = session
   if (member !== undefined) {
-    return member.peer === key.address && member.network === payload.l2psUid
-      ? registered(context, payload, member, request)
-      : refuse(context, 'INVALID_MESSAGE', 'This socket is registered already, for another key or network', request)
+    if (member.peer !== key.address || member.network !== payload.l2psUid) {
+      const detail = 'This socket is registered already, for another key or network'
+      return refuse(context, 'INVALID_MESSAGE', detail, request)
+    }
+    const others = othersThan(context, member.network, member.peer)
+    const give = (list: Others) => registered(context, payload, member, request, list)
+    return others instanceof Promise ? others.then(give) : give(others)
   }
   return register(context, payload, key, session, request).then(
     (answer) => (answer.refusal === undefined ? answer : countFailure(context, session, answer)),
@@ -66,6 +70,9 @@ async function register(
     return refuse(context, 'INVALID_PROOF', 'This proof was used on another connection; sign a new one', request)
   }
   if (typeof mailbox === 'string') return tooMany()
+  // Before the session is in the registry: nothing it is told of may overtake the reply. No wait where there is none.
+  const listed = othersThan(context, uid, key.address)
+  const others = listed instanceof Promise ? await listed : listed
   // The network may have been disabled meanwhile, when this session was not yet among those to be closed.
   const networkNow = networks.find(uid)
   const isAdmitted = networkNow !== undefined && admits(networkNow, key)
@@ -75,7 +82,7 @@ async function register(
   }
   const member = new L2psMember(session, mailbox, { key, features: payload.features ?? [] }, context)
   member.join()
-  return { ...registered(context, payload, member, request), after: () => member.start() }
+  return { ...registered(context, payload, member, request, others), after: () => member.start() }
 }
 
 /** A key that may not join a network is told that there is no such network. */
@@ -107,9 +114,15 @@ async function enter(context: L2psContext, payload: Register, key: PeerKey, sess
   return isFirst
 }
 
-function registered(context: L2psContext, payload: Register, member: L2psMember, request: Request): Answer {
-  const others = context.attachments.registry.listFor(member).filter((address) => address !== member.peer)
-  const onlinePeers = keysOf(context, member.network, others)
-  const { publicKey, l2psUid } = payload
-  return reply(context, request, 'registered', { success: true, publicKey, l2psUid, onlinePeers })
+function registered(
+  context: L2psContext,
+  { publicKey, l2psUid }: Register,
+  member: L2psMember,
+  request: Request,
+  { peers, hasMore, moment }: Others
+): Answer {
+  context.attachments.registry.listed(member, moment, !hasMore)
+  const onlinePeers = keysOf(context, member.network, peers)
+  const payload = { success: true, publicKey, l2psUid, onlinePeers, ...(hasMore ? { hasMore } : {}) }
+  return reply(context, request, 'registered', payload)
 }

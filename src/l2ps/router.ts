@@ -47,9 +47,7 @@ export function createL2ps(context: L2psContext): SessionProtocol<L2psMember> {
     [RegisterFrame.type, register],
     closed(SendFrame, 'Register before sending', (...frame) => handleSend(context, ...frame)),
     closed(HistoryFrame, 'Register first', (...frame) => handleHistory(context, ...frame)),
-    closed(DiscoverFrame, 'Register before discovering peers', (_payload, session, request) =>
-      handleDiscover(context, session, request)
-    ),
+    closed(DiscoverFrame, 'Register before discovering peers', (...frame) => handleDiscover(context, ...frame)),
     closed(RequestPublicKeyFrame, 'Register before requesting public keys', (...frame) =>
       handleRequestPublicKey(context, ...frame)
     ),

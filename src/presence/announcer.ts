@@ -1,28 +1,17 @@
-import type { CloseReason } from '../protocol/close-codes.ts'
-import { encodeTextFrames } from '../session/text-frames.ts'
+import { Slices } from '../util/slices.ts'
+import type { Contacts } from './contacts.ts'
+import { type Announced, type Change, frameFor, isNow, type News, newsOf, type Present, sharedFrames } from './news.ts'
 
-/** A peer that came or left. */
-export interface Announced {
-  readonly network: string
-  readonly peer: string
-  /** The frame that tells the others in its network that it joined or left; undefined: they are not told. */
-  announcement(change: 'joined' | 'left'): string | undefined
+/** Who may be told: the registry. */
+interface Audience<M> {
+  sessions(network: string, peer: string): readonly M[]
+  sessionsIn(network: string): Iterable<M>
+  peerCount(network: string): number
 }
 
-/** A registered session, as presence needs it: one of those of a peer. */
-export interface Present extends Announced {
-  readonly session: { notify(frames: Buffer): void; close(reason: CloseReason): void }
-  /** Where in the order of changes it was last given a list of peers, see `Announcer`. */
-  listedAt: number
-}
-
-/** What happened to one peer since the last announcement. */
-interface Change {
-  /** Was it connected before the first of them? */
-  readonly wasConnected: boolean
-  /** When it came or left, one after the other: points of the order of changes. */
-  readonly changedAt: number[]
-  readonly peer: Announced
+export interface AnnouncerOptions {
+  readonly coalesceMs: number | undefined
+  readonly fanOutPeers: number
 }
 
 interface Pending {
@@ -34,30 +23,48 @@ interface Pending {
 const LEAST_MS = 50
 const MS_PER_PEER = 0.25
 const MOST_MS = 1_000
-/** Sessions told at once, before the event loop handles other work. */
-const FAN_OUT_SLICE = 256
 
 /**
  * Tells peers who joined and who left. Changes are collected for a moment, then each session is told what differs from
  * the last list of peers it was given (its reply to `register` or `discover`): nothing of a peer that left and came back
- * in between, unless the session's list was made while that peer was away.
+ * in between, unless the session's list was made while that peer was away. Who was given a part of a list is told how
+ * every peer is that changed since the last whole one: the part may show it otherwise than the whole.
+ *
+ * In a network of more than `fanOutPeers` peers only those are told that exchanged messages with the peer.
+ *
+ *     nothing ──changed──► collecting ──timer──► telling, in slices ──done──► nothing
+ *
+ * What changes while a network is told of earlier changes is collected until that is done.
  */
 export class Announcer<M extends Present> {
-  readonly #listeners: (network: string) => Iterable<M>
-  readonly #leastMs: number
+  readonly #audience: Audience<M>
+  readonly #contacts: Pick<Contacts, 'of'>
+  readonly #coalesceMs: number
+  readonly #fanOutPeers: number
   readonly #pending = new Map<string, Pending>()
+  /** Networks that are being told. */
+  readonly #telling = new Set<string>()
+  readonly #slices = new Slices()
   /** Counts changes and lists: their order. */
   #order = 0
 
-  constructor(listeners: (network: string) => Iterable<M>, leastMs = LEAST_MS) {
-    this.#listeners = listeners
-    this.#leastMs = leastMs
+  constructor(audience: Audience<M>, contacts: Pick<Contacts, 'of'>, { coalesceMs, fanOutPeers }: AnnouncerOptions) {
+    this.#audience = audience
+    this.#contacts = contacts
+    this.#coalesceMs = coalesceMs ?? LEAST_MS
+    this.#fanOutPeers = fanOutPeers
   }
 
-  /** A session is given a list of the peers of its network now: it is told what changes after this. */
-  listed(session: M): void {
+  /** Now, in the order of changes. */
+  get moment(): number {
     this.#order += 1
-    session.listedAt = this.#order
+    return this.#order
+  }
+
+  /** A session is given a list of the peers of its network as they were at `moment`: it is told what changes after. */
+  listed(session: M, moment: number, isWhole: boolean): void {
+    session.hasPart = !isWhole
+    session.listedAt = isWhole ? moment : Math.min(session.listedAt, moment)
   }
 
   /** The first session of a peer came, or its last one left. `networkSize`: peers in the network. */
@@ -74,85 +81,83 @@ export class Announcer<M extends Present> {
   close(): void {
     for (const { timer } of this.#pending.values()) clearTimeout(timer)
     this.#pending.clear()
+    this.#slices.close()
   }
 
   /** Changes are collected for longer in a larger network: each announcement costs a frame for every session in it. */
   #await(network: string, networkSize: number): Pending {
-    const ms = Math.max(this.#leastMs, Math.min(networkSize * MS_PER_PEER, MOST_MS))
+    const ms = Math.max(this.#coalesceMs, Math.min(networkSize * MS_PER_PEER, MOST_MS))
     const pending = { changes: new Map<string, Change>(), timer: setTimeout(() => this.#announce(network), ms) }
     this.#pending.set(network, pending)
     return pending
   }
 
   #announce(network: string): void {
-    const changes = [...this.#pending.get(network)!.changes.values()]
+    const { changes, timer } = this.#pending.get(network)!
+    if (this.#telling.has(network)) {
+      timer.refresh()
+      return
+    }
     this.#pending.delete(network)
-    this.#tell([...this.#listeners(network)], this.#newsOf(changes))
+    this.#telling.add(network)
+    this.#slices.run(this.#tell(network, changes))
   }
 
-  /** Frames are made once, and those for sessions whose lists are older than every change are encoded once. */
-  #newsOf(changes: readonly Change[]): News {
-    const frames = changes.map((change) => ({
-      change,
-      joined: change.peer.announcement('joined'),
-      left: change.peer.announcement('left')
-    }))
-    const before = frames.flatMap(({ change, joined, left }) => frameFor(change, 0, joined, left) ?? [])
-    return {
-      frames,
-      first: Math.min(...changes.map(({ changedAt }) => changedAt[0]!)),
-      peers: new Set(changes.map(({ peer }) => peer.peer)),
-      shared: before.length === 0 ? undefined : encodeTextFrames(before)
+  *#tell(network: string, changes: ReadonlyMap<string, Change>): Generator<void> {
+    try {
+      const isLarge = Math.max(this.#audience.peerCount(network), changes.size) > this.#fanOutPeers
+      yield* isLarge ? this.#tellContacts(network, changes.values()) : this.#tellAll(network, changes)
+    } finally {
+      this.#telling.delete(network)
     }
   }
 
-  /** In slices, so that a large network does not hold up its messages. */
-  #tell(sessions: readonly M[], news: News): void {
-    for (const session of sessions.slice(0, FAN_OUT_SLICE)) {
-      const { listedAt } = session
-      if (listedAt < news.first && !news.peers.has(session.peer)) {
-        if (news.shared !== undefined) session.session.notify(news.shared)
-        continue
+  *#tellAll(network: string, changes: ReadonlyMap<string, Change>): Generator<void> {
+    const news: News[] = []
+    let first = Number.POSITIVE_INFINITY
+    for (const change of changes.values()) {
+      first = Math.min(first, change.changedAt[0]!)
+      news.push(newsOf(change))
+      yield
+    }
+    // Encoded once for those whose lists are older than every change.
+    const shared = { whole: sharedFrames(news, false), part: sharedFrames(news, true) }
+    for (const session of [...this.#audience.sessionsIn(network)]) {
+      const isOlder = session.listedAt < first && !changes.has(session.peer)
+      const frames = isOlder ? shared[session.hasPart ? 'part' : 'whole'] : ownFrames(news, session)
+      if (frames.length > 0) session.session.notify(frames)
+      yield
+    }
+  }
+
+  *#tellContacts(network: string, changes: Iterable<Change>): Generator<void> {
+    const framesOf = new Map<M, Buffer[]>()
+    for (const change of changes) {
+      let news: News | undefined
+      for (const contact of this.#contacts.of(network, change.peer.peer)) {
+        for (const session of this.#audience.sessions(network, contact)) {
+          news ??= newsOf(change)
+          const frame = frameFor(news, session.listedAt, session.hasPart)
+          if (frame === undefined) continue
+          const frames = framesOf.get(session)
+          if (frames === undefined) framesOf.set(session, [frame])
+          else frames.push(frame)
+        }
       }
-      const own = news.frames.flatMap(({ change, joined, left }) =>
-        change.peer.peer === session.peer ? [] : (frameFor(change, listedAt, joined, left) ?? [])
-      )
-      if (own.length > 0) session.session.notify(encodeTextFrames(own))
+      yield
     }
-    if (sessions.length > FAN_OUT_SLICE) setImmediate(() => this.#tell(sessions.slice(FAN_OUT_SLICE), news))
+    for (const [{ session }, frames] of framesOf) {
+      session.notify(Buffer.concat(frames))
+      yield
+    }
   }
 }
 
-interface News {
-  readonly frames: readonly {
-    readonly change: Change
-    readonly joined: string | undefined
-    readonly left: string | undefined
-  }[]
-  /** The first of all changes. */
-  readonly first: number
-  readonly peers: ReadonlySet<string>
-  /** For sessions whose list is older than that. */
-  readonly shared: Buffer | undefined
-}
-
-const isNow = ({ wasConnected, changedAt }: Pick<Change, 'wasConnected' | 'changedAt'>) =>
-  wasConnected !== (changedAt.length % 2 === 1)
-
-/** What a session whose list was made at `listedAt` has to be told of a peer: its list, against how it is now. */
-function frameFor(
-  { wasConnected, changedAt }: Change,
-  listedAt: number,
-  joined: string | undefined,
-  left: string | undefined
-): string | undefined {
-  // Where joining is not announced, clients keep no list: all sessions that were there before are told who left.
-  if (joined === undefined)
-    return changedAt.length % 2 === Number(wasConnected) && changedAt.at(-1)! > listedAt ? left : undefined
-  const after = changedAt.findIndex((at) => at > listedAt)
-  const seen = after === -1 ? changedAt.length : after
-  const isConnected = isNow({ wasConnected, changedAt })
-  const listed = wasConnected !== (seen % 2 === 1)
-  if (listed === isConnected) return undefined
-  return isConnected ? joined : left
+function ownFrames<M extends Present>(news: readonly News[], { peer, listedAt, hasPart }: M): Buffer {
+  const frames: Buffer[] = []
+  for (const each of news) {
+    const frame = each.change.peer.peer === peer ? undefined : frameFor(each, listedAt, hasPart)
+    if (frame !== undefined) frames.push(frame)
+  }
+  return Buffer.concat(frames)
 }

@@ -103,6 +103,10 @@ export const Milliseconds = (description: string) =>
   Type.Integer({ minimum: 0, description: `${description}, ms since 1970` })
 /** What an application sealed: any JSON, never looked into. */
 export const Sealed = (description: string) => Type.Unknown({ description })
+/** Where a list of peers stops short. */
+export const HasMore = Type.Optional(
+  Type.Literal(true, { description: 'There are more behind the last one; not there where there are none' })
+)
 /** The place of a message in its mailbox. */
 export const Seq = Type.Optional(
   Type.Integer({ minimum: 1, description: 'To acknowledge it by; only for clients that offered the feature `ack`' })

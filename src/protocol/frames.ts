@@ -39,7 +39,7 @@ export const PROTOCOLS: readonly ProtocolDoc[] = [
     hasRequestIds: false,
     clientFrames: [
       doc(signaling.RegisterFrame, 'Claim a client id for this socket.', 'register', 'error'),
-      doc(signaling.DiscoverFrame, 'List everybody who is connected.', 'discover', 'error'),
+      doc(signaling.DiscoverFrame, 'List who is connected.', 'discover', 'error'),
       doc(
         signaling.MessageFrame,
         'Pass one sealed message to a peer. Not answered while the peer is here.',
@@ -69,7 +69,7 @@ export const PROTOCOLS: readonly ProtocolDoc[] = [
         'error'
       ),
       doc(l2ps.HistoryFrame, 'A page of a conversation, newest first.', 'history_response', 'error'),
-      doc(l2ps.DiscoverFrame, 'List everybody who is here.', 'discover_response', 'error'),
+      doc(l2ps.DiscoverFrame, 'List who is here.', 'discover_response', 'error'),
       doc(l2ps.RequestPublicKeyFrame, 'Is a key known in this network?', 'public_key_response', 'error'),
       doc(l2ps.AckFrame, 'The message called so, or the one with this seq and all before it, arrived.')
     ],

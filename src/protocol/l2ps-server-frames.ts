@@ -1,6 +1,6 @@
 import { type TLiteral, Type } from '@sinclair/typebox'
 import { L2PS_ERRORS, type L2psErrorCode } from './errors.ts'
-import { Milliseconds, Sealed, Seq, serverFrame } from './frame.ts'
+import { HasMore, Milliseconds, Sealed, Seq, serverFrame } from './frame.ts'
 
 const Key = (description: string) => Type.String({ pattern: '^[0-9a-fA-F]+$', description })
 const Code = Type.Union(Object.keys(L2PS_ERRORS).map((name) => Type.Literal(name)) as [TLiteral<L2psErrorCode>])
@@ -33,7 +33,8 @@ export const L2PS_SERVER_FRAMES = [
     success: Type.Literal(true),
     publicKey: Key('As registered'),
     l2psUid: Type.String(),
-    onlinePeers: Type.Array(Key('Who else is here'))
+    onlinePeers: Type.Array(Key('Who else is here')),
+    hasMore: HasMore
   }),
   serverFrame('message', 'A sealed message for this peer.', {
     from: Key('The sender'),
@@ -54,7 +55,10 @@ export const L2PS_SERVER_FRAMES = [
     messages: Type.Array(StoredMessageSchema),
     hasMore: Type.Boolean()
   }),
-  serverFrame('discover_response', 'Everybody who is here, the caller too.', { peers: Type.Array(Key('A peer')) }),
+  serverFrame('discover_response', 'Who is here, the caller too, in the order of their addresses.', {
+    peers: Type.Array(Key('A peer')),
+    hasMore: HasMore
+  }),
   serverFrame('public_key_response', 'Is a key known in this network?', {
     targetId: Type.String(),
     publicKey: Type.Union([Key('The key'), Type.Null()], { description: 'null: it never registered here' })

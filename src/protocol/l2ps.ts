@@ -56,8 +56,15 @@ export const HistoryFrame = defineFrame('history', 'Missing peerKey or proof', {
   proof: Words(16_384, 'hex signature over history:{peerKey}:{timestamp}, by the registered key')
 })
 
-/** List everybody in the network, the caller too. Answered by `discover_response`. */
-export const DiscoverFrame = defineFrame('discover', 'Missing or invalid type/payload', {})
+/** A key or the beginning of one, or the beginning of the address of a longer key (docs/protocol.md, 4.5). */
+const PartOfKey = (description: string) =>
+  Type.Optional(Type.String({ maxLength: 8_192, pattern: '^([0-9a-fA-F]+|(falcon|ml-dsa):[0-9a-f]*)$', description }))
+
+/** List who is in the network, the caller too. Answered by `discover_response`. Source: docs/protocol.md, 4.5. */
+export const DiscoverFrame = defineFrame('discover', 'Missing or invalid type/payload', {
+  after: PartOfKey('only those that come after this key'),
+  prefix: PartOfKey('only those whose addresses begin so')
+})
 
 /** Is a key known in this network? Answered by `public_key_response`, with null for a key that never registered. */
 export const RequestPublicKeyFrame = defineFrame('request_public_key', 'Missing targetId', {

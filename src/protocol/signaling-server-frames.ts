@@ -1,6 +1,6 @@
 import { type TLiteral, Type } from '@sinclair/typebox'
 import { SIGNALING_ERRORS, type SignalingErrorType } from './errors.ts'
-import { Milliseconds, Sealed, Seq, serverFrame } from './frame.ts'
+import { HasMore, Milliseconds, Sealed, Seq, serverFrame } from './frame.ts'
 
 const Id = (description: string) => Type.String({ description })
 const ErrorType = Type.Union(
@@ -13,8 +13,9 @@ export const SIGNALING_SERVER_FRAMES = [
     success: Type.Literal(true),
     clientId: Id('As registered')
   }),
-  serverFrame('discover', 'Everybody who is connected, the caller too, in the order of registration.', {
-    peers: Type.Array(Id('A client id'))
+  serverFrame('discover', 'Who is connected, the caller too, in the order of their names.', {
+    peers: Type.Array(Id('A client id')),
+    hasMore: HasMore
   }),
   serverFrame('message', 'A sealed message for this peer.', {
     message: Sealed('The sealed body, unchanged'),

@@ -39,8 +39,11 @@ export const RegisterFrame = defineFrame('register', 'Invalid message schema', {
   features: Features
 })
 
-/** List everybody who is connected, the caller too, in the order of registration. Answered by `discover`. */
-export const DiscoverFrame = defineFrame('discover', 'Invalid message format', {})
+/** List who is connected, the caller too, in the order of their names. Answered by `discover`. Source: docs/protocol.md, 2.2. */
+export const DiscoverFrame = defineFrame('discover', 'Invalid message format', {
+  after: Type.Optional(ClientId('only those whose names come after this one')),
+  prefix: Type.Optional(ClientId('only those whose names begin so'))
+})
 
 /**
  * Pass one sealed message to a peer. Answered by nothing while the peer is connected, by `message_queued` while it is
@@ -98,7 +101,9 @@ export const encodePublicKey = (peerId: string, publicKey: Uint8Array) =>
 export const encodePeerDisconnected = (peerId: string) =>
   `{"type":"peer_disconnected","payload":{"peerId":${JSON.stringify(peerId)}}}`
 
-export const encodeDiscovered = (peers: readonly string[]) => JSON.stringify({ type: 'discover', payload: { peers } })
+/** `hasMore` is left out where there are no more. */
+export const encodeDiscovered = (peers: readonly string[], hasMore: boolean) =>
+  JSON.stringify({ type: 'discover', payload: { peers, ...(hasMore ? { hasMore } : {}) } })
 
 export const encodeServerQuestion = (questionId: string, text: string) =>
   JSON.stringify({ type: 'server_question', payload: { questionId, question: { text } } })

@@ -1,6 +1,7 @@
 import type { WebSocket } from 'ws'
 import type { CloseReason } from '../protocol/close-codes.ts'
 import { AwakeClock } from '../util/awake-clock.ts'
+import { Slices } from '../util/slices.ts'
 import type { LivenessLimits } from './liveness.ts'
 import { Session, type SessionHooks, type SessionMember, type SessionOrigin, type SessionProtocol } from './session.ts'
 
@@ -19,6 +20,8 @@ export class Sessions<M extends SessionMember = SessionMember> {
   readonly #onClosed: (session: Session<M>, isClean: boolean) => void
   readonly #open = new Set<Session<M>>()
   readonly #unregistered = new Map<string, number>()
+  readonly #slices = new Slices()
+  #isTicking = false
   #isStopping = false
   #emptied: (() => void) | undefined
 
@@ -26,7 +29,7 @@ export class Sessions<M extends SessionMember = SessionMember> {
     this.#limits = limits
     this.#onClosed = onClosed
     this.clock.onStep((now) => {
-      for (const session of this.#open) session.tick(now, this.#limits)
+      if (!this.#isTicking) this.#slices.run(this.#tick(now))
     })
   }
 
@@ -83,6 +86,16 @@ export class Sessions<M extends SessionMember = SessionMember> {
     }, ms)
     await emptied
     clearTimeout(timer)
+  }
+
+  /** In slices: what a step has to look at and to ping grows with the sockets. */
+  *#tick(now: number): Generator<void> {
+    this.#isTicking = true
+    for (const session of this.#open) {
+      session.tick(now, this.#limits)
+      yield
+    }
+    this.#isTicking = false
   }
 
   #closed(session: Session<M>, isClean: boolean): void {

@@ -5,6 +5,7 @@ import type { Member } from '../delivery/member.ts'
 import type { FailedProofs } from '../identity/failed-proofs.ts'
 import type { IdentityCache } from '../identity/identity-cache.ts'
 import type { Registration } from '../identity/registration.ts'
+import type { PeersIn } from '../presence/names.ts'
 import type { SignalingErrorType } from '../protocol/errors.ts'
 import { encodeError } from '../protocol/signaling.ts'
 import type { Answer } from '../session/effect.ts'
@@ -15,6 +16,9 @@ import type { KeyedMutex } from '../util/keyed-mutex.ts'
 export interface SignalingContext {
   readonly mailbox: Pick<Mailbox, 'accept'>
   readonly attachments: Attachments<Member>
+  readonly peersIn: PeersIn
+  /** Most peers in one answer to discover. */
+  readonly discoverPeers: number
   readonly proofs: Pick<ProofVerifier, 'verify'>
   readonly failedProofs: FailedProofs
   readonly identities: Pick<IdentityCache, 'peek' | 'get' | 'set'>

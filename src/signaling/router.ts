@@ -26,7 +26,7 @@ type Route = (payload: unknown, session: SignalingSession, frameText: string) =>
 export function createSignaling(context: SignalingContext): SessionProtocol<Member> {
   const routes = new Map<string, Route>([
     open(RegisterFrame, refuseRegister, (payload, session) => handleRegister(context, payload, session)),
-    closed(DiscoverFrame, 'discovering peers', () => handleDiscover(context)),
+    closed(DiscoverFrame, 'discovering peers', (payload) => handleDiscover(context, payload)),
     closed(MessageFrame, 'sending messages', (...frame) => handleMessage(context, ...frame)),
     closed(RequestPublicKeyFrame, 'requesting public keys', (payload) => handleRequestPublicKey(context, payload)),
     // Asks the caller something, so that an application can try its handling of server questions.

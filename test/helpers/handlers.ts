@@ -4,6 +4,7 @@ import type { MailboxContents } from '../../src/delivery/mailbox-counter.ts'
 import { MailboxCounters } from '../../src/delivery/mailbox-counter.ts'
 import type { Member } from '../../src/delivery/member.ts'
 import type { Releases } from '../../src/delivery/releases.ts'
+import type { PeersIn } from '../../src/presence/names.ts'
 import { Registry } from '../../src/presence/registry.ts'
 import type { Answer, Effect } from '../../src/session/effect.ts'
 import type { QueueEntry } from '../../src/store/queue-entry.ts'
@@ -89,6 +90,15 @@ export function fakeAttachments(now: number) {
     log: { warn: () => {}, error: () => {} }
   }
   return { attachments, mailbox }
+}
+
+/** Where handlers get their pages: from the registry at once, or as if other relays were asked. */
+export function pagesOf(registry: Registry<Member>, cluster: 'answers' | 'fails' | undefined): PeersIn {
+  return (network, page) => {
+    if (cluster === 'fails') return Promise.reject(new Error('no connection'))
+    const found = registry.page(network, page)
+    return cluster === 'answers' ? Promise.resolve(found) : found
+  }
 }
 
 /** What an effect comes to. */

@@ -16,7 +16,7 @@ import type { Answer } from '../../src/session/effect.ts'
 import type { KeyEntry } from '../../src/store/identity.ts'
 import { conversationId, type StoredMessage } from '../../src/store/message.ts'
 import type { Message, QueueEntry } from '../../src/store/queue-entry.ts'
-import { BODIES, FakeSession, fakeAttachments, settle } from '../helpers/handlers.ts'
+import { BODIES, FakeSession, fakeAttachments, pagesOf, settle } from '../helpers/handlers.ts'
 
 const NOW = 1_750_000_000_000
 const WINDOW_MS = 300_000
@@ -40,6 +40,9 @@ const GIVEN = {
   /** Is the proof noted: true, or was it used before, or what else became of it? */
   entered: true as boolean | 'unavailable',
   isDatabaseAway: false,
+  discoverPeers: 5,
+  /** Can other relays be asked who is there? Undefined: there are none. */
+  cluster: undefined as 'answers' | 'fails' | undefined,
   rows: [] as object[]
 }
 type Given = typeof GIVEN
@@ -62,6 +65,8 @@ function relay(changes: Partial<Given> = {}) {
   } as unknown as Database
   const context: L2psContext = {
     ...{ database, attachments, names: new KeyNames(database), failedProofs: new FailedProofs(2) },
+    peersIn: pagesOf(attachments.registry, given.cluster),
+    discoverPeers: given.discoverPeers,
     mailbox: {
       accept: (message, done) => {
         accepted.push(message)
@@ -312,7 +317,7 @@ test('register: a socket that closed meanwhile is told nothing and speaks for no
   const answer = all.say(register(), session)
   session.isOpen = false
   assert.equal(wordsOf(await answer), undefined)
-  assert.deepEqual(all.attachments.registry.peers('net'), [])
+  assert.equal(all.attachments.registry.peerCount('net'), 0)
   assert.equal(all.attachments.counters.find('net', ALICE), undefined)
 })
 
@@ -575,16 +580,54 @@ describe('history: the body of a message is the very text that was stored', () =
   }
 })
 
-test('discover: everybody in the network of the caller, the caller too, by their keys', async () => {
-  const all = relay()
-  all.join(LONG)
-  const alice = all.join(ALICE)
-  all.join(BOB)
-  all.join(CAROL, { network: 'other' })
-  assert.deepEqual(wordsOf(await all.say(frame('discover', {}), alice)), {
-    type: 'discover_response',
-    peers: [LONG, ALICE, BOB]
-  })
+const NO_PART = "Expected string to match '^([0-9a-fA-F]+|(falcon|ml-dsa):[0-9a-f]*)$'"
+const TOO_LONG = 'Expected string length less or equal to 8192'
+
+/** Bob, among three others of his network and one of another. */
+function asBob(all: Relay) {
+  for (const key of [LONG, CAROL, ALICE]) all.join(key)
+  all.join('00'.repeat(32), { network: 'other' })
+  return all.join(BOB)
+}
+const keys = (...peers: string[]) => ({ type: 'discover_response', peers })
+const more = (...peers: string[]) => ({ ...keys(...peers), hasMore: true })
+
+table('discover: the network of the caller, the caller too, in the order of addresses', asBob, [
+  ['all', frame('discover', {}), keys(ALICE, BOB, CAROL, LONG)],
+  ['a page', frame('discover', {}), more(ALICE, BOB), { discoverPeers: 2 }],
+  ['the page after it', frame('discover', { after: BOB.toUpperCase() }), keys(CAROL, LONG), { discoverPeers: 2 }],
+  ['after a part of a key', frame('discover', { after: 'b' }), keys(BOB, CAROL, LONG)],
+  ['after a long key', frame('discover', { after: LONG }), keys()],
+  ['by a prefix, in capital letters', frame('discover', { prefix: 'C3C' }), keys(CAROL)],
+  ['by an algorithm', frame('discover', { prefix: 'ml-dsa:' }), keys(LONG)],
+  ['of other relays', frame('discover', {}), more(ALICE), { discoverPeers: 1, cluster: 'answers' }],
+  ['of other relays that do not answer', frame('discover', {}), AGAIN, { cluster: 'fails' }],
+  ['after: no text', frame('discover', { after: 7 }), `${NO_FRAME}: after: Expected string`],
+  ['after: empty', frame('discover', { after: '' }), NO_FRAME],
+  ['prefix: no key', frame('discover', { prefix: 'x' }), `${NO_FRAME}: prefix: ${NO_PART}`],
+  ['prefix: too long', frame('discover', { prefix: 'a'.repeat(8_193) }), `${NO_FRAME}: prefix: ${TOO_LONG}`]
+])
+
+test('register: the list of the others is a page, and the caller takes no place on it', async () => {
+  const listed = async (given: Partial<Given>) => {
+    const all = relay(given)
+    for (const key of [ALICE, BOB, CAROL]) if (key !== ALICE) all.join(key)
+    return wordsOf(await all.say(register(), all.stranger()))
+  }
+  assert.deepEqual(await listed({ discoverPeers: 2 }), { ...REGISTERED, onlinePeers: [BOB, CAROL] })
+  const page = { ...REGISTERED, onlinePeers: [BOB], hasMore: true }
+  assert.deepEqual(await listed({ discoverPeers: 1 }), page)
+  assert.deepEqual(await listed({ discoverPeers: 1, cluster: 'answers' }), page)
+  const nobody = { ...REGISTERED, onlinePeers: [], hasMore: true }
+  assert.deepEqual(await listed({ cluster: 'fails' }), nobody, 'a list that cannot be read refuses nobody')
+})
+
+test('register: a second one on the same socket lists the others again, without the caller', async () => {
+  const all = relay({ discoverPeers: 2 })
+  const session = all.stranger()
+  await all.say(register(), session)
+  for (const key of [BOB, CAROL]) all.join(key)
+  assert.deepEqual(wordsOf(await all.say(register(), session)), { ...REGISTERED, onlinePeers: [BOB, CAROL] })
 })
 
 const request = (targetId: unknown) => frame('request_public_key', { targetId })

@@ -45,7 +45,7 @@ test('Falcon and ML-DSA keys are told by their length', async (t) => {
   const bob = await server.enter('net')
   assert.equal((await alice.next('peer_joined')).payload.publicKey, bob.key)
   const requestId = bob.send('discover', {})
-  assert.deepEqual((await bob.answerTo(requestId)).payload.peers, [alice.key, bob.key])
+  assert.deepEqual((await bob.answerTo(requestId)).payload.peers, [bob.key, alice.key], 'by their addresses')
   assert.equal(alice.key.length, 3904)
 })
 

@@ -13,7 +13,7 @@ import { createSignaling } from '../../src/signaling/router.ts'
 import type { ClaimOutcome, Identity } from '../../src/store/identity.ts'
 import type { Message, QueueEntry } from '../../src/store/queue-entry.ts'
 import { KeyedMutex } from '../../src/util/keyed-mutex.ts'
-import { BODIES, FakeSession, fakeAttachments, settle } from '../helpers/handlers.ts'
+import { BODIES, FakeSession, fakeAttachments, pagesOf, settle } from '../helpers/handlers.ts'
 
 const base64 = (length: number) => Buffer.alloc(length, 7).toString('base64')
 const identityOf = (keyBytes: number): Identity => ({ encryptionKey: new Uint8Array(keyBytes).fill(1), keyId: 'k' })
@@ -25,6 +25,9 @@ const GIVEN = {
   outcome: 'created' as ClaimOutcome,
   isTaken: false,
   isDatabaseAway: false,
+  discoverPeers: 3,
+  /** Can other relays be asked who is there? Undefined: there are none. */
+  cluster: undefined as 'answers' | 'fails' | undefined,
   /** Identities that are known without asking, and those that are looked up. */
   known: {} as Record<string, Identity | undefined>,
   stored: {} as Record<string, Identity>
@@ -42,6 +45,8 @@ function relay(changes: Partial<Given> = {}) {
   }
   const context: SignalingContext = {
     attachments,
+    peersIn: pagesOf(attachments.registry, given.cluster),
+    discoverPeers: given.discoverPeers,
     mailbox: {
       accept: (message, done) => {
         accepted.push(message)
@@ -92,6 +97,8 @@ function relay(changes: Partial<Given> = {}) {
   return { given, attachments, mailbox, accepted, proofs, counted, lines, protocol, stranger, join, say }
 }
 
+type Relay = ReturnType<typeof relay>
+
 /** What an answer says, without its time; undefined: nothing. */
 function wordsOf({ frame, refusal }: Answer) {
   if (frame === undefined) return undefined
@@ -117,7 +124,7 @@ const REGISTERED = { type: 'register', success: true, clientId: 'alice' }
 type Row = [name: string, frame: unknown, expected: unknown, given?: Partial<Given>]
 
 /** Each row is a test of its own. */
-function table(title: string, sessionOf: (all: ReturnType<typeof relay>) => FakeSession<Member>, rows: readonly Row[]) {
+function table(title: string, sessionOf: (all: Relay) => FakeSession<Member>, rows: readonly Row[]) {
   describe(title, () => {
     for (const [name, sent, expected, given] of rows) {
       test(name, async () => {
@@ -128,8 +135,8 @@ function table(title: string, sessionOf: (all: ReturnType<typeof relay>) => Fake
   })
 }
 
-const asStranger = (all: ReturnType<typeof relay>) => all.stranger()
-const asAlice = (all: ReturnType<typeof relay>) => all.join('alice')
+const asStranger = (all: Relay) => all.stranger()
+const asAlice = (all: Relay) => all.join('alice')
 
 const NO_FRAME = 'INVALID_MESSAGE: Invalid message format'
 
@@ -269,7 +276,7 @@ test('register: a socket that closed meanwhile is told nothing and speaks for no
   const answer = all.say(register(), session)
   session.isOpen = false
   assert.equal(wordsOf(await answer), undefined)
-  assert.deepEqual(all.attachments.registry.peers(SIGNALING_NETWORK), [])
+  assert.equal(all.attachments.registry.peerCount(SIGNALING_NETWORK), 0)
   assert.equal(all.attachments.counters.find(SIGNALING_NETWORK, 'alice'), undefined)
 })
 
@@ -331,16 +338,40 @@ test('register: an ML-DSA proof, an ML-KEM-768 key and no features make an old c
   }
 })
 
-test('discover: everybody who is connected, the caller too, in the order of registration', async () => {
-  const all = relay()
-  all.join('carol')
-  const alice = all.join('alice')
-  all.join('bob')
-  assert.deepEqual(wordsOf(await all.say(frame('discover', {}), alice)), {
-    type: 'discover',
-    peers: ['carol', 'alice', 'bob']
-  })
-})
+/** Alice, who joined in the middle of five. */
+function asOneOfFive(all: Relay) {
+  const sessions = ['carol', '😀', 'alice', '\uff5e', 'bob'].map((name) => all.join(name))
+  return sessions[2]!
+}
+const names = (...peers: string[]) => ({ type: 'discover', peers })
+const more = (...peers: string[]) => ({ ...names(...peers), hasMore: true })
+const AGAIN = 'INTERNAL_ERROR: The server cannot do this now. Please try again.'
+const tooLong = (member: string) => `${NO_FRAME}: ${member}: Expected string length less or equal to 256`
+
+table('discover: who is connected, the caller too, in the order of their names', asOneOfFive, [
+  [
+    'all, when they are not too many',
+    frame('discover', {}),
+    names('alice', 'bob', 'carol', '\uff5e', '😀'),
+    { discoverPeers: 5 }
+  ],
+  ['a page, when they are', frame('discover', {}), more('alice', 'bob', 'carol')],
+  ['the page after it', frame('discover', { after: 'carol' }), names('\uff5e', '😀')],
+  ['after a name nobody has', frame('discover', { after: 'b' }), more('bob', 'carol', '\uff5e')],
+  ['after the last', frame('discover', { after: '😀' }), names()],
+  ['by a prefix', frame('discover', { prefix: 'bo' }), names('bob')],
+  ['by a prefix nobody has', frame('discover', { prefix: 'bobb' }), names()],
+  ['by a prefix, after a name before it', frame('discover', { prefix: 'c', after: 'alice' }), names('carol')],
+  ['by a prefix, after a name behind it', frame('discover', { prefix: 'a', after: 'b' }), names()],
+  ['of other relays', frame('discover', {}), more('alice', 'bob', 'carol'), { cluster: 'answers' }],
+  ['of other relays that do not answer', frame('discover', {}), AGAIN, { cluster: 'fails' }],
+  ['after: no text', frame('discover', { after: 7 }), `${NO_FRAME}: after: Expected string`],
+  ['after: null', frame('discover', { after: null }), NO_FRAME],
+  ['after: empty', frame('discover', { after: '' }), NO_FRAME],
+  ['after: too long', frame('discover', { after: 'x'.repeat(257) }), tooLong('after')],
+  ['prefix: a list', frame('discover', { prefix: ['a'] }), `${NO_FRAME}: prefix: Expected string`],
+  ['prefix: too long', frame('discover', { prefix: 'x'.repeat(257) }), tooLong('prefix')]
+])
 
 const request = (targetId: unknown) => frame('request_public_key', { targetId })
 
