@@ -9,6 +9,7 @@ import { admits } from '../src/l2ps/register.ts'
 import { createL2ps } from '../src/l2ps/router.ts'
 import { frameCounter } from '../src/observability/metrics.ts'
 import type { SessionProtocol } from '../src/session/session.ts'
+import type { PageOfPeers } from '../src/presence/names.ts'
 import { enterKeys } from '../src/store/identity.ts'
 
 export interface L2psOptions {
@@ -23,20 +24,26 @@ export interface L2psOptions {
 
 export default fp<L2psOptions>(
   async (app, { failedProofsPerMinute, ...options }) => {
-    const { database, presence, proofs, networks, log } = app
+    const { database, presence, cluster, proofs, networks, log } = app
+    const names = new KeyNames(database)
+    const peersInCluster = async (network: string, page: PageOfPeers) => {
+      const found = await cluster!.page(network, page)
+      await names.learn(network, found.peers) // a long key is shown as it is
+      return found
+    }
     const protocol = createL2ps({
       ...options,
       ...{ database, proofs, networks, log },
       mailbox: app.mailboxes.l2ps,
       attachments: app.attachments.l2ps,
-      peersIn: (network, page) => presence.page(network, page),
+      peersIn: cluster === undefined ? (network, page) => presence.page(network, page) : peersInCluster,
       countFrame: frameCounter(app.metrics, 'l2ps'),
       enter: batched({
         ...{ database, work: enterKeys },
         failed: (error, keys) => log.error({ err: error, keys }, 'keys not noted')
       }),
       failedProofs: new FailedProofs(failedProofsPerMinute),
-      names: new KeyNames(database)
+      names
     })
     app.sockets.serve(protocol as unknown as SessionProtocol<Member>)
 

@@ -14,13 +14,13 @@ export interface SignalingOptions {
 
 export default fp<SignalingOptions>(
   async (app, { failedProofsPerMinute, ...options }) => {
-    const { presence, proofs, identities, identityChanged, registration, nameMutex, log } = app
+    const { presence, cluster, proofs, identities, identityChanged, registration, nameMutex, log } = app
     const protocol = createSignaling({
       ...options,
       ...{ proofs, identities, identityChanged, registration, nameMutex, log },
       mailbox: app.mailboxes.signaling,
       attachments: app.attachments.signaling,
-      peersIn: (network, page) => presence.page(network, page),
+      peersIn: (network, page) => (cluster ?? presence).page(network, page),
       countFrame: frameCounter(app.metrics, 'signaling'),
       failedProofs: new FailedProofs(failedProofsPerMinute)
     })

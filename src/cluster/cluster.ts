@@ -4,12 +4,13 @@ import type { Recipients } from '../delivery/mailbox.ts'
 import type { Member } from '../delivery/member.ts'
 import type { Places } from '../delivery/places.ts'
 import type { Releases } from '../delivery/releases.ts'
+import type { Page, PageOfPeers } from '../presence/names.ts'
 import type { Registry } from '../presence/registry.ts'
 import { encodePeerJoined, encodePeerLeft } from '../protocol/l2ps.ts'
 import { encodePeerDisconnected, SIGNALING_NETWORK } from '../protocol/signaling.ts'
 import { takeEntries } from '../store/queue-entry.ts'
 import type { RelayRow } from '../store/relay.ts'
-import { type PeerName, type PeersPage, type Place, peersIn, placesWithMail } from '../store/session-place.ts'
+import { type PeerName, type Place, placesWithMail } from '../store/session-place.ts'
 import { Batcher } from '../util/batcher.ts'
 import type { Log } from '../util/log.ts'
 import type { Bus, BusListener } from './bus.ts'
@@ -27,6 +28,7 @@ import {
 } from './messages.ts'
 import { Missed } from './missed.ts'
 import { Outbox } from './outbox.ts'
+import { PeerPages } from './peer-pages.ts'
 import { ClusterPlaces } from './places.ts'
 import { ClusterRecipients } from './recipients.ts'
 import { SharedReleases } from './shared-releases.ts'
@@ -88,6 +90,7 @@ export class Cluster {
   readonly #loading: Batcher<HandedOver & { readonly bytes: number }, HandedOver>
   readonly #listeners = new Map<Kind, ((message: never) => void)[]>()
   readonly #missedListeners: (() => void)[] = []
+  readonly #pages: PeerPages
   #recipients: ClusterRecipients | undefined
   #releases: Releases | undefined
   #bus: Bus | undefined
@@ -117,6 +120,7 @@ export class Cluster {
     })
     this.missed = new Missed({ look: () => this.#look(), log })
     this.lease = new Lease({ database, relay: () => this.#self(), lapsed: () => this.places.reenter() })
+    this.#pages = new PeerPages(database)
     this.#outbox = new Outbox({ relay: this.id, numbers: this.numbers, bus: () => this.#bus })
     this.#loading = this.#loader()
   }
@@ -199,9 +203,8 @@ export class Cluster {
   }
 
   /** The peers of a network that are connected anywhere, in the order of their names. */
-  peersIn(network: string, page: PeersPage): Promise<string[]> {
-    const { database } = this.#options
-    return database.ask(() => peersIn(database.sql, network, page))
+  page(network: string, page: PageOfPeers): Promise<Page> {
+    return this.#pages.page(network, page)
   }
 
   /** After the last session has left. */

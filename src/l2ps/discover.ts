@@ -6,7 +6,7 @@ import type { Answer, Effect } from '../session/effect.ts'
 import { failed, type L2psContext, type RegisteredSession, type Request, reply } from './context.ts'
 import type { L2psMember } from './l2ps-member.ts'
 
-type Context = Pick<L2psContext, 'attachments' | 'peersIn' | 'discoverPeers' | 'now' | 'log'>
+type Context = Pick<L2psContext, 'attachments' | 'names' | 'peersIn' | 'discoverPeers' | 'now' | 'log'>
 
 /** A page of the peers in the caller's network, the caller included (docs/protocol.md, 4.5). */
 export function handleDiscover(
@@ -56,13 +56,13 @@ export function othersThan(context: Context, network: string, address: string): 
 
 /** The keys of connected peers, in lower-case hex, by their addresses. */
 export function keysOf(
-  { attachments }: Pick<L2psContext, 'attachments'>,
+  { attachments, names }: Pick<L2psContext, 'attachments' | 'names'>,
   network: string,
   addresses: readonly string[]
 ): string[] {
   return addresses.map((address) => {
     if (!address.includes(':')) return address // an ed25519 key is its own address
     const [member] = attachments.registry.sessions(network, address) as readonly L2psMember[]
-    return member?.key.hex ?? address
+    return member?.key.hex ?? names.keyOf(address)
   })
 }

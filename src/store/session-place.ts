@@ -201,22 +201,21 @@ export async function forgetLeft(sql: Sql, movedMs: number, returnMs: number): P
       and (owed_seq is null or left_at < now() - make_interval(secs => ${returnMs / 1_000}))`
 }
 
-/** What part of the peers of a network is asked for. */
-export interface PeersPage {
-  /** Only peers behind this name, and those whose names begin so. */
-  readonly after: string | undefined
-  readonly prefix: string | undefined
-  readonly limit: number
-}
-
-/** Connected peers of a network, in the order of their names (by bytes of UTF-8). */
-export async function peersIn(sql: Sql, network: string, { after, prefix, limit }: PeersPage): Promise<string[]> {
-  const from = prefix === undefined || prefix < (after ?? '') ? (after ?? '') : prefix
+/**
+ * Connected peers of a network in the order of their names (by bytes of UTF-8): those after a name whose names begin with a
+ * prefix, at most `limit`.
+ */
+export async function peersIn(
+  sql: Sql,
+  network: string,
+  { after = '', prefix = '', limit }: { after?: string | undefined; prefix?: string | undefined; limit: number }
+): Promise<string[]> {
+  const from = compare(prefix, after) > 0 ? prefix : after
   const rows = await sql<{ peer: string }[]>`
     select distinct s.peer from session as s
       join relay on relay.id = s.relay and relay.lease_until > now()
     where s.network = ${network} and s.left_at is null
-      and s.peer >= ${from} and s.peer <> ${after ?? ''} and starts_with(s.peer, ${prefix ?? ''})
+      and s.peer >= ${from} and s.peer <> ${after} and starts_with(s.peer, ${prefix})
     order by s.peer limit ${limit}`
   return rows.map(({ peer }) => peer)
 }

@@ -97,6 +97,21 @@ for (const bus of BUSES) {
     }
   )
 
+  test(`discover and the list at registration show the peers of all relays (${bus})`, onBus(bus), async (t) => {
+    const cluster = await startCluster(t, 2, bus)
+    const { relays } = cluster
+    await addNetwork(cluster, 'net')
+    const alice = await relays[0]!.enter('net')
+    const bob = await relays[1]!.l2psPeer()
+    const registered = await bob.register('net')
+    assert.deepEqual(registered.payload.onlinePeers, [alice.key])
+    assert.equal((await alice.next('peer_joined')).payload.publicKey, bob.key)
+    const { payload } = await alice.answerTo(alice.send('discover', {}))
+    assert.deepEqual(payload.peers, [alice.key, bob.key].sort())
+    const asked = await bob.answerTo(bob.send('request_public_key', { targetId: alice.key }))
+    assert.equal(asked.payload.publicKey, alice.key)
+  })
+
   test(`a key has no more sessions in the cluster than in one relay (${bus})`, onBus(bus), async (t) => {
     const cluster = await startCluster(t, 2, bus, { MAX_SESSIONS_PER_KEY: 2 })
     const { relays } = cluster

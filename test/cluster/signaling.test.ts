@@ -90,4 +90,17 @@ for (const bus of BUSES) {
     await bob.close()
     assert.deepEqual((await alice.next('peer_disconnected')).payload, { peerId: 'bob' })
   })
+
+  test(`discover shows the peers of all relays (${bus})`, onBus(bus), async (t) => {
+    const { relays } = await startCluster(t, 2, bus, { DISCOVER_PEERS: 2 })
+    const alice = await relays[0]!.join('alice')
+    await relays[1]!.join('bob')
+    await relays[1]!.join('carol')
+    alice.send({ type: 'discover', payload: {} })
+    assert.deepEqual((await alice.next('discover')).payload, { peers: ['alice', 'bob'], hasMore: true })
+    alice.send({ type: 'discover', payload: { after: 'bob' } })
+    assert.deepEqual((await alice.next('discover')).payload, { peers: ['carol'] })
+    alice.send({ type: 'discover', payload: { prefix: 'b' } })
+    assert.deepEqual((await alice.next('discover')).payload, { peers: ['bob'] })
+  })
 }
