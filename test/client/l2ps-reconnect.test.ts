@@ -72,11 +72,11 @@ test('pending requests are sent again before requests made since, in the order o
     if (type === 'history') reached.resolve() // signed, so it is the last to leave
     return true
   }
-  const results = ['1', '2', '3'].map((hash) => alice.send('bob', body(hash), hash))
+  const results = ['1', '2', '3'].map((hash) => alice.send('bob', body(hash), { messageHash: hash }))
   const asked = [alice.requestPublicKey('bob'), alice.history('bob')]
   await reached.promise
   alice.events.once('disconnected', () => {
-    for (const hash of ['4', '5']) results.push(alice.send('bob', body(hash), hash))
+    for (const hash of ['4', '5']) results.push(alice.send('bob', body(hash), { messageHash: hash }))
   })
   server.intercept = undefined
   server.cut()
@@ -248,7 +248,7 @@ test('requests wait until the connection is registered', async (t) => {
   const alice = await clientFor(t, { url: server.url })
   const asked: Promise<unknown>[] = []
   server.intercept = ({ type }) => {
-    if (type === 'register') asked.push(alice.discover(), alice.send('bob', body(), 'h'))
+    if (type === 'register') asked.push(alice.discover(), alice.send('bob', body(), { messageHash: 'h' }))
     return false
   }
   await alice.connect()
