@@ -108,6 +108,9 @@ export interface SignalingClient {
   respond(questionId: string, response: unknown, options?: RequestOptions): Promise<void>
   /** Makes the server ask us a question, which is also emitted as `serverQuestion`. */
   debugQuestion(options?: RequestOptions): Promise<ServerQuestion>
-  /** Fails pending requests with CLOSED; resolves when the socket is gone and every received message was emitted. */
+  /**
+   * Fails pending requests with CLOSED; resolves when the socket is gone and every received message was emitted. It
+   * does not wait for `onMessage`: a message whose handler has not resolved is delivered again.
+   */
   close(): Promise<void>
 }

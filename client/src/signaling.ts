@@ -118,7 +118,7 @@ class Client implements SignalingClient {
 
   async close(): Promise<void> {
     await this.#connection.end(localError('CLOSED', 'the client was closed'))
-    await this.#incoming.idle()
+    if (!this.#acknowledges) await this.#incoming.idle()
   }
 
   /** Acts in the order of the calls for one peer. */
