@@ -1,11 +1,13 @@
 // The client for browsers and Node. Start with `createSignalingClient` or `createL2psClient`; the other exports are the
 // parts they are made of.
 export type { RequestOptions } from './abort.ts'
-export { fromBase64, fromHex, toBase64, toHex } from './base64.ts'
+export { type Bytes, fromBase64, fromHex, toBase64, toHex } from './base64.ts'
 export type { Events } from './events.ts'
 export { type Frame, type LocalErrorType, RelayError } from './frame.ts'
 export {
+  createEd25519Signer,
   createIdentity,
+  createMlDsaSigner,
   createSigner,
   type Identity,
   type IdentityOptions,

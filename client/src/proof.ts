@@ -1,6 +1,6 @@
 // Checks, without asking anybody, that the relay has put a message on record: docs/audit.md, "Verify".
-import { verifyAsync } from '@noble/ed25519'
-import { fromBase64, fromHex, toBase64, toHex } from './base64.ts'
+import { type Bytes, fromBase64, fromHex, toBase64, toHex } from './base64.ts'
+import { isSignedBy } from './ed25519.ts'
 
 /** Ed25519 in a signed note (c2sp.org/signed-note, "Signature types"). */
 const ED25519 = 1
@@ -134,7 +134,7 @@ function isLogOf(origin: string, relay: string, network: string): boolean {
   return isNetwork && (relay === name || relay === origin)
 }
 
-function readProof(text: string): { index: number; path: Uint8Array[]; note: string } {
+function readProof(text: string): { index: number; path: Bytes[]; note: string } {
   const end = text.indexOf('\n\n')
   const [head, ...lines] = text.slice(0, end).split('\n')
   if (lines[0]?.startsWith('extra ')) lines.shift()
@@ -145,8 +145,8 @@ function readProof(text: string): { index: number; path: Uint8Array[]; note: str
 
 interface Verifier {
   name: string
-  keyId: Uint8Array
-  publicKey: Uint8Array
+  keyId: Bytes
+  publicKey: Bytes
 }
 
 async function readVerifier(line: string): Promise<Verifier> {
@@ -169,11 +169,7 @@ async function openNote(note: string, { name, keyId, publicKey }: Verifier): Pro
     const [, signer, base64 = ''] = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/.exec(line) ?? []
     const signed = signer === name ? fromBase64(base64) : new Uint8Array()
     if (toHex(signed.slice(0, KEY_ID_BYTES)) !== toHex(keyId)) continue
-    const signature = signed.slice(KEY_ID_BYTES)
-    const isSigned = await verifyAsync(signature, new TextEncoder().encode(text), publicKey, { zip215: false }).catch(
-      () => false
-    )
-    if (isSigned) return text
+    if (await isSignedBy(publicKey, new TextEncoder().encode(text), signed.slice(KEY_ID_BYTES))) return text
     throw new ProofError(`The signature of ${name} is wrong`)
   }
   throw new ProofError(`${name} has not signed this tree with this key`)
@@ -186,7 +182,7 @@ function readCheckpoint(text: string): { origin: string; size: number; root: str
   return { origin, size: Number(size), root }
 }
 
-function readHash(text: string): Uint8Array {
+function readHash(text: string): Bytes {
   let hash = new Uint8Array()
   if (/^[A-Za-z0-9+/]{43}=$/.test(text)) hash = fromBase64(text)
   if (hash.length !== HASH_BYTES || toBase64(hash) !== text) throw new ProofError('Not a SHA-256 hash in base64')
@@ -194,7 +190,7 @@ function readHash(text: string): Uint8Array {
 }
 
 /** The root over a leaf and its path: RFC 9162, 2.1.3.2. */
-async function rootFrom(leaf: Uint8Array, index: number, size: number, path: Uint8Array[]): Promise<Uint8Array> {
+async function rootFrom(leaf: Bytes, index: number, size: number, path: Bytes[]): Promise<Bytes> {
   const mismatch = new ProofError('The path does not fit the size of the tree')
   if (index >= size) throw mismatch
   let hash = leaf
@@ -218,7 +214,7 @@ async function rootFrom(leaf: Uint8Array, index: number, size: number, path: Uin
   return hash
 }
 
-async function sha256(...parts: Uint8Array[]): Promise<Uint8Array> {
+async function sha256(...parts: Bytes[]): Promise<Bytes> {
   const joined = fromHex(parts.map(toHex).join(''))
   return new Uint8Array(await crypto.subtle.digest('SHA-256', joined))
 }
