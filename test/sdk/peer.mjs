@@ -4,7 +4,13 @@ import { WebSocket } from 'ws'
 import { unifiedCrypto } from './node_modules/@kynesyslabs/demosdk/build/encryption/unifiedCrypto.js'
 import { MessagingPeer } from './node_modules/@kynesyslabs/demosdk/build/instant_messaging/index.js'
 
-globalThis.WebSocket ??= WebSocket // Node 20 has none
+/** Node 20 has none; like that of browsers and of later versions, this one takes a turn for each message. */
+class OneByOne extends WebSocket {
+  constructor(url) {
+    super(url, { allowSynchronousEvents: false, perMessageDeflate: false })
+  }
+}
+globalThis.WebSocket = OneByOne
 console.log = console.info = () => {} // the SDK writes every message it decrypts
 
 const [serverUrl, clientId, seed] = process.argv.slice(2)
@@ -16,6 +22,7 @@ const peer = new MessagingPeer({ serverUrl, clientId, publicKey })
 const tell = (event, value) => process.send({ event, value })
 peer.onMessage((message, from) => {
   if (message instanceof Uint8Array) tell('message', { from, text: new TextDecoder().decode(message) })
+  else tell('notice', message) // replies, notices and refusals reach the application's handlers, too
 })
 peer.onServerQuestion((question, questionId) => tell('question', { question, questionId }))
 peer.onPeerDisconnected((peerId) => tell('peerDisconnected', peerId))

@@ -27,6 +27,8 @@ export const newSeed = (): string => randomBytes(128).toString('hex')
 
 export class SdkPeer {
   readonly messages: Text[] = []
+  /** Every other frame that its handlers were given. */
+  readonly notices: { type: string; payload: Record<string, unknown> }[] = []
   readonly questions: { question: unknown; questionId: string }[] = []
   readonly left: string[] = []
   readonly states: string[] = []
@@ -92,6 +94,7 @@ export class SdkPeer {
   #hear({ event, call, value, error }: Record<string, any>): void {
     if (event === 'ready') this.#isReady = true
     else if (event === 'message') this.messages.push(value)
+    else if (event === 'notice') this.notices.push(value)
     else if (event === 'question') this.questions.push(value)
     else if (event === 'peerDisconnected') this.left.push(value)
     else if (event === 'state') this.states.push(value)
