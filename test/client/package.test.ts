@@ -1,12 +1,15 @@
 // The client as a package: it is built and packed as for the registry, and an application of its own uses it.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { after, type TestContext, test } from 'node:test'
 import { build } from 'esbuild'
 import { packageFile } from '../../src/util/package-root.ts'
 import { closeBrowser, connectBrowser } from '../helpers/chromium.ts'
+import { temporaryDirectory } from '../helpers/database.ts'
 import { needs } from '../helpers/programs.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
 import { type Application, installClient, installedFiles } from './installed.ts'
@@ -81,6 +84,13 @@ test('packed and installed it type-checks with the oldest and the newest compile
   assert.equal(await application.run(process.execPath, 'application.mjs', signaling, l2ps!), EXPECTED)
   await checkFiles(application)
   await checkSizes(application)
+  await t.test('its API pages are made without a warning', async (t) => {
+    const out = await temporaryDirectory(t)
+    const typedoc = packageFile('client/node_modules/typedoc/bin/typedoc')
+    await application.run(process.execPath, typedoc, '--options', packageFile('client/typedoc.json'), '--out', out)
+    const pages = await readdir(join(out, 'functions'))
+    assert.ok(pages.includes('index.createL2psClient.html') && pages.includes('proof.verifyProof.html'), `${pages}`)
+  })
   await t.test('bundled it runs in Chromium, where an outbox outlives its page', needs('chromium'), (t) =>
     checkBrowser(t, application, server)
   )
