@@ -185,7 +185,7 @@ test('a signature made for a lost connection is not used on the next one', async
 test('a request is not sent when its signature comes after its timeout', async (t) => {
   const server = await startFakeL2psServer(t)
   const { state, signer } = await patientSigner()
-  const alice = await join(t, { url: server.url, signer, requestTimeoutMs: 60 })
+  const alice = await join(t, { url: server.url, signer, requestTimeoutMs: 1_000 })
   state.isSlow = true
   await assert.rejects(alice.history('bob'), { errorType: 'TIMEOUT' })
   state.finish()
