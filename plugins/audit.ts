@@ -143,6 +143,15 @@ function publishCheckpoints(app: FastifyInstance, logs: PublishedLogs): void {
       return proof === undefined ? none(reply) : text(reply, proof)
     }
   )
+  app.get<{ Params: Static<typeof ProofParams> }>(
+    '/audit/:network/record/:txHash',
+    { schema: { summary: 'The record with this hash', params: ProofParams, response: asText } },
+    async (request, reply) => {
+      const log = await logs.find(request.params.network)
+      const record = log && (await logs.record(log, Buffer.from(request.params.txHash, 'hex')))
+      return record === undefined ? none(reply) : text(reply, record.toString('latin1')) // ASCII
+    }
+  )
 }
 
 const TILE_SCHEMA = {

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that some test suites drive. Nothing else needs them; the server runs without.
+# Installs what some test suites drive: Debian packages, and the official SDK. Nothing else needs them; the server runs
+# without.
 set -euo pipefail
 
 packages=(
@@ -10,12 +11,24 @@ packages=(
   docker-compose # reads docker-compose.yml
   openssl # makes certificates
   postgresql # pg_dump and pg_restore, and a server of their version
+  python3-websockets python3-cryptography # the Python quickstart
 )
 
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep --quiet 'ok installed' || missing+=("$package")
 done
+
+# Of the SDK's own dependencies the lock file has the few that its messaging needs: all of them are 700 MB, and one is
+# not on the registry any more.
+sdk="$(dirname "${BASH_SOURCE[0]}")/../test/sdk"
+if cmp --silent "$sdk/package-lock.json" "$sdk/node_modules/.installed-lock.json"; then
+  echo "official SDK: nothing to install"
+else
+  echo "official SDK: installing"
+  (cd "$sdk" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
+  cp "$sdk/package-lock.json" "$sdk/node_modules/.installed-lock.json"
+fi
 
 if [ "${#missing[@]}" -eq 0 ]; then
   echo "test programs: nothing to install"

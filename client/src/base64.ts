@@ -1,5 +1,8 @@
 // Base64 and hex for byte arrays of any size, in browsers and Node alike.
 
+/** Bytes of their own buffer, in the words of every compiler: before 5.7 `Uint8Array` has no type of its buffer. */
+export type Bytes = ReturnType<Uint8Array['slice']>
+
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
 const PAD = 61
 const NOT_BASE64 = 255
@@ -28,7 +31,7 @@ export function toBase64(bytes: Uint8Array): string {
  * Reads standard base64 as browsers do: ASCII white space and missing padding are tolerated, the URL-safe alphabet is
  * not. Throws on anything else.
  */
-export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+export function fromBase64(text: string): Bytes {
   const compact = /[\t\n\f\r ]/.test(text) ? text.replace(/[\t\n\f\r ]+/g, '') : text
   const body = compact.length % 4 === 0 ? compact.replace(/={1,2}$/, '') : compact
   if (body.length % 4 === 1) throw new Error('Not base64: its length is impossible')
@@ -60,7 +63,7 @@ export function toHex(bytes: Uint8Array): string {
 }
 
 /** Reads hex of either case. Throws on an odd length or any other character. */
-export function fromHex(text: string): Uint8Array<ArrayBuffer> {
+export function fromHex(text: string): Bytes {
   if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text)) throw new Error('Not hex')
   const bytes = new Uint8Array(text.length / 2)
   for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16)

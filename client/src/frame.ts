@@ -23,6 +23,10 @@ export type LocalErrorType =
   | 'CLOSED'
   /** The server's answer makes no sense. */
   | 'INVALID_ANSWER'
+  /** The server refused one of several messages without saying which. */
+  | 'UNCONFIRMED'
+  /** The outbox has no room for another message. */
+  | 'OUTBOX_FULL'
 
 /** A refusal by the server (`errorType` and `details` of its `error` frame) or a {@link LocalErrorType}. */
 export class RelayError extends Error {

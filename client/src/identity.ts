@@ -1,8 +1,8 @@
 // The keys of a peer: one to sign with, and a key pair that others seal messages to.
-import { getPublicKeyAsync, signAsync } from '@noble/ed25519'
 import { ml_dsa65 } from '@noble/post-quantum/ml-dsa.js'
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
 import { toBase64 } from './base64.ts'
+import { ed25519Key } from './ed25519.ts'
 
 /** Bytes of a seed: 32 for the signing key, then 64 (`d||z` of FIPS 203) for the ML-KEM-768 key pair. */
 export const SEED_BYTES = 96
@@ -52,8 +52,22 @@ export async function createIdentity(options: IdentityOptions = {}): Promise<Ide
 }
 
 /** Makes only the signing key, from a seed of 32 bytes. */
-export async function createSigner(algorithm: SigningAlgorithm, seed: Uint8Array): Promise<Signer> {
-  const { signingPublicKey, sign } = algorithm === 'ml-dsa' ? mlDsaKey(seed) : await ed25519Key(seed)
+export const createSigner = (algorithm: SigningAlgorithm, seed: Uint8Array): Promise<Signer> =>
+  algorithm === 'ml-dsa' ? createMlDsaSigner(seed) : createEd25519Signer(seed)
+
+/** The same for ed25519 alone: an application without ML-DSA is smaller by 8 kB. */
+export async function createEd25519Signer(seed: Uint8Array): Promise<Signer> {
+  const { publicKey, sign } = await ed25519Key(seed)
+  return signer('ed25519', publicKey, sign)
+}
+
+/** The same for ML-DSA-65 alone. */
+export async function createMlDsaSigner(seed: Uint8Array): Promise<Signer> {
+  const { publicKey, secretKey } = ml_dsa65.keygen(seed)
+  return signer('ml-dsa', publicKey, async (message) => ml_dsa65.sign(message, secretKey, { extraEntropy: false }))
+}
+
+function signer(algorithm: SigningAlgorithm, signingPublicKey: Uint8Array, sign: Signer['sign']): Signer {
   const proofOf = async (publicKey: Uint8Array): Promise<Verification> => ({
     algorithm,
     serializedSignedData: toBase64(await sign(publicKey)),
@@ -61,18 +75,4 @@ export async function createSigner(algorithm: SigningAlgorithm, seed: Uint8Array
     serializedMessage: toBase64(publicKey)
   })
   return { algorithm, signingPublicKey, sign, proofOf }
-}
-
-type SigningKey = Pick<Signer, 'signingPublicKey' | 'sign'>
-
-function mlDsaKey(seed: Uint8Array): SigningKey {
-  const { publicKey, secretKey } = ml_dsa65.keygen(seed)
-  return {
-    signingPublicKey: publicKey,
-    sign: async (message) => ml_dsa65.sign(message, secretKey, { extraEntropy: false })
-  }
-}
-
-async function ed25519Key(seed: Uint8Array): Promise<SigningKey> {
-  return { signingPublicKey: await getPublicKeyAsync(seed), sign: (message) => signAsync(message, seed) }
 }

@@ -1,10 +1,13 @@
 // The client for browsers and Node. Start with `createSignalingClient` or `createL2psClient`; the other exports are the
 // parts they are made of.
-export { fromBase64, fromHex, toBase64, toHex } from './base64.ts'
+export type { RequestOptions } from './abort.ts'
+export { type Bytes, fromBase64, fromHex, toBase64, toHex } from './base64.ts'
 export type { Events } from './events.ts'
 export { type Frame, type LocalErrorType, RelayError } from './frame.ts'
 export {
+  createEd25519Signer,
   createIdentity,
+  createMlDsaSigner,
   createSigner,
   type Identity,
   type IdentityOptions,
@@ -13,7 +16,8 @@ export {
   type SigningAlgorithm,
   type Verification
 } from './identity.ts'
-export { createL2psClient, type L2psClient, type L2psEvents, type L2psOptions } from './l2ps.ts'
+export type { KeyChange } from './known-keys.ts'
+export { createL2psClient, type L2psClient, type L2psEvents, type L2psOptions, type SendOptions } from './l2ps.ts'
 export { type HistoryPage, hashOf, type SendResult, type StoredMessage, type SubnetMessage } from './l2ps-answers.ts'
 export { freshTimestamp, historyProof, type L2psSigner, type Proof, registerProof } from './l2ps-proof.ts'
 export {
@@ -27,14 +31,17 @@ export {
   seal,
   sealForSubnet
 } from './sealed.ts'
-export {
-  createSignalingClient,
-  type IncomingMessage,
-  type ServerQuestion,
-  type SignalingClient,
-  type SignalingEvents,
-  type SignalingOptions
-} from './signaling.ts'
+export { createSignalingClient } from './signaling.ts'
+export type { Outcome } from './signaling-answers.ts'
+export type {
+  Confirmation,
+  IncomingMessage,
+  ServerQuestion,
+  SignalingClient,
+  SignalingEvents,
+  SignalingOptions
+} from './signaling-api.ts'
+export type { ClientStorage } from './storage.ts'
 export {
   createTransport,
   DEFAULT_RECONNECT,

@@ -21,6 +21,9 @@ export interface L2psRequest<T> {
   isBoundToConnection?: boolean
 }
 
+/** A frame that is never answered. */
+export const unanswered = (type: string, payload: object) => ({ type, payload, timestamp: Date.now() })
+
 interface Pending {
   readonly request: L2psRequest<unknown>
   readonly done: Deferred<unknown>

@@ -1,4 +1,5 @@
 // The L2PS client: a peer of one network, which reconnects and registers again by itself.
+import { type RequestOptions, unlessAborted } from './abort.ts'
 import { KeyedQueue } from './async.ts'
 import { toHex } from './base64.ts'
 import { createEmitter, type Events } from './events.ts'
@@ -16,7 +17,8 @@ import {
   type SubnetMessage
 } from './l2ps-answers.ts'
 import { historyProof, type L2psSigner, registerProof } from './l2ps-proof.ts'
-import { L2psRequests, type Outgoing, readError } from './l2ps-requests.ts'
+import { L2psRequests, type Outgoing, readError, unanswered } from './l2ps-requests.ts'
+import { Receiver } from './receiver.ts'
 import { RegisteredConnection, type RegistrationHooks } from './registered-connection.ts'
 import type { Encrypted } from './sealed.ts'
 import type { Transport, TransportEvents, TransportOptions } from './transport.ts'
@@ -30,9 +32,21 @@ export interface L2psOptions extends Pick<TransportOptions, 'url' | 'webSocket' 
   signer: L2psSigner
   /** How long a request may take, from the call to the answer, reconnections included. Default 15 000. */
   requestTimeoutMs?: number | undefined
+  /**
+   * Handles each message, one after the other. A message counts as received once the promise has resolved: until then
+   * the server keeps it and delivers it again to the next connection. When it rejects, it is called again for the same
+   * message, after 1 s, 2 s, … 30 s. Without it a message counts as received when it has reached the WebSocket.
+   */
+  onMessage?: ((message: SubnetMessage) => void | Promise<void>) | undefined
+}
+
+export interface SendOptions extends RequestOptions {
+  /** Names the message; default: {@link hashOf} the body. */
+  messageHash?: string | undefined
 }
 
 export interface L2psEvents {
+  /** With `onMessage`: after its promise has resolved. */
   message: SubnetMessage
   /** A peer of our network has opened its first connection, or closed its last one. */
   peerJoined: { publicKey: string }
@@ -48,8 +62,12 @@ export interface L2psEvents {
   frame: Frame
 }
 
-/** Requests made without a connection wait for one; a request whose connection is lost is sent again on the next. */
+/**
+ * Requests made without a connection wait for one; a request whose connection is lost is sent again on the next. Every
+ * request takes a `signal` in its last argument.
+ */
 export interface L2psClient {
+  readonly protocol: 'l2ps'
   readonly l2psUid: string
   /** Our name in the network: the signer's public key as lower-case hex. */
   readonly publicKey: string
@@ -64,21 +82,24 @@ export interface L2psClient {
    * then closed and may connect again. Once it has resolved, the client reconnects after each loss and registers with
    * a fresh proof.
    */
-  connect(): Promise<void>
+  connect(options?: RequestOptions): Promise<void>
   /**
    * Sends a body, in the order of the calls for one peer. Resolves when the server has stored it. `messageHash` names
    * the message: the same body with the same hash is delivered once, even if it is sent several times. So after TIMEOUT
-   * or CLOSED, when it is not known whether it was stored, send it again with the same hash. Default: {@link hashOf}.
+   * or CLOSED, when it is not known whether it was stored, send it again with the same hash.
    */
-  send(to: string, encrypted: Encrypted, messageHash?: string): Promise<SendResult>
+  send(to: string, encrypted: Encrypted, options?: SendOptions): Promise<SendResult>
   /** One page of the messages with a peer, in both directions, newest first. `before` is exclusive. */
-  history(peerKey: string, page?: { limit?: number; before?: number }): Promise<HistoryPage>
+  history(peerKey: string, page?: RequestOptions & { limit?: number; before?: number }): Promise<HistoryPage>
   /** All messages with a peer, newest first; requests each page when the caller gets to it. */
-  historyOf(peerKey: string, options?: { pageSize?: number }): AsyncGenerator<StoredMessage, void, undefined>
+  historyOf(
+    peerKey: string,
+    options?: RequestOptions & { pageSize?: number }
+  ): AsyncGenerator<StoredMessage, void, undefined>
   /** The keys of those connected to the network now, ourselves included. */
-  discover(): Promise<string[]>
+  discover(options?: RequestOptions): Promise<string[]>
   /** The key the server knows for a peer; null when no such peer has been in the network. */
-  requestPublicKey(targetId: string): Promise<string | null>
+  requestPublicKey(targetId: string, options?: RequestOptions): Promise<string | null>
   /** Fails pending requests with CLOSED; resolves when the socket is gone. */
   close(): Promise<void>
 }
@@ -88,6 +109,7 @@ export function createL2psClient(options: L2psOptions): L2psClient {
 }
 
 class Client implements L2psClient {
+  readonly protocol = 'l2ps'
   readonly l2psUid: string
   readonly publicKey: string
   readonly events = createEmitter<L2psEvents>()
@@ -96,6 +118,8 @@ class Client implements L2psClient {
   readonly #connection: RegisteredConnection
   readonly #requests: L2psRequests
   readonly #outgoing = new KeyedQueue()
+  /** Set if the application acknowledges. */
+  readonly #incoming: Receiver<SubnetMessage> | undefined
 
   constructor(options: L2psOptions) {
     this.l2psUid = options.l2psUid
@@ -103,6 +127,7 @@ class Client implements L2psClient {
     this.#signer = options.signer
     this.#connection = new RegisteredConnection(options, this.#registrationHooks())
     this.#requests = new L2psRequests(options.requestTimeoutMs ?? 15_000, (frame) => this.#connection.send(frame))
+    if (options.onMessage) this.#incoming = this.#receiver(options.onMessage)
   }
 
   get state() {
@@ -113,38 +138,48 @@ class Client implements L2psClient {
     return this.#connection.bufferedBytes
   }
 
-  connect(): Promise<void> {
-    return this.#connection.connect()
+  connect({ signal }: RequestOptions = {}): Promise<void> {
+    const end = () => this.#connection.end(localError('CLOSED', 'the connection attempt was given up'))
+    return unlessAborted(signal, () => this.#connection.connect(), end)
   }
 
-  async send(to: string, encrypted: Encrypted, messageHash?: string): Promise<SendResult> {
+  send(to: string, encrypted: Encrypted, { messageHash, signal }: SendOptions = {}): Promise<SendResult> {
     const named = messageHash === undefined ? hashOf(encrypted) : Promise.resolve(messageHash)
-    // The queue keeps the order in which messages are sent; their answers are awaited at the same time.
-    const { answer } = await this.#outgoing.run(to, named, (hash) => ({
-      answer: this.#requests.ask({
-        type: 'send',
-        make: () => ({ payload: { to, encrypted, messageHash: hash } }),
-        answers: ['message_sent', 'message_queued'],
-        read: (frame) => readSent(frame, hash)
-      })
-    }))
-    return answer
+    return unlessAborted(signal, async () => {
+      // The queue keeps the order in which messages are sent; their answers are awaited at the same time.
+      const { answer } = await this.#outgoing.run(to, named, (hash) => ({
+        answer: this.#requests.ask({
+          type: 'send',
+          make: () => {
+            signal?.throwIfAborted()
+            return { payload: { to, encrypted, messageHash: hash } }
+          },
+          answers: ['message_sent', 'message_queued'],
+          read: (frame) => readSent(frame, hash)
+        })
+      }))
+      return answer
+    })
   }
 
-  history(peerKey: string, { limit, before }: { limit?: number; before?: number } = {}): Promise<HistoryPage> {
+  history(
+    peerKey: string,
+    { limit, before, signal }: RequestOptions & { limit?: number; before?: number } = {}
+  ): Promise<HistoryPage> {
     const page = { ...(before !== undefined && { before }), ...(limit !== undefined && { limit }) }
     const make = async (): Promise<Outgoing> => {
       const { proof, timestamp } = await historyProof(this.#signer, peerKey)
       return { payload: { peerKey, ...page, proof }, timestamp }
     }
-    return this.#requests.ask({ type: 'history', make, answers: ['history_response'], read: readHistory })
+    const request = { type: 'history', make, answers: ['history_response'], read: readHistory }
+    return unlessAborted(signal, () => this.#requests.ask(request))
   }
 
-  async *historyOf(peerKey: string, { pageSize }: { pageSize?: number } = {}) {
+  async *historyOf(peerKey: string, { pageSize, signal }: RequestOptions & { pageSize?: number } = {}) {
     let before: number | undefined
     for (;;) {
       const page = { ...(pageSize !== undefined && { limit: pageSize }), ...(before !== undefined && { before }) }
-      const { messages, hasMore } = await this.history(peerKey, page)
+      const { messages, hasMore } = await this.history(peerKey, { ...page, signal })
       yield* messages
       if (!hasMore) return
       const last = messages.at(-1)?.timestamp
@@ -156,22 +191,24 @@ class Client implements L2psClient {
     }
   }
 
-  discover(): Promise<string[]> {
-    return this.#requests.ask({
+  discover({ signal }: RequestOptions = {}): Promise<string[]> {
+    const request = {
       type: 'discover',
       make: () => ({ payload: {} }),
       answers: ['discover_response'],
-      read: ({ payload }) => onlyStrings(payload.peers)
-    })
+      read: ({ payload }: Frame) => onlyStrings(payload.peers)
+    }
+    return unlessAborted(signal, () => this.#requests.ask(request))
   }
 
-  requestPublicKey(targetId: string): Promise<string | null> {
-    return this.#requests.ask({
+  requestPublicKey(targetId: string, { signal }: RequestOptions = {}): Promise<string | null> {
+    const request = {
       type: 'request_public_key',
       make: () => ({ payload: { targetId } }),
       answers: ['public_key_response'],
       read: readKey
-    })
+    }
+    return unlessAborted(signal, () => this.#requests.ask(request))
   }
 
   close(): Promise<void> {
@@ -182,7 +219,7 @@ class Client implements L2psClient {
     const { l2psUid, publicKey } = this
     const make = async (): Promise<Outgoing> => {
       const { proof, timestamp } = await registerProof(this.#signer, publicKey)
-      return { payload: { publicKey, l2psUid, proof }, timestamp }
+      return { payload: { publicKey, l2psUid, proof, ...(this.#incoming && { features: ['ack'] }) }, timestamp }
     }
     // Read while the frame is being received, so that a `peer_joined` in the next frame is applied after it.
     const read = ({ payload }: Frame) => {
@@ -208,8 +245,25 @@ class Client implements L2psClient {
 
   #receiveMessage(payload: Frame['payload']): void {
     const message = readMessage(payload)
-    if (message) this.events.emit('message', message)
-    else this.#reportError('Received a message without sender, body or hash')
+    if (!message) this.#reportError('Received a message without sender, body or hash')
+    else if (!this.#incoming) this.events.emit('message', message)
+    else {
+      const seq = typeof payload.seq === 'number' ? payload.seq : undefined
+      this.#incoming.arrived({ seq, name: `${message.from} ${message.messageHash}`, message: Promise.resolve(message) })
+    }
+  }
+
+  #receiver(onMessage: NonNullable<L2psOptions['onMessage']>): Receiver<SubnetMessage> {
+    return new Receiver({
+      handle: async (message) => {
+        await onMessage(message)
+        this.events.emit('message', message)
+      },
+      acknowledge: (seq) => {
+        if (this.state === 'open') this.#connection.send(unanswered('ack', { seq }))
+      },
+      onError: (error) => this.events.emit('error', { error })
+    })
   }
 
   #updatePeers(type: 'peer_joined' | 'peer_left', publicKey: unknown): void {
@@ -234,10 +288,12 @@ class Client implements L2psClient {
       register: () => this.#register(),
       onWait: (reason) => {
         this.peers.clear()
+        this.#incoming?.dropped()
         this.#requests.wait(reason)
       },
       onFail: (reason) => {
         this.peers.clear()
+        this.#incoming?.dropped()
         this.#requests.refuse(reason)
       },
       onRegistered: (again) => {

@@ -1,7 +1,7 @@
 // Sealed message bodies in the layouts of the official SDK: sealed to one recipient's key (signaling), or with the key
 // that the members of a subnet share (L2PS). Both use AES-256-GCM without additional data.
 import { ml_kem768 } from '@noble/post-quantum/ml-kem.js'
-import { fromBase64, toBase64 } from './base64.ts'
+import { type Bytes, fromBase64, toBase64 } from './base64.ts'
 
 const PUBLIC_KEY_BYTES = 1184
 const SECRET_KEY_BYTES = 2400
@@ -9,8 +9,6 @@ const ENCAPSULATION_BYTES = 1088
 const SUBNET_KEY_BYTES = 32
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-
-type Bytes = Uint8Array<ArrayBuffer>
 
 /** A body sealed to one key. Source: docs/protocol.md, 2.7. */
 export interface Sealed {

@@ -20,7 +20,12 @@ interface SentMessage {
   readonly messageId: string
   readonly targetId: string | undefined
   readonly sentAt: number
+  /** Set when somebody waits to hear what became of it. */
+  readonly outcome: Deferred<Outcome> | undefined
 }
+
+/** What the server did with a message: sent it to its connected recipient, or kept it. */
+export type Outcome = 'sent' | 'queued'
 
 export interface AnswerHooks {
   /** The server keeps a message for its recipient. `messageId` is absent when no message that we know of fits. */
@@ -73,12 +78,24 @@ export class SignalingAnswers {
   }
 
   /** Notes a message at the moment it is handed to the socket. */
-  sent(messageId: string, targetId?: string): void {
+  sent(messageId: string, targetId?: string, outcome?: Deferred<Outcome>): void {
     const now = Date.now()
     const isLive = (entry: PendingRequest | SentMessage) => isSent(entry) && entry.sentAt + this.#timeoutMs < now
     while (this.#entries[0] && isLive(this.#entries[0])) this.#entries.shift()
-    this.#entries.push({ messageId, targetId, sentAt: now })
+    this.#entries.push({ messageId, targetId, sentAt: now, outcome })
     this.#limit(isSent, MAX_UNSETTLED_MESSAGES)
+  }
+
+  /**
+   * Notes a message of which `act` is called to make a request behind it: the answer to that request says that the
+   * server has dealt with the message. Rejects with the refusal, with the failure of the request, or with UNCONFIRMED
+   * when a refusal fits this message and others alike.
+   */
+  async confirmed(messageId: string, targetId: string, act: () => Promise<unknown>): Promise<Outcome> {
+    const outcome = deferred<Outcome>()
+    this.sent(messageId, targetId, outcome)
+    act().catch((cause) => outcome.reject(cause))
+    return outcome.promise
   }
 
   /** Whether a request that expects this type of answer is waiting. */
@@ -98,7 +115,7 @@ export class SignalingAnswers {
     const entries = this.#entries
     this.#entries = []
     this.#held = []
-    for (const entry of entries) if (isRequest(entry)) entry.done.reject(reason)
+    for (const entry of entries) (isRequest(entry) ? entry.done : entry.outcome)?.reject(reason)
   }
 
   #takeAnswer(frame: Frame): void {
@@ -130,8 +147,12 @@ export class SignalingAnswers {
   #takeQueued({ targetId, message }: Frame['payload']): void {
     const index = this.#entries.findIndex((entry) => isSent(entry) && entry.targetId === targetId)
     const [entry] = index === -1 ? [] : this.#entries.splice(index, 1)
+    if (entry && isSent(entry)) entry.outcome?.resolve('queued')
     // Messages sent before this one were delivered live, unless an error that is still held was about one of them.
-    if (this.#held.length === 0) this.#entries = this.#entries.filter((other, i) => i >= index || isRequest(other))
+    if (this.#held.length === 0) {
+      for (const other of this.#entries.slice(0, Math.max(0, index))) if (isSent(other)) other.outcome?.resolve('sent')
+      this.#entries = this.#entries.filter((other, i) => i >= index || isRequest(other))
+    }
     this.#hooks.onQueued({
       targetId: String(targetId),
       ...(entry && isSent(entry) && { messageId: entry.messageId }),
@@ -149,15 +170,20 @@ export class SignalingAnswers {
     for (const [i, error] of errors.entries()) refused[i]!.done.reject(error)
     // A request without an answer was overtaken, because the server does not keep the order. It goes on waiting.
     this.#entries = [...requests.slice(refused.length), ...this.#entries.slice(index)]
-    for (const error of aboutMessages) this.#reportRefusedMessage(error, before.filter(isSent))
+    const messages = before.filter(isSent)
+    for (const error of aboutMessages) this.#reportRefusedMessage(error, messages)
+    for (const { outcome } of messages) outcome?.resolve('sent') // without effect on one that was refused
   }
 
   #reportRefusedMessage(error: RelayError, candidates: SentMessage[]): void {
     const [only, ...others] = candidates
     if (!only || others.length > 0) {
+      const unclear = localError('UNCONFIRMED', `one of several messages was refused: ${error.details}`)
+      for (const { outcome } of candidates) outcome?.reject(unclear)
       this.#hooks.onError(error)
       return
     }
+    only.outcome?.reject(error)
     this.#entries = this.#entries.filter((entry) => entry !== only)
     this.#hooks.onError(error, { messageId: only.messageId, targetId: only.targetId })
   }

@@ -1,12 +1,22 @@
 // The signaling client: a peer that reconnects and registers again by itself.
+import { type RequestOptions, unlessAborted } from './abort.ts'
 import { ConnectionGate, FetchCache, KeyedQueue } from './async.ts'
-import { createEmitter, type Events } from './events.ts'
+import { createEmitter } from './events.ts'
 import { type Frame, localError, type RelayError, readFrame } from './frame.ts'
 import type { Identity } from './identity.ts'
+import { KnownKeys } from './known-keys.ts'
+import { Receiver } from './receiver.ts'
 import { RegisteredConnection, type RegistrationHooks } from './registered-connection.ts'
-import { open, seal } from './sealed.ts'
+import { isSealed, open, seal } from './sealed.ts'
 import { type AnswerHooks, SignalingAnswers } from './signaling-answers.ts'
-import type { Transport, TransportEvents, TransportOptions } from './transport.ts'
+import type {
+  Confirmation,
+  IncomingMessage,
+  ServerQuestion,
+  SignalingClient,
+  SignalingEvents,
+  SignalingOptions
+} from './signaling-api.ts'
 
 /** Refusals of `register` that another attempt would get again. */
 const FINAL_REFUSALS = ['INVALID_MESSAGE', 'INVALID_PUBLIC_KEY', 'INVALID_PROOF']
@@ -15,88 +25,12 @@ const FINAL_REFUSALS = ['INVALID_MESSAGE', 'INVALID_PUBLIC_KEY', 'INVALID_PROOF'
 const KEY_LIFETIME_MS = 60_000
 const MAX_CACHED_KEYS = 1_000
 
-export interface SignalingOptions extends Pick<TransportOptions, 'url' | 'webSocket' | 'reconnect' | 'openTimeoutMs'> {
-  /** The name others find us by. The server pins it to the identity's signing key. */
-  clientId: string
-  identity: Identity
-  /** How long a request waits for a connection, and then again for its answer. Default 10 000. */
-  requestTimeoutMs?: number | undefined
-}
-
-/** A message from another peer, sent now or while we were away. */
-export interface IncomingMessage {
-  from: string
-  /** The body as received. */
-  sealed: unknown
-  /** The opened body; absent when it could not be opened, and then `error` says why. */
-  text?: string
-  error?: Error
-  /** When the server queued it (Unix milliseconds); absent on live messages. */
-  queuedAt?: number
-}
-
-export interface ServerQuestion {
-  questionId: string
-  question: unknown
-}
-
-export interface SignalingEvents {
-  message: IncomingMessage
-  /**
-   * The recipient is away and the server keeps the message. `messageId`: the oldest unsettled message to it, because
-   * the server names only the recipient; absent when there is none.
-   */
-  queued: { targetId: string; messageId?: string; details?: string }
-  peerDisconnected: { peerId: string }
-  serverQuestion: ServerQuestion
-  /** A refusal that belongs to no request (usually to a message), a malformed frame, or a failed reconnection. */
-  error: { error: Error; messageId?: string }
-  /** Registered. `again`: after a reconnection. */
-  connected: { again: boolean }
-  /** A registered connection ended. */
-  disconnected: TransportEvents['close']
-  reconnecting: TransportEvents['reconnecting']
-  /** Every frame, before it is handled: for logs and demonstrations. */
-  frame: Frame
-}
-
-export interface SignalingClient {
-  readonly clientId: string
-  readonly identity: Identity
-  readonly events: Events<SignalingEvents>
-  readonly state: Transport['state']
-  /** Bytes handed to the socket and not yet to the network: a fast sender waits while this is large. */
-  readonly bufferedBytes: number
-  /**
-   * Connects and registers. Rejects with a {@link RelayError}: the server's refusal, or NOT_CONNECTED, TIMEOUT; the
-   * client is then closed and may connect again. Once it has resolved, the client reconnects and registers after each
-   * loss; requests made meanwhile wait, up to `requestTimeoutMs`.
-   */
-  connect(): Promise<void>
-  /** Client ids that are connected now, ourselves included. When it resolves, every earlier message was handled. */
-  discover(): Promise<string[]>
-  /** A peer's public key, from a cache that forgets when the peer leaves. Rejects with PEER_NOT_FOUND. */
-  requestPublicKey(peerId: string): Promise<Uint8Array>
-  /**
-   * Seals text to the peer's key and hands it to the socket, in the order of the calls for one peer. Resolves with
-   * the id that `queued` and `error` events use. The server does not confirm a live message: resolving means sent.
-   */
-  send(peerId: string, text: string): Promise<string>
-  /** Sends a body as it is: any JSON value but null, false, 0 and ''. */
-  sendSealed(peerId: string, body: unknown): Promise<string>
-  /** Answers a question of the server. */
-  respond(questionId: string, response: unknown): Promise<void>
-  /** Makes the server ask us a question, which is also emitted as `serverQuestion`. */
-  debugQuestion(): Promise<ServerQuestion>
-  /** Fails pending requests with CLOSED; resolves when the socket is gone and every received message was emitted. */
-  close(): Promise<void>
-}
-
 export function createSignalingClient(options: SignalingOptions): SignalingClient {
   return new Client(options)
 }
 
 class Client implements SignalingClient {
+  readonly protocol = 'signaling'
   readonly clientId: string
   readonly identity: Identity
   readonly events = createEmitter<SignalingEvents>()
@@ -106,7 +40,10 @@ class Client implements SignalingClient {
   readonly #gate = new ConnectionGate()
   readonly #keys = new FetchCache<Uint8Array>(KEY_LIFETIME_MS, MAX_CACHED_KEYS)
   readonly #outgoing = new KeyedQueue()
-  readonly #incoming = new KeyedQueue()
+  readonly #confirming = new KeyedQueue()
+  readonly #incoming: Receiver<IncomingMessage>
+  readonly #acknowledges: boolean
+  readonly #knownKeys: KnownKeys
   #proof: ReturnType<Identity['proofOf']> | undefined
   #sent = 0
 
@@ -114,6 +51,9 @@ class Client implements SignalingClient {
     this.clientId = options.clientId
     this.identity = options.identity
     this.#timeoutMs = options.requestTimeoutMs ?? 10_000
+    this.#acknowledges = options.onMessage !== undefined
+    this.#knownKeys = new KnownKeys(options.clientId, options.knownKeys)
+    this.#incoming = this.#receiver(options.onMessage)
     this.#answers = new SignalingAnswers(this.#timeoutMs, this.#answerHooks())
     this.#connection = new RegisteredConnection(options, this.#registrationHooks())
   }
@@ -126,50 +66,92 @@ class Client implements SignalingClient {
     return this.#connection.bufferedBytes
   }
 
-  connect(): Promise<void> {
-    return this.#connection.connect()
+  connect({ signal }: RequestOptions = {}): Promise<void> {
+    const end = () => this.#connection.end(localError('CLOSED', 'the connection attempt was given up'))
+    return unlessAborted(signal, () => this.#connection.connect(), end)
   }
 
-  async discover(): Promise<string[]> {
-    const { peers } = await this.#request({ type: 'discover', payload: {} }, 'discover')
-    return Array.isArray(peers) ? peers.filter((peer) => typeof peer === 'string') : []
-  }
-
-  requestPublicKey(peerId: string): Promise<Uint8Array> {
-    return this.#keys.get(peerId, async () => {
-      const frame = { type: 'request_public_key', payload: { targetId: peerId } }
-      const { publicKey } = await this.#request(frame, 'public_key_response', peerId)
-      if (!Array.isArray(publicKey)) throw localError('INVALID_ANSWER', `the key of ${peerId} is not an array of bytes`)
-      return Uint8Array.from(publicKey)
+  discover({ signal }: RequestOptions = {}): Promise<string[]> {
+    return unlessAborted(signal, async () => {
+      const { peers } = await this.#request({ type: 'discover', payload: {} }, 'discover')
+      return Array.isArray(peers) ? peers.filter((peer) => typeof peer === 'string') : []
     })
   }
 
-  send(peerId: string, text: string): Promise<string> {
-    const sealed = this.requestPublicKey(peerId).then((key) => seal(text, key))
-    return this.#outgoing.run(peerId, sealed, (body) => this.#sendMessage(peerId, body))
+  requestPublicKey(peerId: string, { signal }: RequestOptions = {}): Promise<Uint8Array> {
+    return unlessAborted(signal, () => this.#keys.get(peerId, () => this.#fetchKey(peerId)))
   }
 
-  sendSealed(peerId: string, body: unknown): Promise<string> {
-    return this.#outgoing.run(peerId, Promise.resolve(body), () => this.#sendMessage(peerId, body))
+  send(peerId: string, text: string, { signal }: RequestOptions = {}): Promise<string> {
+    return this.#inOrder(peerId, this.#sealed(peerId, text, signal), signal, (body) =>
+      this.#sendMessage(peerId, body, signal)
+    )
   }
 
-  async respond(questionId: string, response: unknown): Promise<void> {
-    await this.#gate.pass(this.#timeoutMs)
-    this.#sendUnanswered({ type: 'peer_response', payload: { questionId, response } })
+  sendSealed(peerId: string, body: unknown, { signal }: RequestOptions = {}): Promise<string> {
+    return this.#inOrder(peerId, Promise.resolve(body), signal, () => this.#sendMessage(peerId, body, signal))
   }
 
-  async debugQuestion(): Promise<ServerQuestion> {
-    return readQuestion(await this.#request({ type: 'debug_question', payload: {} }, 'server_question'))
+  sendConfirmed(peerId: string, text: string, { signal }: RequestOptions = {}): Promise<Confirmation> {
+    return this.#inOrder(peerId, this.#sealed(peerId, text, signal), signal, (body) =>
+      this.#confirm(peerId, body, signal)
+    )
+  }
+
+  sendSealedConfirmed(peerId: string, body: unknown, { signal }: RequestOptions = {}): Promise<Confirmation> {
+    return this.#inOrder(peerId, Promise.resolve(body), signal, () => this.#confirm(peerId, body, signal))
+  }
+
+  respond(questionId: string, response: unknown, { signal }: RequestOptions = {}): Promise<void> {
+    return unlessAborted(signal, async () => {
+      await this.#gate.pass(this.#timeoutMs)
+      signal?.throwIfAborted()
+      this.#sendUnanswered({ type: 'peer_response', payload: { questionId, response } })
+    })
+  }
+
+  debugQuestion({ signal }: RequestOptions = {}): Promise<ServerQuestion> {
+    return unlessAborted(signal, async () =>
+      readQuestion(await this.#request({ type: 'debug_question', payload: {} }, 'server_question'))
+    )
   }
 
   async close(): Promise<void> {
     await this.#connection.end(localError('CLOSED', 'the client was closed'))
-    await this.#incoming.idle()
+    if (!this.#acknowledges) await this.#incoming.idle()
   }
 
-  async #sendMessage(targetId: string, message: unknown): Promise<string> {
+  /** Acts in the order of the calls for one peer. */
+  #inOrder<B, T>(
+    peerId: string,
+    body: Promise<B>,
+    signal: AbortSignal | undefined,
+    act: (body: B) => Promise<T>
+  ): Promise<T> {
+    return unlessAborted(signal, () => this.#outgoing.run(peerId, body, act))
+  }
+
+  async #sealed(peerId: string, text: string, signal: AbortSignal | undefined): Promise<unknown> {
+    signal?.throwIfAborted()
+    return seal(text, await this.requestPublicKey(peerId))
+  }
+
+  async #sendMessage(targetId: string, message: unknown, signal: AbortSignal | undefined): Promise<string> {
     await this.#gate.pass(this.#timeoutMs)
+    signal?.throwIfAborted()
     return this.#sendUnanswered({ type: 'message', payload: { targetId, message } }, targetId)
+  }
+
+  /** One message at a time, so that a refusal fits one. The request behind it shows that the server has dealt with it. */
+  #confirm(targetId: string, message: unknown, signal: AbortSignal | undefined): Promise<Confirmation> {
+    return this.#confirming.run('', Promise.resolve(), async () => {
+      await this.#gate.pass(this.#timeoutMs)
+      signal?.throwIfAborted()
+      this.#connection.send({ type: 'message', payload: { targetId, message } })
+      const messageId = `m${++this.#sent}`
+      const status = await this.#answers.confirmed(messageId, targetId, () => this.#roundTrip())
+      return { messageId, status }
+    })
   }
 
   #sendUnanswered(frame: Frame, targetId?: string): string {
@@ -177,6 +159,16 @@ class Client implements SignalingClient {
     const messageId = `m${++this.#sent}`
     this.#answers.sent(messageId, targetId)
     return messageId
+  }
+
+  async #fetchKey(peerId: string): Promise<Uint8Array> {
+    const frame = { type: 'request_public_key', payload: { targetId: peerId } }
+    const { publicKey } = await this.#request(frame, 'public_key_response', peerId)
+    if (!Array.isArray(publicKey)) throw localError('INVALID_ANSWER', `the key of ${peerId} is not an array of bytes`)
+    const key = Uint8Array.from(publicKey)
+    const change = await this.#knownKeys.notice(peerId, key)
+    if (change) this.events.emit('keyChanged', change)
+    return key
   }
 
   async #request(frame: Frame, answer: string, peerId?: string): Promise<Frame['payload']> {
@@ -190,7 +182,8 @@ class Client implements SignalingClient {
     this.#proof ??= this.identity.proofOf(publicKey)
     const verification = await this.#proof
     // The field alone tells the relay that replies and notifications may come in any order.
-    const payload = { clientId: this.clientId, publicKey: [...publicKey], verification, features: [] }
+    const features = this.#acknowledges ? ['ack'] : []
+    const payload = { clientId: this.clientId, publicKey: [...publicKey], verification, features }
     this.#connection.send({ type: 'register', payload })
     await this.#answers.request('register')
   }
@@ -214,13 +207,27 @@ class Client implements SignalingClient {
   }
 
   /** Opening takes time that depends on the size; messages are emitted in the order in which they came. */
-  #receiveMessage({ fromId, message: sealed, timestamp }: Frame['payload']): void {
+  #receiveMessage({ fromId, message: sealed, timestamp, seq }: Frame['payload']): void {
     const base = { from: String(fromId), sealed, ...(typeof timestamp === 'number' && { queuedAt: timestamp }) }
-    const opened = open(sealed, this.identity.secretKey).then(
+    const message = open(sealed, this.identity.secretKey).then(
       (text) => ({ ...base, text }),
       (error: Error) => ({ ...base, error })
     )
-    this.#incoming.run('', opened, (message) => this.events.emit('message', message))
+    const place = typeof seq === 'number' ? seq : undefined
+    this.#incoming.arrived({ seq: place, name: nameOf(base.from, sealed, place), message })
+  }
+
+  #receiver(onMessage: SignalingOptions['onMessage']): Receiver<IncomingMessage> {
+    return new Receiver({
+      handle: async (message) => {
+        await onMessage?.(message)
+        this.events.emit('message', message)
+      },
+      acknowledge: (seq) => {
+        if (this.state === 'open') this.#connection.send({ type: 'ack', payload: { seq } })
+      },
+      onError: (error) => this.events.emit('error', { error })
+    })
   }
 
   #registrationHooks(): RegistrationHooks {
@@ -247,6 +254,7 @@ class Client implements SignalingClient {
   }
 
   #abandonPending(reason: RelayError): void {
+    this.#incoming.dropped()
     this.#answers.abandon(reason)
     this.#keys.clear() // peers may have left while the server could not tell us
   }
@@ -261,21 +269,28 @@ class Client implements SignalingClient {
         if (message?.targetId) this.#keys.forget(message.targetId) // a changed key is one reason to be refused
         this.events.emit('error', { error, ...(message && { messageId: message.messageId }) })
       },
-      onAmbiguousError: () => this.#roundTrip()
+      onAmbiguousError: () => {
+        this.#roundTrip().catch(() => {}) // the requests that the error may belong to have their own deadlines
+      }
     }
   }
 
-  /** Makes a request of a type that is not pending, so that its answer cannot be mistaken for another one. */
-  #roundTrip(): void {
-    const asked = this.#answers.expects('discover')
-      ? this.#request(
-          { type: 'request_public_key', payload: { targetId: this.clientId } },
-          'public_key_response',
-          this.clientId
-        )
-      : this.discover()
-    asked.catch(() => {}) // the requests that the ambiguous error may belong to have their own deadlines
+  /**
+   * Makes a request that is not refused, of a type that is not pending, so that its answer cannot be mistaken for
+   * another one.
+   */
+  #roundTrip(): Promise<unknown> {
+    if (this.#answers.expects('public_key_response')) return this.discover()
+    const frame = { type: 'request_public_key', payload: { targetId: this.clientId } }
+    return this.#request(frame, 'public_key_response', this.clientId)
   }
+}
+
+/** The same for each copy of a message: a sealed body is made once, of random bytes. */
+function nameOf(from: string, body: unknown, seq: number | undefined): string | undefined {
+  if (isSealed(body))
+    return `${from} ${body.serializedEncryptedData.slice(0, 64)} ${body.serializedCipherText.slice(-64)}`
+  return seq === undefined ? undefined : `${seq} ${from} ${JSON.stringify(body).slice(-64)}`
 }
 
 function readQuestion({ questionId, question }: Frame['payload']): ServerQuestion {

@@ -48,6 +48,14 @@ export class PublishedLogs {
     return proofText(index, path, log.publishedNote)
   }
 
+  /** The record with this hash; undefined when the published tree has none. */
+  async record(log: PublishedLog, txHash: Uint8Array): Promise<Buffer | undefined> {
+    const index = await this.#within(findEntry(this.#database.sql, log.id, txHash))
+    if (index === undefined || index >= log.publishedSize) return undefined
+    const [found] = await this.#within(readEntries(this.#database.sql, log.id, index, index + 1))
+    return found?.entry
+  }
+
   #within<T>(query: PromiseLike<T>): Promise<T> {
     return this.#database.within(query)
   }

@@ -1,23 +1,28 @@
 import { awakeTimeout } from '../util/awake-clock.ts'
 
-/** What the quiet is longer than the way to the client and back, in ms. */
-const MARGIN_MS = 20
-/** Longest a notification waits, in ms; and after how long it is sent directly behind a reply, if one is sent. */
-const LONGEST_MS = 1_000
-const OVERDUE_MS = 600
+/** What the quiet is longer than the way to the client and back, in ms: a busy machine may stop a client for so long. */
+const MARGIN_MS = 100
+/** How often it is looked whether an open request was answered, in ms. */
+const LOOK_EVERY_MS = 20
+/** Longest silence of the client that still counts as a part of its calls, in ms. */
+const PATIENCE_MS = 1_000
+/** Longest a notification waits for a client that never pauses, in ms: less than a session may owe its receipts. */
+const LONGEST_MS = 20_000
 /** How much of the longest round trip is believed after a shorter one. */
 const SHORTENING = 0.8
 
 /**
  * When notifications may be sent to an old client.
  *
- * The official signaling client takes the very next frame on its socket for the answer to a call, whatever it is. So for
- * sessions that look like it a reply never waits behind a notification, and a notification waits: while a request is open,
- * and for a round trip and 20 ms after its last frame and our reply, in which it may have made its next call. After
- * registration the first quiet begins with the pong of a ping that was sent behind the reply. No notification waits
- * longer than a second in all. Source: docs/protocol.md, 3.2.
+ * The official signaling client takes the very next frame on its socket for the answer to a call, whatever it is: that
+ * call then fails after 10 s, and its message is never sent. So for sessions that look like it a reply never waits behind
+ * a notification, and a notification waits: while a request is open, and for a round trip and 100 ms after its last
+ * frame and our reply, in which it may have made its next call. After registration the first quiet begins with the pong of a
+ * ping that was sent behind the reply. While the client calls without a pause there is no good moment, not even directly
+ * behind a reply: a browser gives the page its turn between two frames, in which the next call is made. Only after 20 s
+ * is a call of such a client given up. Source: docs/protocol.md, 3.2.
  *
- *     quiet ──a frame came, or a request is open──► busy ──neither for so long, or a second passed──► quiet: all is sent
+ *     quiet ──a frame came, or a request is open──► busy ──neither for so long, or 20 s passed──► quiet: all is sent
  *
  * What waits is bounded by what fills it: messages by the window of their session, others by a rate of ours.
  */
@@ -59,15 +64,10 @@ export class RepliesFirst {
     if (this.#calledAt !== undefined) this.#calledAt = performance.now()
   }
 
-  /**
-   * A reply was sent; its next call may follow, `isFollowed`: a frame follows for certain. A client that calls without a
-   * pause has no better moment than this for what has waited for long: the reply in front of it ends the call.
-   */
+  /** A reply was sent; its next call may follow. `isFollowed`: a frame follows, unless the application is slow. */
   replied(isFollowed: boolean): void {
-    const now = performance.now()
-    if (this.#waiting.length > 0 && now - this.#since > OVERDUE_MS) this.#sendAll()
     this.#expectsFrame = isFollowed
-    if (this.#calledAt !== undefined) this.#calledAt = now
+    if (this.#calledAt !== undefined) this.#calledAt = performance.now()
   }
 
   /** Sends a notification: now, or behind those that wait, once it is quiet. */
@@ -89,10 +89,10 @@ export class RepliesFirst {
 
   /** How long it takes to be quiet if the client says nothing more; more than nothing while a request is open. */
   #msToQuiet(now: number): number {
-    if (this.#calledAt === undefined) return this.#startedAt + LONGEST_MS - now
-    const quietAt = this.#calledAt + this.#roundTripMs + MARGIN_MS
-    const isBusy = this.#expectsFrame || this.#hasOpenRequest()
-    return isBusy ? Math.max(MARGIN_MS, quietAt - now) : quietAt - now
+    if (this.#calledAt === undefined) return this.#startedAt + PATIENCE_MS - now
+    const silence = this.#expectsFrame ? PATIENCE_MS : Math.min(this.#roundTripMs + MARGIN_MS, PATIENCE_MS)
+    const ms = this.#calledAt + silence - now
+    return this.#hasOpenRequest() ? Math.max(LOOK_EVERY_MS, ms) : ms
   }
 
   #schedule(now: number): void {

@@ -72,11 +72,11 @@ test('pending requests are sent again before requests made since, in the order o
     if (type === 'history') reached.resolve() // signed, so it is the last to leave
     return true
   }
-  const results = ['1', '2', '3'].map((hash) => alice.send('bob', body(hash), hash))
+  const results = ['1', '2', '3'].map((hash) => alice.send('bob', body(hash), { messageHash: hash }))
   const asked = [alice.requestPublicKey('bob'), alice.history('bob')]
   await reached.promise
   alice.events.once('disconnected', () => {
-    for (const hash of ['4', '5']) results.push(alice.send('bob', body(hash), hash))
+    for (const hash of ['4', '5']) results.push(alice.send('bob', body(hash), { messageHash: hash }))
   })
   server.intercept = undefined
   server.cut()
@@ -185,7 +185,7 @@ test('a signature made for a lost connection is not used on the next one', async
 test('a request is not sent when its signature comes after its timeout', async (t) => {
   const server = await startFakeL2psServer(t)
   const { state, signer } = await patientSigner()
-  const alice = await join(t, { url: server.url, signer, requestTimeoutMs: 60 })
+  const alice = await join(t, { url: server.url, signer, requestTimeoutMs: 1_000 })
   state.isSlow = true
   await assert.rejects(alice.history('bob'), { errorType: 'TIMEOUT' })
   state.finish()
@@ -248,7 +248,7 @@ test('requests wait until the connection is registered', async (t) => {
   const alice = await clientFor(t, { url: server.url })
   const asked: Promise<unknown>[] = []
   server.intercept = ({ type }) => {
-    if (type === 'register') asked.push(alice.discover(), alice.send('bob', body(), 'h'))
+    if (type === 'register') asked.push(alice.discover(), alice.send('bob', body(), { messageHash: 'h' }))
     return false
   }
   await alice.connect()

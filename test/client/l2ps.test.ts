@@ -24,7 +24,7 @@ test('two peers see each other join, exchange messages, and see each other leave
   assert.equal(await alice.requestPublicKey('nobody'), null)
 
   const heard = next(bob.events, 'message')
-  const sent = await alice.send(bob.publicKey, body(), 'hash 1')
+  const sent = await alice.send(bob.publicKey, body(), { messageHash: 'hash 1' })
   assert.deepEqual(sent, { status: 'sent', messageHash: 'hash 1', l2psStatus: 'submitted' })
   assert.deepEqual(await heard, { from: alice.publicKey, encrypted: body(), messageHash: 'hash 1', offline: false })
 
@@ -93,8 +93,8 @@ test('a refusal rejects only its request, with code and message', async (t) => {
   const [alice, bob] = [await join(t, { url: server.url }), await join(t, { url: server.url })]
   const errors: Error[] = []
   alice.events.on('error', ({ error }) => errors.push(error))
-  await alice.send(bob.publicKey, body('one'), 'h')
-  const again = alice.send(bob.publicKey, body('two'), 'h')
+  await alice.send(bob.publicKey, body('one'), { messageHash: 'h' })
+  const again = alice.send(bob.publicKey, body('two'), { messageHash: 'h' })
   const expected = { name: 'RelayError', errorType: 'L2PS_SUBMIT_FAILED', details: 'Duplicate message' }
   await Promise.all([assert.rejects(again, expected), alice.discover()])
   assert.deepEqual(errors, [])
@@ -117,7 +117,7 @@ test('messages to one peer are sent in the order of the calls, with a given hash
   const [alice, bob] = [await join(t, { url: server.url }), await join(t, { url: server.url })]
   const heard = collect(bob.events, 'message', 20)
   const bodies = Array.from({ length: 20 }, (_, i) => body(`${i} ${'x'.repeat(i % 3 ? 0 : 50_000)}`))
-  await Promise.all(bodies.map((each, i) => alice.send(bob.publicKey, each, i % 2 ? `hash ${i}` : undefined)))
+  await Promise.all(bodies.map((each, i) => alice.send(bob.publicKey, each, i % 2 ? { messageHash: `hash ${i}` } : {})))
   assert.deepEqual(
     (await heard).map(({ encrypted }) => encrypted),
     bodies
@@ -168,7 +168,7 @@ test('a history proof keeps the spelling of the peer, and each page is requested
   const [alice, bob] = [await join(t, { url: server.url }), await join(t, { url: server.url })]
   for (let i = 0; i < 25; i++) {
     const [from, to] = i % 3 ? [alice, bob] : [bob, alice]
-    await from.send(to.publicKey, body(), `hash ${i}`)
+    await from.send(to.publicKey, body(), { messageHash: `hash ${i}` })
   }
   const newestFirst = Array.from({ length: 25 }, (_, i) => `hash ${24 - i}`)
   const page = await alice.history(bob.publicKey, { limit: 4 })

@@ -42,7 +42,8 @@ export async function post(
   envelope.signature = toHex(await signer.sign(signedText(envelope)))
   const encrypted = await sealForSubnet(JSON.stringify(envelope), subnetKey)
   const statuses: string[] = []
-  for (const member of members) statuses.push((await client.send(member, encrypted, envelope.signature)).status)
+  for (const member of members)
+    statuses.push((await client.send(member, encrypted, { messageHash: envelope.signature })).status)
   return statuses
 }
 

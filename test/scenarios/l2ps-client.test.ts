@@ -40,8 +40,8 @@ test('two clients exchange messages and read their history', async (t) => {
     assert.deepEqual([from, await open(encrypted), offline], [alice.publicKey, `to bob ${i}`, false])
   }
   const { encrypted, messageHash } = messages[0]!
-  await alice.send(bob.publicKey, encrypted, messageHash) // a repeat
-  const other = alice.send(bob.publicKey, await seal('another'), messageHash)
+  await alice.send(bob.publicKey, encrypted, { messageHash }) // a repeat
+  const other = alice.send(bob.publicKey, await seal('another'), { messageHash })
   await assert.rejects(other, { errorType: 'L2PS_SUBMIT_FAILED', details: 'Duplicate message' })
 
   const left = next(alice.events, 'peerLeft')
@@ -84,12 +84,12 @@ test('clients survive a restart of the server: messages sent meanwhile arrive on
   bob.events.on('message', ({ messageHash }) => heard.push(messageHash))
   const hashes = Array.from({ length: 60 }, (_, i) => `hash ${i}`)
   const encrypted = await seal('hello')
-  const sends = hashes.slice(0, 30).map((hash) => alice.send(bob.publicKey, encrypted, hash))
+  const sends = hashes.slice(0, 30).map((hash) => alice.send(bob.publicKey, encrypted, { messageHash: hash }))
   const back = Promise.all([next(alice.events, 'connected'), next(bob.events, 'connected')])
   const lost = next(alice.events, 'disconnected')
   const restarted = restart(t, server) // some of the sends are under way
   assert.deepEqual([(await lost).code, alice.state], [1001, 'connecting'])
-  sends.push(...hashes.slice(30).map((hash) => alice.send(bob.publicKey, encrypted, hash)))
+  sends.push(...hashes.slice(30).map((hash) => alice.send(bob.publicKey, encrypted, { messageHash: hash })))
   await restarted
   assert.ok((await back).every(({ again }) => again))
   for (const { status } of await Promise.all(sends)) assert.ok(['sent', 'queued'].includes(status))

@@ -551,16 +551,16 @@ test('the quiet of an old client begins after its reply, however late that was',
   session.putRepliesFirst()
   await time.advance(100) // its round trip
   socket.pong()
-  await time.advance(120)
+  await time.advance(200)
   socket.sent.length = 0
   come('later 1')
   session.push('a message')
   await time.advance(300)
   fill('later 1')
-  await time.advance(110) // its next call is under way
+  await time.advance(190) // its next call is under way
   assert.deepEqual(socket.sent, ['later 1'])
   come('now 2')
-  await time.advance(110)
+  await time.advance(190)
   assert.deepEqual(socket.sent, ['later 1', 'now 2'])
   await time.advance(10)
   assert.deepEqual(socket.sent, ['later 1', 'now 2', 'a message'])

@@ -66,20 +66,6 @@ for (const roundTripMs of ROUND_TRIPS_MS) {
   })
 }
 
-test('a client that calls without a pause is sent what waits all the same', async (t) => {
-  const { server } = await setUp(t, 0)
-  const alice = await server.join('alice', await createIdentity())
-  alice.send({ type: 'message', payload: { targetId: 'nobody', message: 'text' } })
-  let replies = 0
-  for (;;) {
-    alice.send({ type: 'discover', payload: {} })
-    const { type } = await alice.next()
-    if (type === 'message_queued') break
-    replies += 1
-  }
-  assert.ok(replies > 10)
-})
-
 test('replies come first for a session that looks like the official client, and for no other', async (t) => {
   const server = await startTestServer(t)
   const identity = await createIdentity()
