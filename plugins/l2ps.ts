@@ -8,8 +8,8 @@ import type { L2psMember } from '../src/l2ps/l2ps-member.ts'
 import { admits } from '../src/l2ps/register.ts'
 import { createL2ps } from '../src/l2ps/router.ts'
 import { frameCounter } from '../src/observability/metrics.ts'
-import type { SessionProtocol } from '../src/session/session.ts'
 import type { PageOfPeers } from '../src/presence/names.ts'
+import type { SessionProtocol } from '../src/session/session.ts'
 import { enterKeys } from '../src/store/identity.ts'
 
 export interface L2psOptions {
