@@ -77,11 +77,11 @@ function abortedBySignals(): AbortSignal {
 
 async function serve(): Promise<ExitCode> {
   const { config, warnings } = await settings()
-  const [{ createLogger }, { banner, serverFacts }, { VERSION }, { ListenError }] = await Promise.all([
+  const [{ createLogger }, { banner, serverFacts }, { VERSION }, { StartError }] = await Promise.all([
     import('./observability/logging.ts'),
     import('./cli/banner.ts'),
     import('./util/package-root.ts'),
-    import('./http/listener.ts')
+    import('./util/start-error.ts')
   ])
   const log = createLogger(config, { terminal, colours })
   for (const warning of warnings) log.warn(warning)
@@ -100,8 +100,8 @@ async function serve(): Promise<ExitCode> {
     else log.info(facts, 'server ready')
     return EXIT.ok
   } catch (error) {
-    // The message of a ListenError says enough for an operator; any other error needs its stack.
-    log.fatal(error instanceof ListenError ? { reason: error.message } : { err: error }, 'server could not start')
+    // The message of a StartError says enough for an operator; any other error needs its stack.
+    log.fatal(error instanceof StartError ? { reason: error.message } : { err: error }, 'server could not start')
     process.exit(EXIT.failed)
   }
 }

@@ -7,7 +7,9 @@ const NETWORK = '--network <name>'
 const ONE_LOG = 'the log of one network, `signaling` or `anchors`'
 
 export function addAudit(program: Command, io: Io): void {
-  const audit = program.command('audit').description('verify the audit trail; accept a restored database')
+  const audit = program
+    .command('audit')
+    .description('verify the audit trail; accept a restored database; change the key')
   audit
     .command('verify')
     .description(
@@ -27,6 +29,13 @@ export function addAudit(program: Command, io: Io): void {
     .description('continue a log whose database was restored to an earlier time, under a new name')
     .requiredOption(NETWORK, ONE_LOG)
     .action(({ network }) => runOrFail('accept-restore', { network }, io))
+  audit
+    .command('rekey')
+    .description(
+      "have the server's node key (made if it is not there) sign the logs from now on, when the one that signed them was lost or is to be replaced; stop every server of the database first"
+    )
+    .option('--old-key <file>', 'the key that signed until now: it signs the change, too')
+    .action(({ oldKey }) => runOrFail('rekey', { 'old-key': oldKey }, io))
   endHelp(
     audit,
     ["Needs the server's settings. With the embedded database, stop the server first, or use --from-url."],

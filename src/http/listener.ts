@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { SecureContextOptions } from 'node:tls'
+import { StartError } from '../util/start-error.ts'
 
 /** How long a connection may rest between two requests, in ms. */
 export const KEEP_ALIVE_MS = 5_000
@@ -22,7 +23,7 @@ export function setCertificate(listener: Server, tls: SecureContextOptions): voi
 export type Listen = (port: number) => Promise<unknown>
 
 /** The server cannot listen as configured. The message tells an operator what to change. */
-export class ListenError extends Error {
+export class ListenError extends StartError {
   override name = 'ListenError'
 }
 

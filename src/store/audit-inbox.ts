@@ -62,6 +62,11 @@ export type AuditEvent =
       readonly digest: string
       readonly bytes: number
     })
+  /**
+   * An operator gave the log of `network` from the key `sender` (absent: not known) to the key `recipient`, both in hex.
+   * `digest`: the signature of the new one, and behind a space that of the old one where it is there, both in hex.
+   */
+  | (Fact & { readonly kind: 'rekey'; readonly sender?: string; readonly recipient: string; readonly digest: string })
   /** A signed tree of `bytes` records and root `digest` is lost. */
   | (Fact & { readonly kind: 'restore'; readonly digest: string; readonly bytes: number })
 
@@ -100,7 +105,7 @@ export const ROW_MESSAGES = 128
 /** Longest id or digest, in characters; peers' are shorter. Keeps every record within the 65,535 bytes of an entry. */
 const MAX_TEXT = 2_048
 /** The log of checkpoints belongs to the node: no peer writes into it. */
-const NODES_OWN: ReadonlySet<AuditKind> = new Set(['checkpoint', 'restore'])
+const NODES_OWN: ReadonlySet<AuditKind> = new Set(['checkpoint', 'rekey', 'restore'])
 
 /** Hands events to the sequencer, in the order given, in the transaction of `sql`: one row for each network. */
 export async function insertAuditEvents(sql: AnySql, events: readonly AuditEvent[]): Promise<void> {

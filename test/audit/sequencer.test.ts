@@ -245,7 +245,11 @@ const untilAnchored = (trail: TestTrail) =>
 
 test('two sequencers at once give every event one place', async (t) => {
   const first = await openTestTrail(t, { batchEvents: 7 })
-  const second = await openTestTrail(t, { url: first.url, batchEvents: 5 })
+  const second = await openTestTrail(t, {
+    url: first.url,
+    batchEvents: 5,
+    nodeKeyFile: join(first.dataDir, 'node.key')
+  })
   const rounds = async (trail: TestTrail) => {
     for (let round = 0; round < 60; round++) await trail.sequencer.round()
   }
