@@ -1,15 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
 import type { Log } from '../util/log.ts'
+import { StartError } from '../util/start-error.ts'
+import { sqlState } from './batched.ts'
+import { CannotConnect, checkDefaults, findPooler, type Pooler } from './connect.ts'
+import { type Target, targetOf } from './connection-string.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.ts'
 import { createPool, type Pool, type ReservedListener, type ReservedSql, type Sql } from './pool.ts'
 import { ConnectionLost } from './postgres-socket.ts'
+import type { ServerFacts } from './session-settings.ts'
 
 export type { AnySql, ReservedListener, ReservedSql, Sql, TransactionSql } from './pool.ts'
 
 export interface DatabaseSettings {
-  /** Connection string; undefined: an embedded PostgreSQL under `dataDir`. */
-  url: string | undefined
+  /** Connection string, or what reads it anew at each connect; undefined: an embedded PostgreSQL under `dataDir`. */
+  url: string | (() => string) | undefined
+  /** How a pooler before the database shares connections. Default: found out. */
+  pooler?: 'session' | 'transaction' | undefined
   dataDir: string
   /** Connections to PostgreSQL. */
   poolSize: number
@@ -26,6 +33,11 @@ export interface Database {
   readonly sql: Sql
   /** Is it the PostgreSQL that we run ourselves? */
   readonly embedded: boolean
+  /**
+   * A pooler gives each transaction another server process: there are no session locks, no `listen` and no settings of a
+   * session, and `sql.reserve()` has no process of its own.
+   */
+  readonly isPooledByTransaction: boolean
   /** Longest wait for a query, in ms. */
   readonly deadlineMs: number
   /**
@@ -37,12 +49,15 @@ export interface Database {
   /**
    * Runs a query within the deadline, but fails with `DatabaseUnavailable` at once when another query got no answer a
    * moment ago. For queries that one peer causes one after the other: the peer must not wait a deadline for each.
+   * Only for queries that change nothing: when the connection is lost, the query is asked once more.
    */
   ask<T>(query: () => PromiseLike<T>): Promise<T>
   /** A connection of its own, beside the pool, until `release()`: for session locks, and to listen. */
   reserve(listener?: ReservedListener): Promise<ReservedSql>
   /** Open connections, and how many queries ended in `DatabaseUnavailable`. */
   stats(): { connections: number; unanswered: number }
+  /** The server of the newest connection, and why the last attempt to connect failed, if it did. */
+  server(): { facts: ServerFacts | undefined; fault: string | undefined }
   /** Does a trivial query answer within `ms`? Never throws. */
   answers(ms: number): Promise<boolean>
   /** Lets queries in progress finish, then disconnects and stops the embedded PostgreSQL. At most about 20 seconds. */
@@ -58,15 +73,29 @@ const PAUSE_MS = 1_000
 /** Answers count as a recovery once there has been no failure for this long. */
 const CALM_MS = 1_000
 
-/** Opens the database, waiting for a PostgreSQL that is just starting. An error never holds the connection string. */
+/** SQLSTATE: waiting does not help. */
+const FOR_GOOD: Readonly<Record<string, string>> = {
+  '28000': 'it does not let this user in from here, see its pg_hba.conf',
+  '28P01': 'the user name or the password is wrong',
+  '3D000': 'it has no database of that name: create it, or correct DATABASE_URL',
+  '42501': 'the user may not connect to that database: grant connect'
+}
+
+/**
+ * Opens the database, waiting for a PostgreSQL that is just starting. Throws `StartError`; an error never holds the
+ * connection string.
+ */
 export async function openDatabase(settings: DatabaseSettings, log: Log): Promise<Database> {
   const embedded = settings.url === undefined ? await startEmbeddedPostgres(settings.dataDir, log) : undefined
   try {
     const url = settings.url ?? embedded!.url()
-    const pool = createPool({ url, size: settings.poolSize, statementMs: settings.deadlineMs, log })
-    const database = new PooledDatabase(pool, embedded, settings.deadlineMs, log)
+    const target = targetOf(url)
+    for (const warning of target().warnings) log.warn({}, warning)
+    const pooler = embedded ? 'none' : await patiently(() => poolerOf(settings.pooler, target()), log)
+    const pool = createPool({ url, pooler, size: settings.poolSize, statementMs: settings.deadlineMs, log })
+    const database = new PooledDatabase(pool, pooler, embedded, settings.deadlineMs, log)
     try {
-      await firstAnswer(database, log)
+      await patiently(() => database.within(database.sql`select 1`), log)
     } catch (error) {
       await pool.end(0)
       throw error
@@ -78,15 +107,28 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
   }
 }
 
-async function firstAnswer(database: Database, log: Log): Promise<void> {
+async function poolerOf(given: DatabaseSettings['pooler'], target: Target): Promise<Pooler> {
+  if (given === undefined) return findPooler(target)
+  if (given === 'transaction') await checkDefaults(target)
+  return given
+}
+
+async function patiently<T>(work: () => Promise<T>, log: Log): Promise<T> {
   const end = Date.now() + FIRST_ANSWER_LIMIT_MS
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     try {
-      await database.within(database.sql`select 1`)
-      return
+      return await work()
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailable) || Date.now() > end) throw error
-      log.info({ err: error }, 'waiting for Postgres')
+      const cause = error instanceof DatabaseUnavailable ? (error.cause as Error) : (error as Error)
+      const reason = FOR_GOOD[(cause as { code?: string } | undefined)?.code ?? '']
+      if (cause instanceof StartError) throw cause
+      if (cause?.cause instanceof StartError) throw cause.cause
+      if (reason !== undefined) throw new StartError(`Postgres refuses the connection: ${reason}`, { cause })
+      const isPassing = error instanceof DatabaseUnavailable || error instanceof ConnectionLost
+      if (!isPassing) throw error
+      const why = cause?.message ?? (error as Error).message
+      if (Date.now() > end) throw new StartError(`Postgres cannot be reached: ${why}`, { cause })
+      if (tries === 1) log.info({ reason: why }, `waiting for Postgres, up to ${FIRST_ANSWER_LIMIT_MS / 1_000} s`)
       await delay(500)
     }
   }
@@ -95,6 +137,7 @@ async function firstAnswer(database: Database, log: Log): Promise<void> {
 class PooledDatabase implements Database {
   readonly sql: Sql
   readonly embedded: boolean
+  readonly isPooledByTransaction: boolean
   readonly deadlineMs: number
   readonly #pool: Pool
   readonly #server: EmbeddedPostgres | undefined
@@ -108,8 +151,9 @@ class PooledDatabase implements Database {
   #nextDrop: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
-  constructor(pool: Pool, server: EmbeddedPostgres | undefined, deadlineMs: number, log: Log) {
+  constructor(pool: Pool, pooler: Pooler, server: EmbeddedPostgres | undefined, deadlineMs: number, log: Log) {
     this.sql = pool.sql
+    this.isPooledByTransaction = pooler === 'transaction'
     this.embedded = server !== undefined
     this.#pool = pool
     this.#server = server
@@ -140,13 +184,21 @@ class PooledDatabase implements Database {
 
   ask<T>(query: () => PromiseLike<T>): Promise<T> {
     if (this.#unansweredAt === undefined || performance.now() - this.#unansweredAt > PAUSE_MS) {
-      return this.within(query())
+      const began = performance.now()
+      return this.within(query()).catch((error: unknown) => {
+        if (!(error instanceof DatabaseUnavailable && isLoss(error.cause))) throw error
+        return this.within(query(), this.deadlineMs - (performance.now() - began))
+      })
     }
     return Promise.reject(new DatabaseUnavailable('Postgres did not answer a moment ago'))
   }
 
   reserve(listener?: ReservedListener): Promise<ReservedSql> {
     return this.within(this.#pool.reserve(listener))
+  }
+
+  server() {
+    return { facts: this.#pool.server(), fault: this.#pool.fault()?.message }
   }
 
   stats() {
@@ -182,7 +234,7 @@ class PooledDatabase implements Database {
   #unavailable(error: DatabaseUnavailable): DatabaseUnavailable {
     if (this.#failedAt === undefined && !this.#closing) this.#log.warn({ err: error }, 'Postgres is not available')
     this.#failedAt = performance.now()
-    this.#unansweredAt = this.#failedAt
+    if (!isLoss(error.cause)) this.#unansweredAt = this.#failedAt
     this.#unanswered += 1
     return error
   }
@@ -199,9 +251,9 @@ class PooledDatabase implements Database {
 const NO_CONNECTION = /^(E(?!RR_)[A-Z_]+|CONNECT_TIMEOUT|CONNECTION_[A-Z]+)$/
 /**
  * SQLSTATE (PostgreSQL, appendix A): connection lost, out of resources (disk full among them), stopped or starting,
- * system error, statement, lock and idle timeouts.
+ * system error, statement, lock and idle timeouts, a server that only reads (a standby now: the pool walks the hosts).
  */
-const NO_SERVICE = /^(08|53|57P|58|57014|55P03|25P0[34])/
+const NO_SERVICE = /^(08|53|57P|58|57014|55P03|25P0[34]|25006)/
 
 function isUnavailability(error: unknown): boolean {
   if (!(error instanceof Error)) return false
@@ -209,6 +261,11 @@ function isUnavailability(error: unknown): boolean {
   if (error instanceof postgres.PostgresError) return NO_SERVICE.test(error.code)
   return error instanceof ConnectionLost || (typeof code === 'string' && NO_CONNECTION.test(code))
 }
+
+/** One connection was lost, and with it one answer: the others are as good as before. */
+const isLoss = (cause: unknown): boolean =>
+  (cause instanceof ConnectionLost && !(cause instanceof CannotConnect)) ||
+  /^(08|57P01|25006)/.test(sqlState(cause) ?? '')
 
 function unavailability(cause: unknown): DatabaseUnavailable {
   return new DatabaseUnavailable(`Postgres is not available: ${(cause as Error).message}`, {

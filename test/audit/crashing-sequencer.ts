@@ -37,7 +37,8 @@ function fragile(database: Database): Database {
             })
   }) as Sql
   return {
-    ...{ sql, embedded: false, deadlineMs: database.deadlineMs },
+    ...{ sql, embedded: false, isPooledByTransaction: false, deadlineMs: database.deadlineMs },
+    server: () => database.server(),
     within: (query, ms) => around(() => database.within(query, ms)),
     ask: (question) => database.ask(question),
     reserve: (listener) => database.reserve(listener),
