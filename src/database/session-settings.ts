@@ -16,6 +16,7 @@ const FIXED: Readonly<Record<string, string>> = {
   xmlbinary: 'base64',
   xmloption: 'content',
   client_min_messages: 'notice',
+  quote_all_identifiers: 'off',
   // Meaning
   standard_conforming_strings: 'on',
   array_nulls: 'on',
