@@ -25,7 +25,7 @@ import tls from '../plugins/tls.ts'
 import type { Bus } from './cluster/bus.ts'
 import { networksDirectory } from './config/files.ts'
 import { originsIn } from './config/origins.ts'
-import { signalingPort } from './config/read.ts'
+import { databaseUrl, signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { trustedProxies } from './config/trusted-proxies.ts'
 import { createListener, KEEP_ALIVE_MS, listenOnNextFreePort } from './http/listener.ts'
@@ -87,7 +87,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   await app.register(health)
   await app.register(metrics)
   await app.register(database, {
-    url: config.DATABASE_URL,
+    url: databaseUrl(config),
+    pooler: config.DATABASE_POOLER,
     dataDir: config.DATA_DIR,
     poolSize: config.DATABASE_POOL_SIZE,
     deadlineMs: config.DATABASE_DEADLINE_MS

@@ -18,7 +18,8 @@ import { type AnchoredTree, type LogVerdict, logOf, verifyLog } from './verify.t
 
 /** The settings the command needs, as the configuration has them. */
 export interface AuditCommandSettings {
-  readonly databaseUrl: string | undefined
+  readonly databaseUrl: string | (() => string) | undefined
+  readonly pooler?: 'session' | 'transaction' | undefined
   readonly dataDir: string
   readonly nodeKeyFile: string | undefined
   readonly origin: string | undefined
@@ -187,8 +188,8 @@ async function ownVerifier(settings: AuditCommandSettings): Promise<Verifier> {
 }
 
 async function withDatabase<T>(io: AuditCommandIo, work: (database: Database) => Promise<T>): Promise<T> {
-  const { databaseUrl: url, dataDir, poolSize, deadlineMs } = io.settings
-  const database = await openDatabase({ url, dataDir, poolSize, deadlineMs }, io.log)
+  const { databaseUrl: url, pooler, dataDir, poolSize, deadlineMs } = io.settings
+  const database = await openDatabase({ url, pooler, dataDir, poolSize, deadlineMs }, io.log)
   try {
     return await work(database)
   } finally {

@@ -1,4 +1,5 @@
 import type { Command } from '@commander-js/extra-typings'
+import { databaseUrl } from '../config/read.ts'
 import { httpUrl } from './admin-client.ts'
 import { CommandError, EXIT, endHelp, type Io, UsageError, usual } from './command.ts'
 import { statusLine } from './output.ts'
@@ -57,7 +58,8 @@ export async function auditCommand(args: readonly string[], io: Io): Promise<0 |
     import('../observability/logging.ts')
   ])
   const settings = {
-    databaseUrl: config.DATABASE_URL,
+    databaseUrl: databaseUrl(config),
+    pooler: config.DATABASE_POOLER,
     dataDir: config.DATA_DIR,
     nodeKeyFile: config.NODE_KEY_FILE,
     origin: config.AUDIT_ORIGIN,
