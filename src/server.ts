@@ -9,6 +9,7 @@ import audit, { auditOptions } from '../plugins/audit.ts'
 import cluster from '../plugins/cluster.ts'
 import consolePage from '../plugins/console.ts'
 import database from '../plugins/database.ts'
+import databaseHealth from '../plugins/database-health.ts'
 import docs from '../plugins/docs.ts'
 import health from '../plugins/health.ts'
 import identities from '../plugins/identities.ts'
@@ -28,8 +29,10 @@ import { originsIn } from './config/origins.ts'
 import { databaseUrl, signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { trustedProxies } from './config/trusted-proxies.ts'
+import { newestMigration } from './database/migrate.ts'
 import { createListener, KEEP_ALIVE_MS, listenOnNextFreePort } from './http/listener.ts'
 import { certificateFiles, readCertificate } from './http/tls/certificate.ts'
+import { packageFile } from './util/package-root.ts'
 
 export interface ServerOptions {
   readonly logger?: FastifyBaseLogger
@@ -167,7 +170,10 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     ttlMs: config.QUEUE_TTL_SECONDS * SECOND,
     now
   })
-  app.readiness.addCheck('database', async () => ((await app.database.answers(SECOND)) ? undefined : 'no answer'))
+  await app.register(databaseHealth, {
+    dataDir: config.DATA_DIR,
+    newestMigration: await newestMigration(packageFile('migrations'))
+  })
   app.addHook('preClose', () => finish(app, config.SHUTDOWN_GRACE_SECONDS * SECOND))
   return app
 }

@@ -8,19 +8,35 @@ import { connectClient, handOver, processIdOf, tlsOptions } from './pg-client.ts
 import { ConnectionLost } from './postgres-socket.ts'
 import { FACTS, type ServerFacts, setUp, unfitness, WRONG_DEFAULTS } from './session-settings.ts'
 
-const READ_ONLY = { standby: 'a standby, which takes no writes', readOnly: 'set to read only' }
+/** What a server is to those who want to write. */
+export type Role = 'primary' | 'standby' | 'read-only'
+
+/** A server that answers and takes no writes. */
+class ReadOnlyServer extends Error {
+  override name = 'ReadOnlyServer'
+  readonly role: Role
+
+  constructor(role: Role) {
+    super(role === 'standby' ? 'it is a standby, which takes no writes' : 'it is set to read only')
+    this.role = role
+  }
+}
 
 /** No host gave a connection that can be used. The message says of each why. */
 export class CannotConnect extends ConnectionLost {
   override name = 'CannotConnect'
   /** SQLSTATE or system error of the last host that was tried. */
   readonly code: string | undefined
+  /** Of a server that answered; undefined: none did. */
+  readonly role: Role | undefined
 
   constructor(failures: readonly Failure[]) {
     super(failures.map(({ place, error }) => `${place}: ${inWords(error)}`).join('; '), {
       cause: failures.at(-1)?.error
     })
     this.code = codeOf(failures.at(-1)?.error)
+    const readOnly = failures.map(({ error }) => error).find((error) => error instanceof ReadOnlyServer)
+    this.role = readOnly?.role
   }
 }
 
@@ -159,7 +175,7 @@ async function openAt(place: Place, target: Target, signal?: AbortSignal) {
     const server = rows[0]!
     const unfit = unfitness(server)
     if (unfit !== undefined) throw new StartError(unfit)
-    if (server.isReadOnly) throw new Error(`it is ${server.isStandby ? READ_ONLY.standby : READ_ONLY.readOnly}`)
+    if (server.isReadOnly) throw new ReadOnlyServer(server.isStandby ? 'standby' : 'read-only')
     return { client, server }
   } catch (error) {
     void client.end().catch(() => {})

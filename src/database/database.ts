@@ -3,7 +3,7 @@ import postgres from 'postgres'
 import type { Log } from '../util/log.ts'
 import { StartError } from '../util/start-error.ts'
 import { sqlState } from './batched.ts'
-import { CannotConnect, checkDefaults, findPooler, type Pooler } from './connect.ts'
+import { CannotConnect, checkDefaults, findPooler, type Pooler, type Role } from './connect.ts'
 import { type Target, targetOf } from './connection-string.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.ts'
 import { createPool, type Pool, type ReservedListener, type ReservedSql, type Sql } from './pool.ts'
@@ -31,6 +31,8 @@ export class DatabaseUnavailable extends Error {
 
 export interface Database {
   readonly sql: Sql
+  /** The same, before all that waits for a connection: for questions about the state of the server. */
+  readonly urgent: Sql
   /** Is it the PostgreSQL that we run ourselves? */
   readonly embedded: boolean
   /**
@@ -56,14 +58,20 @@ export interface Database {
   reserve(listener?: ReservedListener): Promise<ReservedSql>
   /** Open connections, and how many queries ended in `DatabaseUnavailable`. */
   stats(): { connections: number; unanswered: number }
-  /** The server of the newest connection, and why the last attempt to connect failed, if it did. */
-  server(): { facts: ServerFacts | undefined; fault: string | undefined }
+  /** Has a query failed for want of room on the server's disk? Stays until somebody finds that there is room again. */
+  isDiskFull: boolean
+  /** The server of the newest connection. */
+  server(): ServerFacts | undefined
+  /** What the server was at the last attempt to connect; undefined: none answered. */
+  role(): Role | undefined
   /** Does a trivial query answer within `ms`? Never throws. */
   answers(ms: number): Promise<boolean>
   /** Lets queries in progress finish, then disconnects and stops the embedded PostgreSQL. At most about 20 seconds. */
   close(): Promise<void>
 }
 
+/** SQLSTATE disk_full. */
+const DISK_FULL = '53100'
 const FIRST_ANSWER_LIMIT_MS = 20_000
 const CLOSE_LIMIT_MS = 5_000
 /** A connection that has been silent for so many deadlines will not answer any more. */
@@ -136,6 +144,8 @@ async function patiently<T>(work: () => Promise<T>, log: Log): Promise<T> {
 
 class PooledDatabase implements Database {
   readonly sql: Sql
+  readonly urgent: Sql
+  isDiskFull = false
   readonly embedded: boolean
   readonly isPooledByTransaction: boolean
   readonly deadlineMs: number
@@ -153,6 +163,7 @@ class PooledDatabase implements Database {
 
   constructor(pool: Pool, pooler: Pooler, server: EmbeddedPostgres | undefined, deadlineMs: number, log: Log) {
     this.sql = pool.sql
+    this.urgent = pool.urgent
     this.isPooledByTransaction = pooler === 'transaction'
     this.embedded = server !== undefined
     this.#pool = pool
@@ -198,7 +209,13 @@ class PooledDatabase implements Database {
   }
 
   server() {
-    return { facts: this.#pool.server(), fault: this.#pool.fault()?.message }
+    return this.#pool.server()
+  }
+
+  role(): Role | undefined {
+    const fault = this.#pool.fault()
+    if (fault === undefined) return this.#pool.server() && 'primary'
+    return fault instanceof CannotConnect ? fault.role : undefined
   }
 
   stats() {
@@ -234,6 +251,7 @@ class PooledDatabase implements Database {
   #unavailable(error: DatabaseUnavailable): DatabaseUnavailable {
     if (this.#failedAt === undefined && !this.#closing) this.#log.warn({ err: error }, 'Postgres is not available')
     this.#failedAt = performance.now()
+    if (sqlState(error.cause) === DISK_FULL) this.isDiskFull = true
     if (!isLoss(error.cause)) this.#unansweredAt = this.#failedAt
     this.#unanswered += 1
     return error

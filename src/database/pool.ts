@@ -39,6 +39,8 @@ export interface ReservedListener {
 
 export interface Pool {
   readonly sql: Sql
+  /** The same, before all that waits for a connection: for questions about the state of the server. */
+  readonly urgent: Sql
   /** A connection of its own, beside the pool, until `release()`: for session locks, and to listen. */
   reserve(listener?: ReservedListener): Promise<ReservedSql>
   /** Open connections. */
@@ -63,17 +65,9 @@ export interface Pool {
  */
 export function createPool(options: PoolOptions): Pool {
   const pool = new ConnectionPool(options)
-  const gated: Partial<Record<PropertyKey, unknown>> = {
-    reserve: () => pool.reserve(),
-    begin: (...args: unknown[]) => pool.begin(args),
-    unsafe: (...args: Parameters<Sql['unsafe']>) => redirect(pool.maker.unsafe(...args), pool.query)
-  }
-  const sql = new Proxy((() => {}) as unknown as Sql, {
-    apply: (_target, _self, args: Parameters<Sql>) => redirect(pool.maker(...args), pool.query),
-    get: (_target, key) => gated[key] ?? Reflect.get(pool.maker, key)
-  })
   return {
-    sql,
+    sql: sqlOf(pool, false),
+    urgent: sqlOf(pool, true),
     reserve: (listener) => pool.reserve(listener),
     connections: () => pool.connections,
     server: () => pool.server,
@@ -83,8 +77,22 @@ export function createPool(options: PoolOptions): Pool {
   }
 }
 
+function sqlOf(pool: ConnectionPool, isUrgent: boolean): Sql {
+  const query = (made: Query) => pool.query(made, isUrgent)
+  const gated: Partial<Record<PropertyKey, unknown>> = {
+    reserve: () => pool.reserve(),
+    begin: (...args: unknown[]) => pool.begin(args, isUrgent),
+    unsafe: (...args: Parameters<Sql['unsafe']>) => redirect(pool.maker.unsafe(...args), query)
+  }
+  return new Proxy((() => {}) as unknown as Sql, {
+    apply: (_target, _self, args: Parameters<Sql>) => redirect(pool.maker(...args), query),
+    get: (_target, key) => gated[key] ?? Reflect.get(pool.maker, key)
+  })
+}
+
 /** A query or transaction that was asked for. */
 interface Task {
+  readonly isUrgent: boolean
   readonly since: number
   readonly attempt: (driver: Driver) => Promise<unknown>
   readonly resolve: (result: never) => void
@@ -135,15 +143,15 @@ class ConnectionPool {
     return this.#all.size + this.#reserved.size
   }
 
-  readonly query = (query: Query): void => {
+  query(query: Query, isUrgent: boolean): void {
     const { resolve, reject } = query
-    this.#run({ since: performance.now(), resolve, reject, attempt: (driver) => driver.attempt(query) })
+    this.#run({ isUrgent, since: performance.now(), resolve, reject, attempt: (driver) => driver.attempt(query) })
   }
 
-  begin(args: unknown[]): Promise<unknown> {
+  begin(args: unknown[], isUrgent: boolean): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const attempt = ({ sql }: Driver) => (sql.begin as (...args: unknown[]) => Promise<unknown>)(...args)
-      this.#run({ since: performance.now(), resolve, reject, attempt })
+      this.#run({ isUrgent, since: performance.now(), resolve, reject, attempt })
     })
   }
 
@@ -178,7 +186,8 @@ class ConnectionPool {
     if (this.#stop.signal.aborted) task.reject(new ConnectionLost(CLOSED))
     else if (connection !== undefined) void this.#carryOut(task, connection)
     else {
-      this.#waiting.push(task)
+      if (task.isUrgent) this.#waiting.unshift(task)
+      else this.#waiting.push(task)
       this.#grow()
     }
   }
