@@ -3,9 +3,9 @@ import { access, constants, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { sqlState } from '../src/database/batched.ts'
 import { type Database, DatabaseUnavailable } from '../src/database/database.ts'
 import { newerMigrations } from '../src/database/migrate.ts'
+import { sqlState } from '../src/database/sql-state.ts'
 import { probeWrite } from '../src/store/write-probe.ts'
 
 export interface DatabaseHealthOptions {

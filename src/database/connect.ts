@@ -7,6 +7,7 @@ import type { Place, Target } from './connection-string.ts'
 import { connectClient, handOver, processIdOf, tlsOptions } from './pg-client.ts'
 import { ConnectionLost } from './postgres-socket.ts'
 import { FACTS, type ServerFacts, setUp, unfitness, WRONG_DEFAULTS } from './session-settings.ts'
+import { sqlState } from './sql-state.ts'
 
 /** What a server is to those who want to write. */
 export type Role = 'primary' | 'standby' | 'read-only'
@@ -34,7 +35,7 @@ export class CannotConnect extends ConnectionLost {
     super(failures.map(({ place, error }) => `${place}: ${inWords(error)}`).join('; '), {
       cause: failures.at(-1)?.error
     })
-    this.code = codeOf(failures.at(-1)?.error)
+    this.code = sqlState(failures.at(-1)?.error)
     const readOnly = failures.map(({ error }) => error).find((error) => error instanceof ReadOnlyServer)
     this.role = readOnly?.role
   }
@@ -54,7 +55,7 @@ const WORDS: Readonly<Record<string, string>> = {
 }
 
 /** Errors of several addresses of one name have no message of their own. */
-const inWords = (error: Error): string => WORDS[codeOf(error) ?? ''] ?? (error.message || error.name)
+const inWords = (error: Error): string => WORDS[sqlState(error) ?? ''] ?? (error.message || error.name)
 
 interface Failure {
   readonly place: string
@@ -198,9 +199,4 @@ async function connectAt(place: Place, target: Target, signal?: AbortSignal): Pr
 
 /** No TLS there, a failed handshake, or pg_hba.conf wants it the other way (28000). */
 const isAboutTls = (error: Error): boolean =>
-  /SSL|TLS/i.test(error.message) || /^(28000|ECONNRESET)$/.test(codeOf(error) ?? '')
-
-const codeOf = (error: unknown): string | undefined => {
-  const { code } = (error ?? {}) as { code?: unknown }
-  return typeof code === 'string' ? code : undefined
-}
+  /SSL|TLS/i.test(error.message) || /^(28000|ECONNRESET)$/.test(sqlState(error) ?? '')

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StartError } from '../util/start-error.ts'
-import { sqlState } from './batched.ts'
 import type { Sql, TransactionSql } from './pool.ts'
+import { sqlState } from './sql-state.ts'
 
 /** The database was migrated by a newer version of this server. */
 export class SchemaTooNew extends StartError {

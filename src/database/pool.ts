@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../util/log.ts'
-import { sqlState } from './batched.ts'
 import { CannotConnect, openConnection, type Pooler } from './connect.ts'
 import { type Target, targetOf } from './connection-string.ts'
 import { createDriver, type Driver, type OnNotify, type Query, type ReservedSql, redirect, type Sql } from './driver.ts'
 import { ConnectionLost, PostgresSocket } from './postgres-socket.ts'
 import type { ServerFacts } from './session-settings.ts'
+import { sqlState } from './sql-state.ts'
 
 export type { AnySql, OnNotify, ReservedSql, Sql, TransactionSql } from './driver.ts'
 
