@@ -281,7 +281,11 @@ class ConnectionPool {
     }
   }
 
-  #keep(opened: ConstructorParameters<typeof PostgresSocket>[0], among: Set<Connection>, { onNotify, onLost }: ReservedListener) {
+  #keep(
+    opened: ConstructorParameters<typeof PostgresSocket>[0],
+    among: Set<Connection>,
+    { onNotify, onLost }: ReservedListener
+  ) {
     const gone = () => {
       among.delete(connection)
       const at = this.#idle.indexOf(connection)
