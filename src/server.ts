@@ -223,12 +223,16 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   await once(server, 'listening') // rejects on 'error'
 }
 
-/** No further frame is read; what was read is committed and answered; then the sockets are told to go elsewhere. */
+/**
+ * No further frame is read; what was read is committed and answered; then the sockets are told to go elsewhere, and every
+ * connection of the listeners ends. Takes less than the grace, whatever hangs.
+ */
 async function finish(app: FastifyInstance, graceMs: number): Promise<void> {
   app.sessions.stopReading()
-  await Promise.race([app.mailboxes.drained(), sleep(graceMs / 2)])
-  await app.sessions.closeAll(graceMs / 4)
-  await Promise.race([app.mailboxes.drained(), sleep(graceMs / 4)]) // releases of what was still written
+  await Promise.race([app.mailboxes.drained(), sleep(0.4 * graceMs)])
+  await app.sessions.closeAll(0.2 * graceMs)
+  await Promise.race([app.mailboxes.drained(), sleep(0.2 * graceMs)]) // releases of what was still written
+  await app.sockets.endConnections(0.1 * graceMs)
 }
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref())
