@@ -24,6 +24,7 @@ import signaling from '../plugins/signaling.ts'
 import sockets from '../plugins/sockets.ts'
 import tls from '../plugins/tls.ts'
 import type { Bus } from './cluster/bus.ts'
+import { prepareDataDirectory } from './config/data-directory.ts'
 import { networksDirectory } from './config/files.ts'
 import { originsIn } from './config/origins.ts'
 import { databaseUrl, signalingPort } from './config/read.ts'
@@ -66,6 +67,7 @@ const SWEEP_MS = 60_000
 /** The server, composed and not yet listening: each concern is a plugin, below it only those it needs. */
 export async function buildServer(config: Config, options: ServerOptions = {}): Promise<FastifyInstance> {
   const now = options.now ?? Date.now
+  await prepareDataDirectory(config.DATA_DIR)
   const tlsFiles = certificateFiles(config)
   const certificate = tlsFiles && (await readCertificate(tlsFiles))
   const app = Fastify({

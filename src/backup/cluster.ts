@@ -24,7 +24,7 @@ const SEGMENT = /^[0-9A-F]{24}$/
 /** Runs work with the embedded database: on that of a server that runs, or, when none does, on our own for a moment. */
 export async function withEmbedded<T>(dataDir: string, log: Log, work: (url: string) => Promise<T>): Promise<T> {
   try {
-    const embedded = await startEmbeddedPostgres(dataDir, log)
+    const embedded = await startEmbeddedPostgres(dataDir, log, { lockWaitMs: 0 })
     try {
       return await work(embedded.url())
     } finally {

@@ -115,6 +115,11 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
   }
 }
 
+function reasonForGood(code: string): string | undefined {
+  if (!/CERT|UNABLE_TO_(GET|VERIFY)/.test(code)) return FOR_GOOD[code]
+  return `its certificate is not trusted (${code}): correct sslrootcert, the name of the host, or sslmode`
+}
+
 async function poolerOf(given: DatabaseSettings['pooler'], target: Target): Promise<Pooler> {
   if (given === undefined) return findPooler(target)
   if (given === 'transaction') await checkDefaults(target)
@@ -128,7 +133,7 @@ async function patiently<T>(work: () => Promise<T>, log: Log): Promise<T> {
       return await work()
     } catch (error) {
       const cause = error instanceof DatabaseUnavailable ? (error.cause as Error) : (error as Error)
-      const reason = FOR_GOOD[(cause as { code?: string } | undefined)?.code ?? '']
+      const reason = reasonForGood(sqlState(cause) ?? '')
       if (cause instanceof StartError) throw cause
       if (cause?.cause instanceof StartError) throw cause.cause
       if (reason !== undefined) throw new StartError(`Postgres refuses the connection: ${reason}`, { cause })
