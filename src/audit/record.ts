@@ -30,6 +30,11 @@ export const MessageRecord = record(
   },
   'A message was accepted.'
 )
+export const MessageLostRecord = record(
+  'messageLost',
+  When,
+  'A message was accepted, and somebody deleted it from the database before its record was made.'
+)
 export const KeyChangeRecord = record(
   'keyChange',
   { ...When, from: Id('The peer'), digest: Id('Names the new encryption key'), nonce: Nonce },
@@ -85,6 +90,7 @@ export const CheckpointRecord = record(
 
 export const AuditRecord = Type.Union([
   MessageRecord,
+  MessageLostRecord,
   KeyChangeRecord,
   IdentityReleaseRecord,
   PurgeRecord,
@@ -143,6 +149,8 @@ function recordOf(row: InboxEvent, nonce: number): AuditRecord {
       const [digest, from, to, type] = [id(row.digest), id(row.sender), id(row.recipient), 'instantMessaging' as const]
       return { acceptedAtMs, digest, from, network, nonce, salt, sizeBytes, to, type, version }
     }
+    case 'message-lost':
+      return { acceptedAtMs, network, salt, type: 'messageLost', version }
     case 'key-change': {
       const [digest, from] = [id(row.digest), id(row.sender)]
       return { acceptedAtMs, digest, from, network, nonce, salt, type: 'keyChange', version }
