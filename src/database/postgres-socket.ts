@@ -2,10 +2,8 @@ import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import type { DriverSocket } from './driver.ts'
 
-/** PostgreSQL protocol, ReadyForQuery outside of a transaction: Postgres sends it last, then waits for the next query. */
-const READY = Buffer.from('Z\0\0\0\x05I', 'latin1')
 /** What a server says to a startup message when it wants no password: AuthenticationOk, ReadyForQuery. */
-const WELCOME = Buffer.concat([Buffer.from('R\0\0\0\x08\0\0\0\0', 'latin1'), READY])
+const WELCOME = Buffer.from('R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I', 'latin1')
 
 /** The connection is gone, and with it the answer to what was sent on it. */
 export class ConnectionLost extends Error {
@@ -38,7 +36,6 @@ export class PostgresSocket extends EventEmitter implements DriverSocket {
   #lost: Error | undefined
   #ending = false
   #silentSince: number | undefined
-  #ready = true
 
   constructor(socket: Socket, listener: SocketListener) {
     super()
@@ -55,11 +52,6 @@ export class PostgresSocket extends EventEmitter implements DriverSocket {
     return this.#silentSince === undefined ? 0 : performance.now() - this.#silentSince
   }
 
-  /** Is Postgres waiting for us, outside of a transaction? */
-  atRest(): boolean {
-    return this.#ready && this.#silentSince === undefined
-  }
-
   get readyState(): string {
     return this.#lost ? 'closed' : this.#socket.readyState
   }
@@ -73,7 +65,6 @@ export class PostgresSocket extends EventEmitter implements DriverSocket {
     else if (!this.#started) this.#start()
     else {
       this.#silentSince ??= performance.now()
-      this.#ready = false
       this.#socket.write(chunk, done)
     }
     return true
@@ -110,7 +101,6 @@ export class PostgresSocket extends EventEmitter implements DriverSocket {
       return
     }
     this.#silentSince = undefined
-    if (chunk.subarray(-READY.length).equals(READY)) this.#ready = true // a notification may come after it
     this.emit('data', chunk)
   }
 
