@@ -6,7 +6,7 @@ import { VERSION } from '../src/util/package-root.ts'
 
 export const HealthOptions = Type.Object({
   checkDeadlineMs: Type.Optional(
-    Type.Integer({ minimum: 1, default: 1_000, description: 'Longest one check may take.' })
+    Type.Integer({ minimum: 1, default: 800, description: 'Longest one check may take.' })
   ),
   resultSharedMs: Type.Optional(
     Type.Integer({ minimum: 0, default: 250, description: 'How long one result answers further probes.' })
@@ -51,7 +51,7 @@ export const UnavailableAnswer = Type.Object(
 
 /** Registered before the plugins that add a part to check with `app.readiness.addCheck`. */
 export default fp<HealthOptions>(
-  async (app, { checkDeadlineMs = 1_000, resultSharedMs = 250 }) => {
+  async (app, { checkDeadlineMs = 800, resultSharedMs = 250 }) => {
     const readiness = createReadinessBoard({
       deadlineMs: checkDeadlineMs,
       sharedMs: resultSharedMs,

@@ -1,4 +1,6 @@
 // plugins/presence.ts: who is connected to this process, and every open socket.
+import { EventEmitter } from 'node:events'
+import type { Server } from 'node:http'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
 import type { Member } from '../src/delivery/member.ts'
@@ -14,6 +16,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     presence: Registry<Member>
     sessions: Sessions<Member>
+    /** Emits `upgrade` for every WebSocket handshake of any listener. */
+    handshakes: EventEmitter
   }
 }
 
@@ -34,8 +38,11 @@ export default fp<PresenceOptions>(
     app.decorate('presence', presence)
     app.decorate('sessions', sessions)
     showSessions(app.metrics, sessions)
+    const handshakes = new EventEmitter()
+    app.decorate('handshakes', handshakes)
     await app.register(websocket, {
       options: {
+        server: handshakes as Server,
         maxPayload: MAX_SOCKET_FRAME_BYTES, // larger: 1009, by the WebSocket layer
         perMessageDeflate: false, // sealed bodies do not compress, and compressing holds memory for each socket
         ...{ closeTimeout: CLOSE_HANDSHAKE_MS } // newer than the types of ws

@@ -6,8 +6,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import type { Member } from '../src/delivery/member.ts'
-import { createListener } from '../src/http/listener.ts'
+import { createListener, followConnections } from '../src/http/listener.ts'
 import type { Certificate } from '../src/http/tls/certificate.ts'
+import { acceptHandshakes } from '../src/http/upgrades.ts'
 import type { Counter } from '../src/observability/metrics/metric.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { L2PS_ERRORS, type L2psErrorCode, SIGNALING_ERRORS, type SignalingErrorType } from '../src/protocol/errors.ts'
@@ -21,6 +22,8 @@ export interface Sockets {
   serve(protocol: SessionProtocol<Member>): void
   /** The second listener: the same routes, but `/` is L2PS. The server makes it listen. */
   readonly l2psListener: Server
+  /** Lets requests be answered for at most `ms`, then ends every connection of both listeners. */
+  endConnections(ms: number): Promise<void>
 }
 
 declare module 'fastify' {
@@ -51,17 +54,24 @@ export default fp<SocketsOptions>(
     l2psListener.on(certificate === undefined ? 'connection' : 'secureConnection', (socket) =>
       fromL2psListener.add(socket)
     )
-    l2psListener.on('upgrade', (request, socket, head) => app.server.emit('upgrade', request, socket, head))
-    app.addHook('onClose', async () => {
-      l2psListener.close()
-      l2psListener.closeIdleConnections()
+    const listeners = [app.server as Server, l2psListener]
+    const connections = listeners.map(followConnections)
+    for (const listener of listeners) {
+      acceptHandshakes(listener, (...handshake) => void app.handshakes.emit('upgrade', ...handshake))
+    }
+    app.addHook('onRequest', async (request, reply) => {
+      if (request.raw.socket.destroyed) return reply.hijack() // who asked is gone: there is no address, nor an answer
     })
+    app.addHook('onClose', async () => l2psListener.close())
 
     /** One for all: the WebSocket layer has answered with a close frame, and a peer's broken frame is no news. */
     const socketFailed = (error: Error) => log.debug({ err: error }, 'socket failed')
 
     app.decorate('sockets', {
       l2psListener,
+      endConnections: async (ms) => {
+        await Promise.all(connections.map((each) => each.end(ms)))
+      },
       serve: (protocol) => {
         const { name } = protocol
         const bytesReceived = metrics.frameBytes.at({ protocol: name })

@@ -12,6 +12,7 @@ packages=(
   openssl # makes certificates
   postgresql # pg_dump and pg_restore, and a server of their version
   python3-websockets python3-cryptography # the Python quickstart
+  pgbouncer # stands in front of the database
 )
 
 missing=()

@@ -30,26 +30,37 @@ process.exitCode = await run(process.argv.slice(2), ourIo())
 /** The only place that knows the process: arguments, environment, signals and exit codes are translated here. */
 function ourIo(): Io {
   const { stdin, stdout, stderr } = process
-  const configHome = process.env.XDG_CONFIG_HOME || join(homedir(), '.config')
   let interruption: AbortSignal | undefined
   return {
-    ...{ stdin, stdout, stderr, colours, configHome },
+    ...{ stdin, stdout, stderr, colours },
+    get configHome() {
+      return configHome()
+    },
     settings,
     interruption: () => (interruption ??= abortedBySignals()),
     serve
   }
 }
 
+/** Only asked for by commands that keep something there: a container's user has neither HOME nor an entry in passwd. */
+function configHome(): string {
+  const { XDG_CONFIG_HOME: home } = process.env
+  if (home) return home
+  try {
+    return join(homedir(), '.config')
+  } catch {
+    throw new CommandError(EXIT.failed, 'There is no home directory to keep this in: set HOME, or XDG_CONFIG_HOME.')
+  }
+}
+
 /** The checked settings. Rejects with every mistake, a line each. */
 async function settings(): ReturnType<Io['settings']> {
   const { readConfig } = await import('./config/read.ts')
-  const mistake = loadDotEnv()
+  const warning = loadDotEnv()
   const { config, mistakes = [], warnings } = readConfig(process.env)
-  if (config !== undefined && mistake === undefined) return { config, warnings }
-  throw new CommandError(
-    EXIT.settings,
-    settingsAreWrong(mistake === undefined ? mistakes : [mistake, ...mistakes], warnings)
-  )
+  if (warning !== undefined) warnings.push(warning)
+  if (config !== undefined) return { config, warnings }
+  throw new CommandError(EXIT.settings, settingsAreWrong(mistakes, warnings))
 }
 
 /** Adds the variables of `.env` in the working directory to the environment; the file may be missing. */
@@ -58,7 +69,7 @@ function loadDotEnv(): string | undefined {
     process.loadEnvFile('.env')
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code !== 'ENOENT') return `.env cannot be read (${code}).`
+    if (code !== 'ENOENT') return `.env cannot be read (${code}) and is ignored.`
   }
   return undefined
 }
@@ -77,11 +88,11 @@ function abortedBySignals(): AbortSignal {
 
 async function serve(): Promise<ExitCode> {
   const { config, warnings } = await settings()
-  const [{ createLogger }, { banner, serverFacts }, { VERSION }, { ListenError }] = await Promise.all([
+  const [{ createLogger }, { banner, serverFacts }, { VERSION }, { StartError }] = await Promise.all([
     import('./observability/logging.ts'),
     import('./cli/banner.ts'),
     import('./util/package-root.ts'),
-    import('./http/listener.ts')
+    import('./util/start-error.ts')
   ])
   const log = createLogger(config, { terminal, colours })
   for (const warning of warnings) log.warn(warning)
@@ -100,8 +111,8 @@ async function serve(): Promise<ExitCode> {
     else log.info(facts, 'server ready')
     return EXIT.ok
   } catch (error) {
-    // The message of a ListenError says enough for an operator; any other error needs its stack.
-    log.fatal(error instanceof ListenError ? { reason: error.message } : { err: error }, 'server could not start')
+    // The message of a StartError says enough for an operator; any other error needs its stack.
+    log.fatal(error instanceof StartError ? { reason: error.message } : { err: error }, 'server could not start')
     process.exit(EXIT.failed)
   }
 }

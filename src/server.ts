@@ -9,6 +9,7 @@ import audit, { auditOptions } from '../plugins/audit.ts'
 import cluster from '../plugins/cluster.ts'
 import consolePage from '../plugins/console.ts'
 import database from '../plugins/database.ts'
+import databaseHealth from '../plugins/database-health.ts'
 import docs from '../plugins/docs.ts'
 import health from '../plugins/health.ts'
 import identities from '../plugins/identities.ts'
@@ -23,13 +24,16 @@ import signaling from '../plugins/signaling.ts'
 import sockets from '../plugins/sockets.ts'
 import tls from '../plugins/tls.ts'
 import type { Bus } from './cluster/bus.ts'
+import { prepareDataDirectory } from './config/data-directory.ts'
 import { networksDirectory } from './config/files.ts'
 import { originsIn } from './config/origins.ts'
-import { signalingPort } from './config/read.ts'
+import { databaseUrl, signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { trustedProxies } from './config/trusted-proxies.ts'
+import { newestMigration } from './database/migrate.ts'
 import { createListener, KEEP_ALIVE_MS, listenOnNextFreePort } from './http/listener.ts'
 import { certificateFiles, readCertificate } from './http/tls/certificate.ts'
+import { packageFile } from './util/package-root.ts'
 
 export interface ServerOptions {
   readonly logger?: FastifyBaseLogger
@@ -63,6 +67,7 @@ const SWEEP_MS = 60_000
 /** The server, composed and not yet listening: each concern is a plugin, below it only those it needs. */
 export async function buildServer(config: Config, options: ServerOptions = {}): Promise<FastifyInstance> {
   const now = options.now ?? Date.now
+  await prepareDataDirectory(config.DATA_DIR)
   const tlsFiles = certificateFiles(config)
   const certificate = tlsFiles && (await readCertificate(tlsFiles))
   const app = Fastify({
@@ -87,7 +92,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   await app.register(health)
   await app.register(metrics)
   await app.register(database, {
-    url: config.DATABASE_URL,
+    url: databaseUrl(config),
+    pooler: config.DATABASE_POOLER,
     dataDir: config.DATA_DIR,
     poolSize: config.DATABASE_POOL_SIZE,
     deadlineMs: config.DATABASE_DEADLINE_MS
@@ -166,7 +172,10 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     ttlMs: config.QUEUE_TTL_SECONDS * SECOND,
     now
   })
-  app.readiness.addCheck('database', async () => ((await app.database.answers(SECOND)) ? undefined : 'no answer'))
+  await app.register(databaseHealth, {
+    dataDir: config.DATA_DIR,
+    newestMigration: await newestMigration(packageFile('migrations'))
+  })
   app.addHook('preClose', () => finish(app, config.SHUTDOWN_GRACE_SECONDS * SECOND))
   return app
 }
@@ -216,12 +225,16 @@ async function listen(server: Server, host: string, port: number): Promise<void>
   await once(server, 'listening') // rejects on 'error'
 }
 
-/** No further frame is read; what was read is committed and answered; then the sockets are told to go elsewhere. */
+/**
+ * No further frame is read; what was read is committed and answered; then the sockets are told to go elsewhere, and every
+ * connection of the listeners ends. Takes less than the grace, whatever hangs.
+ */
 async function finish(app: FastifyInstance, graceMs: number): Promise<void> {
   app.sessions.stopReading()
-  await Promise.race([app.mailboxes.drained(), sleep(graceMs / 2)])
-  await app.sessions.closeAll(graceMs / 4)
-  await Promise.race([app.mailboxes.drained(), sleep(graceMs / 4)]) // releases of what was still written
+  await Promise.race([app.mailboxes.drained(), sleep(0.4 * graceMs)])
+  await app.sessions.closeAll(0.2 * graceMs)
+  await Promise.race([app.mailboxes.drained(), sleep(0.2 * graceMs)]) // releases of what was still written
+  await app.sockets.endConnections(0.1 * graceMs)
 }
 
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref())

@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { StartError } from '../../src/util/start-error.ts'
 import { writeOnce } from '../../src/util/write-once.ts'
 
 export interface AdminTokenOptions {
@@ -63,7 +64,7 @@ export async function loadAdminToken(dataDir: string): Promise<string> {
   const made = makeAdminToken()
   const text = (await writeOnce(path, made)) ? made : await readFile(path, 'utf8')
   const token = text.trim()
-  if (!TOKEN.test(token)) throw new Error(`${path} does not hold a token: at least 16 printable characters`)
+  if (!TOKEN.test(token)) throw new StartError(`${path} does not hold a token: at least 16 printable characters`)
   return token
 }
 

@@ -46,8 +46,10 @@ export interface AnchorOutboxOptions {
   readonly log: Log
 }
 
-/** A server that has not anchored a checkpoint by then has probably died; longer than any anchor takes, ms. */
-const LEASE_MS = 600_000
+/** A checkpoint that its server has not spoken for by then is taken by the next one: its server has ended, ms. */
+const LEASE_MS = 15_000
+/** How often the server that carries a checkpoint says so, ms. */
+const RENEWAL_MS = 4_000
 const FIRST_RETRY_MS = 1_000
 const LONGEST_RETRY_MS = 600_000
 /** Rest between two polls for new checkpoints and due retries, ms. */
@@ -97,6 +99,9 @@ export class AnchorOutbox {
     const { database, anchor, now, log } = this.#options
     const { origin, size, root } = parseCheckpoint(note)
     const rootHash = Buffer.from(root).toString('hex')
+    const renewing = setInterval(() => {
+      database.within(postponeAnchor(database.sql, id, now() + LEASE_MS)).catch(() => {}) // tried again soon
+    }, RENEWAL_MS).unref()
     try {
       const { reference } = await anchor.anchor({ network, origin, size, rootHash, note })
       await database.within(finishAnchor(database.sql, id, reference, now()))
@@ -105,7 +110,10 @@ export class AnchorOutbox {
       const retryMs = pauseAfter(error, attempts)
       this.#failures += 1
       log.warn({ err: error, network, size, anchor: anchor.name, attempts, retryMs }, 'checkpoint not anchored yet')
+      clearInterval(renewing)
       await database.within(postponeAnchor(database.sql, id, now() + retryMs))
+    } finally {
+      clearInterval(renewing)
     }
   }
 

@@ -37,7 +37,7 @@ type Decision = { epoch: number; size: number; lostSize: number } | undefined
 function decide(database: Database, last: Remembered, network: string, now: number): Promise<Decision | 'busy'> {
   return database.within(
     database.sql.begin(async (tx) => {
-      if (!(await holdSequencer(tx))) return 'busy'
+      if (!(await holdSequencer(tx)).isHeld) return 'busy'
       const [log] = await openLogs(tx, [network], EMPTY_ROOT)
       if (log === undefined || (await isKept(tx, log, last))) return undefined
       const epoch = Math.max(log.epoch, last.epoch) + 1

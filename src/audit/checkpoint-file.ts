@@ -3,6 +3,7 @@ import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Checkpoint, parseCheckpoint } from '../tlog/note.ts'
 import { sha256 } from '../tlog/tree.ts'
+import { StartError } from '../util/start-error.ts'
 import { readOrigin } from './node-key.ts'
 
 const EXTENSION = '.checkpoint'
@@ -77,7 +78,9 @@ async function readRemembered(path: string): Promise<Remembered> {
   try {
     return rememberedFrom(note)
   } catch (cause) {
-    throw new Error(`${path} is not a checkpoint: put back what was there, or remove it if nothing was lost`, { cause })
+    throw new StartError(`${path} is not a checkpoint: put back what was there, or remove it if nothing was lost`, {
+      cause
+    })
   }
 }
 

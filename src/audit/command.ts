@@ -4,20 +4,22 @@ import { parseArgs } from 'node:util'
 import { auditDirectory, nodeKeyFile } from '../config/files.ts'
 import { type Database, openDatabase } from '../database/database.ts'
 import { ANCHORS, type AuditLog, allLogs } from '../store/audit-log.ts'
-import { parseVerifier, type Verifier } from '../tlog/note.ts'
+import { parseVerifier, type Verifier, verifierLine } from '../tlog/note.ts'
 import type { Log } from '../util/log.ts'
 import { acceptRestore } from './accept-restore.ts'
 import { CheckpointMemory, type Remembered } from './checkpoint-file.ts'
 import { storedFaults } from './consistency.ts'
 import { nodeVerifier } from './node-key.ts'
 import { type AuditRecord, parseRecord } from './record.ts'
+import { rekey } from './signer.ts'
 import { postgresSource, readVerifierLine, urlSource } from './sources.ts'
 import { openNode } from './trail.ts'
-import { type AnchoredTree, type LogVerdict, verifyLog } from './verify.ts'
+import { type AnchoredTree, type LogVerdict, logOf, verifyLog } from './verify.ts'
 
 /** The settings the command needs, as the configuration has them. */
 export interface AuditCommandSettings {
-  readonly databaseUrl: string | undefined
+  readonly databaseUrl: string | (() => string) | undefined
+  readonly pooler?: 'session' | 'transaction' | undefined
   readonly dataDir: string
   readonly nodeKeyFile: string | undefined
   readonly origin: string | undefined
@@ -38,35 +40,38 @@ export interface AuditCommandIo {
 const OPTIONS = {
   network: { type: 'string' },
   'from-url': { type: 'string' },
-  vkey: { type: 'string' }
+  vkey: { type: 'string' },
+  'old-key': { type: 'string' }
 } as const
 
 /** Runs `audit <args>`; returns the exit code: 0 fine, 1 not fine, 2 not a command. Ends with one line. */
 export async function runAuditCommand(args: readonly string[], io: AuditCommandIo): Promise<0 | 1 | 2> {
   const call = parseCall(args)
   if (call === undefined) {
-    io.print('Usage: demos-relay audit verify | accept-restore; see demos-relay audit --help')
+    io.print('Usage: demos-relay audit verify | accept-restore | rekey; see demos-relay audit --help')
     return 2
   }
   try {
     if (call.command === 'accept-restore') return await accept(call.network, io)
+    if (call.command === 'rekey') return await giveToKey(call['old-key'], io)
     const url = call['from-url']
-    return conclude(url === undefined ? await verifyDatabase(call, io) : await verifyUrl(url, call, io), io)
+    const isFromUrl = url !== undefined
+    return conclude(isFromUrl ? await verifyUrl(url, call, io) : await verifyDatabase(call, io), isFromUrl, io)
   } catch (error) {
     io.print(`audit ${call.command}: FAILED, ${(error as Error).message}`)
     return 1
   }
 }
 
-type Values = { network?: string; 'from-url'?: string; vkey?: string }
-type Call = ({ command: 'verify' } & Values) | { command: 'accept-restore'; network: string }
+type Values = { network?: string; 'from-url'?: string; vkey?: string; 'old-key'?: string }
+type Call = ({ command: 'verify' | 'rekey' } & Values) | { command: 'accept-restore'; network: string }
 
 function parseCall(args: readonly string[]): Call | undefined {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
     const [command, ...rest] = positionals
     if (rest.length > 0) return undefined
-    if (command === 'verify') return { command, ...values }
+    if (command === 'verify' || command === 'rekey') return { command, ...values }
     const { network } = values
     return command === 'accept-restore' && network !== undefined ? { command, network } : undefined
   } catch {
@@ -126,11 +131,20 @@ async function verifyUrl(url: string, { network, vkey }: Values, io: AuditComman
   return verdicts
 }
 
-function conclude(verdicts: readonly LogVerdict[], { print }: AuditCommandIo): 0 | 1 {
+function conclude(verdicts: readonly LogVerdict[], isFromUrl: boolean, { print }: AuditCommandIo): 0 | 1 {
   for (const { network, size, isWithheld, findings } of verdicts) {
     for (const finding of findings) print(`${network}: ${finding}`)
     const what = isWithheld ? 'hashes verified, the records are not public' : 'records verified'
     if (findings.length === 0) print(`${network}: ${size} ${what}`)
+  }
+  if (verdicts.length === 0) {
+    // The database names all its logs; a server names none, so it may have some that were not looked for.
+    print(
+      isFromUrl
+        ? 'audit verify: FAILED, nothing was verified: no log was found there; name one with --network'
+        : 'audit verify: nothing to verify, the database has no audit log yet'
+    )
+    return isFromUrl ? 1 : 0
   }
   const broken = verdicts.filter(({ findings }) => findings.length > 0)
   const total = verdicts.reduce((sum, { size }) => sum + size, 0)
@@ -152,6 +166,21 @@ async function accept(network: string, io: AuditCommandIo): Promise<0 | 1> {
   return 0
 }
 
+async function giveToKey(oldKeyFile: string | undefined, io: AuditCommandIo): Promise<0 | 1> {
+  const settings = { ...io.settings, now: Date.now }
+  const change = await withDatabase(io, (database) => rekey(database, settings, oldKeyFile))
+  if (change === undefined) {
+    io.print('audit rekey: the node key signs this database already, or nothing was signed yet; nothing to do')
+    return 0
+  }
+  const { node, oldKey, isCountersigned, logs } = change
+  io.print(`verifier key from now on: ${verifierLine(nodeVerifier(node))}`)
+  const before = oldKey === undefined ? 'a key that is not known' : `key ${oldKey}`
+  const by = isCountersigned ? 'both keys' : 'the new key alone'
+  io.print(`audit rekey: ${logs} logs go on from ${before}; each gets a record of it, signed by ${by}`)
+  return 0
+}
+
 async function ownVerifier(settings: AuditCommandSettings): Promise<Verifier> {
   const path = nodeKeyFile(settings.dataDir, settings.nodeKeyFile)
   if (!existsSync(path)) throw new Error(`there is no node key at ${path}: name the verifier key with --vkey`)
@@ -159,8 +188,8 @@ async function ownVerifier(settings: AuditCommandSettings): Promise<Verifier> {
 }
 
 async function withDatabase<T>(io: AuditCommandIo, work: (database: Database) => Promise<T>): Promise<T> {
-  const { databaseUrl: url, dataDir, poolSize, deadlineMs } = io.settings
-  const database = await openDatabase({ url, dataDir, poolSize, deadlineMs }, io.log)
+  const { databaseUrl: url, pooler, dataDir, poolSize, deadlineMs } = io.settings
+  const database = await openDatabase({ url, pooler, dataDir, poolSize, deadlineMs }, io.log)
   try {
     return await work(database)
   } finally {
@@ -175,12 +204,12 @@ const anchorsFirst = (a: AuditLog, b: AuditLog): number =>
 /** What the log of checkpoints says about the others, once it was read. */
 class AnchoredTrees {
   readonly networks = new Set<string>()
-  readonly #byOrigin = new Map<string, AnchoredTree[]>()
+  readonly #byLog = new Map<string, AnchoredTree[]>()
 
   /** What verifying a network takes from here, or leaves here. */
   within(network: string, { progress }: AuditCommandIo) {
     const onProgress = (done: number, total: number) => progress(`${network}: ${done} of ${total} records`)
-    if (network !== ANCHORS) return { onProgress, anchored: this.#byOrigin }
+    if (network !== ANCHORS) return { onProgress, anchored: this.#byLog }
     return { onProgress, onRecord: (index: number, entry: Uint8Array) => this.#add(index, parseRecord(entry)) }
   }
 
@@ -188,8 +217,9 @@ class AnchoredTrees {
     if (record?.type !== 'checkpoint') return
     const { of, origin, size, rootHash } = record
     this.networks.add(decodeURIComponent(of))
-    const trees = this.#byOrigin.get(origin)
-    if (trees === undefined) this.#byOrigin.set(origin, [{ index, size, rootHash }])
+    const log = logOf(origin)
+    const trees = this.#byLog.get(log)
+    if (trees === undefined) this.#byLog.set(log, [{ index, size, rootHash }])
     else trees.push({ index, size, rootHash })
   }
 }

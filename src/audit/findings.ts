@@ -1,6 +1,7 @@
 // What verification finds wrong with records, and how it is put into words that name the record.
 import { ANCHORS } from '../store/audit-log.ts'
 import { escapeId, parseRecord } from './record.ts'
+import { rekeyFault } from './signer.ts'
 
 /** So many findings are listed; further ones are only counted. */
 const TOLD = 20
@@ -87,6 +88,7 @@ export class NonceCheck {
     if (record === undefined) return 'is not the canonical form of a record'
     if (record.network !== escapeId(this.#network)) return `is of another network, ${record.network}`
     if (record.type === 'checkpoint' && this.#network !== ANCHORS) return 'is a checkpoint, in a log of messages'
+    if (record.type === 'rekey') return rekeyFault(record)
     if (!('nonce' in record)) return undefined
     const last = this.#last.get(record.from) ?? (this.#isComplete ? 0 : record.nonce - 1)
     this.#last.set(record.from, record.nonce)

@@ -13,8 +13,15 @@ export interface BatchOptions {
   readonly limit: number
   /** Networks whose events stay where they are. */
   readonly except: readonly string[]
+  /** The key that signs here. Once another may sign, `SignerReplaced` is thrown. */
+  readonly signer: Uint8Array
   /** Throws when a log must not grow now. */
   readonly check: (log: AuditLog) => void
+}
+
+/** The operator gave the logs to another key (`audit rekey`) while this server runs. */
+export class SignerReplaced extends Error {
+  override name = 'SignerReplaced'
 }
 
 export interface BatchOutcome {
@@ -29,7 +36,11 @@ export interface BatchOutcome {
  */
 export async function integrate(sql: Sql, options: BatchOptions): Promise<BatchOutcome | undefined> {
   return sql.begin(async (tx) => {
-    if (!(await holdSequencer(tx))) return undefined
+    const { isHeld, signer } = await holdSequencer(tx)
+    if (!isHeld) return undefined
+    if (signer !== null && !signer.equals(options.signer)) {
+      throw new SignerReplaced('the audit logs were given to another node key: start this server with that key')
+    }
     const rows = await takeAuditEvents(tx, options.limit, options.except)
     if (rows.length === 0) return { taken: 0, oldestAt: undefined }
     const groups = byNetwork(rows)

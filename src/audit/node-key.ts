@@ -3,6 +3,7 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:cryp
 import { readFile } from 'node:fs/promises'
 import { rawPublicKey, type Verifier } from '../tlog/note.ts'
 import { sha256 } from '../tlog/tree.ts'
+import { StartError } from '../util/start-error.ts'
 import { writeOnce } from '../util/write-once.ts'
 
 /** The end of a log's name after its operator accepted a restored database. */
@@ -10,14 +11,19 @@ const EPOCH = /@(\d+)$/
 
 /** Reads the key (PKCS#8 PEM, ed25519); makes one (mode 0600) when the file is not there. */
 export async function loadNodeKey(path: string): Promise<KeyObject> {
+  return (await readNodeKey(path)) ?? (await makeNodeKey(path))
+}
+
+/** Reads the key; undefined: there is no file. Throws `StartError`. */
+export async function readNodeKey(path: string): Promise<KeyObject | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
-    throw error
+    throw new StartError(`the node key at ${path} cannot be read (${error.code})`, { cause: error })
   })
-  if (text === undefined) return makeNodeKey(path)
+  if (text === undefined) return undefined
   const key = parseKey(text)
-  if (key?.asymmetricKeyType !== 'ed25519') throw new Error(`${path} does not hold an ed25519 private key (PKCS#8 PEM)`)
-  return key
+  if (key?.asymmetricKeyType === 'ed25519') return key
+  throw new StartError(`${path} does not hold an ed25519 private key (PKCS#8 PEM): put back the one that was there`)
 }
 
 /** Signs and names the logs of one node. */
@@ -50,7 +56,8 @@ export function readOrigin(origin: string): { network: string; epoch: number } {
 /** A network in a URL or an origin: no slash, no plus, no space, no at sign, ASCII. */
 export const networkSegment = (network: string): string => encodeURIComponent(network.toWellFormed())
 
-async function makeNodeKey(path: string): Promise<KeyObject> {
+/** Makes the key; another process may just have done so, then it is that one. */
+export async function makeNodeKey(path: string): Promise<KeyObject> {
   const { privateKey } = generateKeyPairSync('ed25519')
   const isOurs = await writeOnce(path, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
   return isOurs ? privateKey : loadNodeKey(path)

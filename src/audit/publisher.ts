@@ -6,7 +6,7 @@ import { checkpointText, signNote } from '../tlog/note.ts'
 import type { Log } from '../util/log.ts'
 import type { CheckpointMemory, Remembered } from './checkpoint-file.ts'
 import { faultBySize, notKept } from './consistency.ts'
-import { type NodeIdentity, originOf } from './node-key.ts'
+import { type NodeIdentity, nodeVerifier, originOf } from './node-key.ts'
 import { LogUnsafe, rootsAt } from './stored-tree.ts'
 
 /** Logs handled in one go: bounds the tiles held in memory. */
@@ -48,6 +48,11 @@ export class Publisher {
     return this.#halted
   }
 
+  /** The public key of what is signed here. */
+  get signer(): Uint8Array {
+    return nodeVerifier(this.#node).publicKey
+  }
+
   /** Refuses a log that is not what was signed before. For the transaction that adds to it. Throws `LogUnsafe`. */
   readonly check = (log: AuditLog): void => {
     const fault = faultBySize(log, this.#memory.get(log.network))
@@ -81,7 +86,7 @@ export class Publisher {
     const signed = settled.filter((checkpoint) => checkpoint !== undefined)
     if (signed.length > 0) {
       const now = this.#now()
-      await this.#within(publishCheckpoints(this.#database.sql, signed, now))
+      await this.#within(publishCheckpoints(this.#database.sql, this.signer, signed, now))
       this.#since = Math.max(this.#since, now)
     }
   }

@@ -30,6 +30,11 @@ export const MessageRecord = record(
   },
   'A message was accepted.'
 )
+export const MessageLostRecord = record(
+  'messageLost',
+  When,
+  'A message was accepted, and somebody deleted it from the database before its record was made.'
+)
 export const KeyChangeRecord = record(
   'keyChange',
   { ...When, from: Id('The peer'), digest: Id('Names the new encryption key'), nonce: Nonce },
@@ -66,6 +71,17 @@ export const RestoreRecord = record(
   { ...When, lostSize: Count('Records of the lost tree'), lostRoot: Hex(64) },
   'An operator accepted a database from before the last signed checkpoint, which this names.'
 )
+export const RekeyRecord = record(
+  'rekey',
+  {
+    ...When,
+    newKey: { ...Hex(64), description: 'Ed25519: signs from now on' },
+    newSignature: { ...Hex(128), description: 'By it, of rekeyStatement()' },
+    oldKey: Type.Optional({ ...Hex(64), description: 'Signed until now; without it: not known' }),
+    oldSignature: Type.Optional({ ...Hex(128), description: 'By it, of the same; without it: the old key was lost' })
+  },
+  'An operator gave the log to another node key.'
+)
 export const CheckpointRecord = record(
   'checkpoint',
   { of: Id('Whose log'), origin: Type.String(), size: Count('Records'), rootHash: Hex(64) },
@@ -74,11 +90,13 @@ export const CheckpointRecord = record(
 
 export const AuditRecord = Type.Union([
   MessageRecord,
+  MessageLostRecord,
   KeyChangeRecord,
   IdentityReleaseRecord,
   PurgeRecord,
   AdministrationRecord,
   RestoreRecord,
+  RekeyRecord,
   CheckpointRecord
 ])
 export type AuditRecord = Static<typeof AuditRecord>
@@ -131,6 +149,8 @@ function recordOf(row: InboxEvent, nonce: number): AuditRecord {
       const [digest, from, to, type] = [id(row.digest), id(row.sender), id(row.recipient), 'instantMessaging' as const]
       return { acceptedAtMs, digest, from, network, nonce, salt, sizeBytes, to, type, version }
     }
+    case 'message-lost':
+      return { acceptedAtMs, network, salt, type: 'messageLost', version }
     case 'key-change': {
       const [digest, from] = [id(row.digest), id(row.sender)]
       return { acceptedAtMs, digest, from, network, nonce, salt, type: 'keyChange', version }
@@ -150,6 +170,13 @@ function recordOf(row: InboxEvent, nonce: number): AuditRecord {
     }
     case 'restore':
       return { acceptedAtMs, lostRoot: row.digest ?? '', lostSize: sizeBytes, network, salt, type: 'restore', version }
+    case 'rekey': {
+      const [newSignature = '', oldSignature] = (row.digest ?? '').split(' ')
+      const [newKey, type] = [row.recipient ?? '', 'rekey' as const]
+      const oldKey = row.sender === null ? {} : { oldKey: row.sender }
+      const byOld = oldSignature === undefined ? {} : { oldSignature }
+      return { acceptedAtMs, network, newKey, newSignature, ...oldKey, ...byOld, salt, type, version }
+    }
     case 'checkpoint': {
       const [of, origin, rootHash] = [id(row.sender), row.recipient ?? '', row.digest ?? '']
       return { network, of, origin, rootHash, size: sizeBytes, type: 'checkpoint', version }

@@ -3,7 +3,7 @@ import type { Database } from '../database/database.ts'
 import { ROW_MESSAGES } from '../store/audit-inbox.ts'
 import type { Log } from '../util/log.ts'
 import { rest } from '../util/timers.ts'
-import { integrate } from './integrate.ts'
+import { integrate, SignerReplaced } from './integrate.ts'
 import { restAfter } from './pace.ts'
 import type { Publisher } from './publisher.ts'
 import { LogUnsafe } from './stored-tree.ts'
@@ -35,6 +35,7 @@ export class Sequencer {
   #stop: AbortController | undefined
   #running: Promise<void> = Promise.resolve()
   #isFailing = false
+  #isReplaced = false
   #isGivingWay = false
 
   constructor(options: SequencerOptions) {
@@ -55,6 +56,7 @@ export class Sequencer {
   /** Undefined: no fault; else a reason fit for strangers. */
   fault(): string | undefined {
     const { publisher, now } = this.#options
+    if (this.#isReplaced) return 'the logs were given to another node key'
     if (publisher.halted.size > 0) return `${publisher.halted.size} audit logs wait for an operator, see the log`
     return now() - this.#succeededAt > STALLED_MS ? 'no progress' : undefined
   }
@@ -77,6 +79,7 @@ export class Sequencer {
     if (!publisher.hasChecked) await publisher.publish() // before anything is added to a log that was restored
     const limit = this.#isGivingWay ? Math.min(ROW_MESSAGES, batchEvents) : batchEvents
     const taken = await this.#integrate(limit)
+    this.#isReplaced = false
     const halted = publisher.halted.size
     await publisher.publish()
     this.#succeededAt = now()
@@ -85,13 +88,15 @@ export class Sequencer {
 
   async #integrate(limit: number): Promise<number> {
     const { database, publisher, now } = this.#options
-    const batch = { limit, except: [...publisher.halted.keys()], check: publisher.check }
+    const { signer, check } = publisher
+    const batch = { limit, except: [...publisher.halted.keys()], signer, check }
     try {
       const outcome = await database.within(integrate(database.sql, batch))
       this.#lagMs = outcome?.oldestAt === undefined ? 0 : Math.max(0, now() - outcome.oldestAt)
       this.#records += outcome?.taken ?? 0
       return outcome?.taken ?? 0
     } catch (error) {
+      this.#isReplaced = error instanceof SignerReplaced
       if (!(error instanceof LogUnsafe)) throw error
       publisher.halt(error)
       return limit // the others' events come next

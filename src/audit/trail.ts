@@ -8,6 +8,7 @@ import { LogAnchor } from './log-anchor.ts'
 import { loadNodeKey, type NodeIdentity, nodeIdentity } from './node-key.ts'
 import { Publisher } from './publisher.ts'
 import { Sequencer } from './sequencer.ts'
+import { claimLogs } from './signer.ts'
 
 export interface AuditTrailOptions {
   /** Holds `audit/`, the last signed checkpoints, and by default `node.key`. */
@@ -43,16 +44,16 @@ export interface AuditTrail {
 /** Checkpoints in the log of checkpoints cost nothing, so many go at once. */
 const LOG_ANCHOR_PARALLEL = 32
 
-/** The key that signs, and what it signs under. */
+/** The key that signs, and what it signs under, without asking the database whether it may. */
 export async function openNode(options: Pick<AuditTrailOptions, 'dataDir' | 'nodeKeyFile' | 'origin'>) {
   const key = await loadNodeKey(nodeKeyFile(options.dataDir, options.nodeKeyFile))
   return nodeIdentity(key, options.origin)
 }
 
-/** Reads or makes the node's key, and reads what was signed before. Nothing runs until `start()`. */
+/** Claims the database's logs for the node's key (see claimLogs), and reads what was signed before. Nothing runs until `start()`. */
 export async function openAuditTrail(database: Database, log: Log, options: AuditTrailOptions): Promise<AuditTrail> {
   const { intervalMs, batchEvents, anchorIntervalMs, now } = options
-  const node = await openNode(options)
+  const node = await claimLogs(database, options)
   const memory = await CheckpointMemory.open(auditDirectory(options.dataDir))
   const publisher = new Publisher({ database, memory, node, now, log })
   const isBusy = options.isBusy ?? (() => false)

@@ -25,12 +25,15 @@ export interface VerifyOptions {
   readonly source: LogSource
   /** The node; its name begins the log's origin. */
   readonly verifier: Verifier
-  /** Anchored trees, by the origin of their log. */
+  /** Anchored trees, by `logOf` their origin. */
   readonly anchored?: ReadonlyMap<string, readonly AnchoredTree[]>
   /** Called with every record that matches its tile. */
   readonly onRecord?: (index: number, entry: Uint8Array) => void
   readonly onProgress?: (done: number, total: number) => void
 }
+
+/** Network and epoch of an origin: a log that goes on under another name of the node (a new key) is the same log. */
+export const logOf = (origin: string): string => origin.slice(origin.lastIndexOf('/') + 1)
 
 /** What the log of checkpoints says about another log. */
 export interface AnchoredTree {
@@ -125,7 +128,7 @@ class Reading {
     this.#size = size
     this.#findings = findings
     this.#nonces = new NonceCheck(options.network)
-    this.#anchored = [...(options.anchored?.get(origin) ?? [])].sort((a, b) => b.size - a.size)
+    this.#anchored = [...(options.anchored?.get(logOf(origin)) ?? [])].sort((a, b) => b.size - a.size)
   }
 
   async readBundle(index: number): Promise<void> {

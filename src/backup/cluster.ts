@@ -3,9 +3,9 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import type postgres from 'postgres'
 import { DataDirectoryInUse } from '../database/embedded/data-directory-lock.ts'
 import { embeddedUrl, startEmbeddedPostgres } from '../database/embedded/embedded-postgres.ts'
+import type { Sql } from '../database/pool.ts'
 import type { Log } from '../util/log.ts'
 import type { Part } from './manifest.ts'
 import { copyPart, filesBelow, measurePart, type Progress } from './parts.ts'
@@ -24,7 +24,7 @@ const SEGMENT = /^[0-9A-F]{24}$/
 /** Runs work with the embedded database: on that of a server that runs, or, when none does, on our own for a moment. */
 export async function withEmbedded<T>(dataDir: string, log: Log, work: (url: string) => Promise<T>): Promise<T> {
   try {
-    const embedded = await startEmbeddedPostgres(dataDir, log)
+    const embedded = await startEmbeddedPostgres(dataDir, log, { lockWaitMs: 0 })
     try {
       return await work(embedded.url())
     } finally {
@@ -52,7 +52,7 @@ export interface ClusterCopy {
 
 /** Copies the cluster of `dataDir`, which runs and answers on `sql`, to `backup`/postgres. */
 export async function copyCluster(
-  sql: postgres.Sql,
+  sql: Sql,
   { dataDir, backup, progress, signal }: { dataDir: string; backup: string; progress: Progress; signal: AbortSignal }
 ): Promise<ClusterCopy> {
   const from = join(await realpath(resolve(dataDir)), CLUSTER)

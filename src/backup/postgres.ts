@@ -3,8 +3,8 @@ import { execFile, spawn } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import postgres from 'postgres'
-import { readEndpoint } from '../database/driver.ts'
+import { createPool, type Sql } from '../database/pool.ts'
+import type { Log } from '../util/log.ts'
 
 export type ProgramName = 'pg_dump' | 'pg_restore'
 
@@ -16,34 +16,29 @@ export interface Program {
 /** Directories of one PostgreSQL each, which packages do not put into PATH. */
 const HOMES = ['/usr/lib/postgresql', '/opt/homebrew/opt', '/usr/local/opt', '/Library/PostgreSQL', '/usr']
 const HOME = /^(?:\d+|postgresql(?:@\d+)?|pgsql-\d+)$/
+const ignore = () => {}
+const SILENT: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore }
 const REMEMBERED_BYTES = 4_096
 
 /** Runs work on one connection of its own: what is bound to a session holds until the work is done. */
-export async function withConnection<T>(url: string, work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
-  readEndpoint(url) // the driver's own complaint about a URL would repeat it
-  const sql = postgres(url, {
-    max: 1,
-    fetch_types: false,
-    connect_timeout: 10,
-    idle_timeout: 0,
-    max_lifetime: null,
-    onnotice: () => {}
-  })
+export async function withConnection<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const pool = createPool({ url, size: 1, statementMs: 0, log: SILENT })
   try {
+    const sql = await pool.sql.reserve()
     return await work(sql)
   } finally {
-    await sql.end({ timeout: 2 })
+    await pool.end(2_000)
   }
 }
 
 /** Major version of a server. */
-export async function serverMajor(sql: postgres.Sql): Promise<number> {
+export async function serverMajor(sql: Sql): Promise<number> {
   const [row] = await sql<{ version: number }[]>`select current_setting('server_version_num')::int as version`
   return Math.floor(row!.version / 10_000)
 }
 
 /** The newest migration a database has; undefined: none, so it is not one of ours. */
-export async function schemaVersion(sql: postgres.Sql): Promise<number | undefined> {
+export async function schemaVersion(sql: Sql): Promise<number | undefined> {
   const [exists] = await sql`select from pg_class where oid = to_regclass('schema_migration')`
   if (exists === undefined) return undefined
   const [row] = await sql<{ version: number | null }[]>`select max(version) as version from schema_migration`

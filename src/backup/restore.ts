@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs'
 import { chown, mkdir, readFile, realpath, rename, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import type postgres from 'postgres'
 import { rememberedFrom } from '../audit/checkpoint-file.ts'
 import type { Config } from '../config/schema.ts'
 import { lockDataDirectory } from '../database/embedded/data-directory-lock.ts'
@@ -10,6 +9,7 @@ import { MAJOR } from '../database/embedded/embedded-postgres.ts'
 import { type Account, postgresAccount } from '../database/embedded/postgres-account.ts'
 import { isPostgresOn } from '../database/embedded/process-identity.ts'
 import { newestMigration } from '../database/migrate.ts'
+import type { Sql } from '../database/pool.ts'
 import type { Log } from '../util/log.ts'
 import { packageFile } from '../util/package-root.ts'
 import { DUMP } from './backup.ts'
@@ -229,7 +229,7 @@ async function restoreDump(backup: string, { postgres }: Manifest, url: string, 
   await runPostgresProgram(program, [...args, join(backup, DUMP)], url, signal)
 }
 
-async function refuseOccupied(sql: postgres.Sql, replace: boolean): Promise<void> {
+async function refuseOccupied(sql: Sql, replace: boolean): Promise<void> {
   const [tables] = await sql<{ count: number }[]>`
     select count(*)::int as count from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'S') and n.nspname <> 'information_schema' and n.nspname not like 'pg\\_%'`
@@ -252,7 +252,7 @@ async function placeFile(from: string, path: string, file: string): Promise<void
   await rename(draft, file)
 }
 
-async function countAll(sql: postgres.Sql): Promise<Counts> {
+async function countAll(sql: Sql): Promise<Counts> {
   const [counts] = await sql<Counts[]>`
     select (select count(*)::int from queue_entry) as waiting, (select count(*)::int from identity) as identities,
       (select count(*)::int from l2ps_network) as networks`

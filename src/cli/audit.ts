@@ -1,4 +1,5 @@
 import type { Command } from '@commander-js/extra-typings'
+import { databaseUrl } from '../config/read.ts'
 import { httpUrl } from './admin-client.ts'
 import { CommandError, EXIT, endHelp, type Io, UsageError, usual } from './command.ts'
 import { statusLine } from './output.ts'
@@ -7,7 +8,9 @@ const NETWORK = '--network <name>'
 const ONE_LOG = 'the log of one network, `signaling` or `anchors`'
 
 export function addAudit(program: Command, io: Io): void {
-  const audit = program.command('audit').description('verify the audit trail; accept a restored database')
+  const audit = program
+    .command('audit')
+    .description('verify the audit trail; accept a restored database; change the key')
   audit
     .command('verify')
     .description(
@@ -27,6 +30,13 @@ export function addAudit(program: Command, io: Io): void {
     .description('continue a log whose database was restored to an earlier time, under a new name')
     .requiredOption(NETWORK, ONE_LOG)
     .action(({ network }) => runOrFail('accept-restore', { network }, io))
+  audit
+    .command('rekey')
+    .description(
+      "have the server's node key (made if it is not there) sign the logs from now on, when the one that signed them was lost or is to be replaced; stop every server of the database first"
+    )
+    .option('--old-key <file>', 'the key that signed until now: it signs the change, too')
+    .action(({ oldKey }) => runOrFail('rekey', { 'old-key': oldKey }, io))
   endHelp(
     audit,
     ["Needs the server's settings. With the embedded database, stop the server first, or use --from-url."],
@@ -48,7 +58,8 @@ export async function auditCommand(args: readonly string[], io: Io): Promise<0 |
     import('../observability/logging.ts')
   ])
   const settings = {
-    databaseUrl: config.DATABASE_URL,
+    databaseUrl: databaseUrl(config),
+    pooler: config.DATABASE_POOLER,
     dataDir: config.DATA_DIR,
     nodeKeyFile: config.NODE_KEY_FILE,
     origin: config.AUDIT_ORIGIN,

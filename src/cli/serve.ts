@@ -37,10 +37,21 @@ export function addCheckConfig(program: Command, io: Io): void {
 async function checkSettings(io: Io): Promise<void> {
   const { config, warnings } = await io.settings()
   const { certificateMistake } = await import('../http/tls/certificate.ts')
-  const mistake = await certificateMistake(config)
+  const mistake = (await certificateMistake(config)) ?? (await connectionMistake(config))
   if (mistake !== undefined) throw new CommandError(EXIT.settings, settingsAreWrong([mistake], warnings))
   for (const warning of warnings) io.stderr.write(`warning: ${warning}\n`)
   io.stdout.write('The settings are fine.\n')
+}
+
+async function connectionMistake({ DATABASE_URL: url }: Config): Promise<string | undefined> {
+  if (url === undefined) return undefined
+  const { readConnectionString } = await import('../database/connection-string.ts')
+  try {
+    readConnectionString(url, process.env)
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
 }
 
 export function addCheckHealth(program: Command, io: Io): void {

@@ -3,9 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Database, ReservedSql } from '../database/database.ts'
 import { aliveRelays } from '../store/relay.ts'
 import type { Log } from '../util/log.ts'
+import { StartError } from '../util/start-error.ts'
 
 /** Another relay runs over the database, and the two do not belong to one cluster. */
-export class RelayRefused extends Error {
+export class RelayRefused extends StartError {
   override name = 'RelayRefused'
 }
 
@@ -46,6 +47,7 @@ const RETRY_MS = 500
  */
 export async function holdRelayLock(options: RelayLockOptions): Promise<RelayLock> {
   await refuseOtherClusters(options)
+  if (options.database.isPooledByTransaction) return { release: () => {} }
   const lock = new HeldLock(options)
   await lock.take()
   return lock

@@ -21,14 +21,18 @@ export type ConfigReading =
 export function readConfig(env: Environment): ConfigReading {
   const values: Partial<Record<keyof Config, unknown>> = {}
   const mistakes: string[] = []
+  const warnings = misspelled(Object.keys(env))
   for (const setting of SETTINGS) {
     const outcome = readSetting(setting, env)
-    if ('mistake' in outcome) mistakes.push(`${outcome.variable} ${outcome.mistake}`)
-    else if (outcome.value !== undefined) values[setting.name] = outcome.value
+    if ('value' in outcome) {
+      if (outcome.value !== undefined) values[setting.name] = outcome.value
+    } else if (isIgnored(setting, env[setting.name] ?? '')) {
+      warnings.push(`${setting.name} is ignored: it ${outcome.mistake}`)
+    } else mistakes.push(`${outcome.variable} ${outcome.mistake}`)
   }
+  if (env.DATABASE_URL_FILE) values.DATABASE_URL_FILE = env.DATABASE_URL_FILE
   const config = Value.Default(ConfigSchema, values) as Config
   mistakes.push(...crossFieldMistakes(config))
-  const warnings = misspelled(Object.keys(env))
   return mistakes.length > 0 ? { mistakes, warnings } : { config, warnings }
 }
 
@@ -36,6 +40,18 @@ export function readConfig(env: Environment): ConfigReading {
 export function signalingPort(config: Pick<Config, 'RPC_SIGNALING_PORT' | 'SIGNALING_SERVER_PORT'>): number {
   return config.RPC_SIGNALING_PORT ?? config.SIGNALING_SERVER_PORT
 }
+
+/** A connection string, or what reads the file that holds it: it is read at each connect, since passwords change. */
+export function databaseUrl({
+  DATABASE_URL: url,
+  DATABASE_URL_FILE: file
+}: Pick<Config, 'DATABASE_URL' | 'DATABASE_URL_FILE'>): string | (() => string) | undefined {
+  return file === undefined ? url : () => readFileSync(file, 'utf8').trim()
+}
+
+/** Kubernetes gives every container variables of every service, `NAME_PORT=tcp://10.0.0.1:80` among them. */
+const isIgnored = ({ schema }: Setting, text: string): boolean =>
+  schema.fallsBack === true || (schema.type === 'integer' && /^(tcp|udp|sctp):\/\//.test(text))
 
 type Mistake = { variable: string; mistake: string }
 
@@ -99,10 +115,13 @@ const NEEDED_IN_CLUSTER = ['DATABASE_URL', 'ADMIN_TOKEN', 'NODE_KEY_FILE', 'AUDI
 
 const KNOWN = SETTINGS.flatMap((setting) => (setting.secret ? [setting.name, fileVariable(setting)] : [setting.name]))
 
+/** Names that platforms and other programs use. */
+const OTHERS = /^(SSL_CERT_|PG|KUBERNETES_|NODE_|npm_)|_SERVICE_(HOST|PORT)|_PORT_\d+_/
+
 /** Variables that look like a misspelled setting, a line each. Variables of other programs are left alone. */
 function misspelled(variables: readonly string[]): string[] {
   return variables.flatMap((variable) => {
-    if (KNOWN.some((name) => name === variable)) return []
+    if (OTHERS.test(variable) || KNOWN.some((name) => name === variable)) return []
     // A short name has near neighbours that are no typo (HOST and HOSTS), so fewer letters may differ.
     const maxDistance = variable.length < 10 ? 1 : variable.length < 14 ? 2 : 3
     const meant = closestMatch(variable.toUpperCase(), KNOWN, { maxDistance })

@@ -59,8 +59,15 @@ export const SECTIONS = {
     DATABASE_URL: optional(
       Type.String({
         pattern: '^postgres(ql)?://',
-        description: 'PostgreSQL to use. Unset: an embedded PostgreSQL under DATA_DIR.',
+        allowed: 'a connection string like postgres://USER:PASSWORD@HOST:5432/DATABASE',
+        description:
+          'PostgreSQL to use, 15 or newer: a connection string as libpq reads it, with one host or several. Unset: an embedded PostgreSQL under DATA_DIR.',
         secret: true
+      })
+    ),
+    DATABASE_POOLER: optional(
+      Type.Union([Type.Literal('session'), Type.Literal('transaction')], {
+        description: 'Mode of a pooler (PgBouncer) before the database. Unset: found out at the start.'
       })
     ),
     DATA_DIR: Text('Directory for the embedded database and keys.', './data'),
@@ -111,7 +118,14 @@ export const SECTIONS = {
   },
   L2PS: {
     L2PS_MESSAGING_ENABLED: Type.Boolean({ description: 'Serve L2PS messaging.', default: true }),
-    L2PS_MESSAGING_PORT: Port('L2PS port. If taken, the next free port is used.', 3006),
+    // As the Demos node has it: whatever is no port counts as unset.
+    L2PS_MESSAGING_PORT: Type.Integer({
+      minimum: 0,
+      maximum: 65_535,
+      fallsBack: true,
+      description: 'L2PS port. If taken, the next free port is used.',
+      default: 3006
+    }),
     L2PS_DIR: optional(Text('Directory of the network configurations. Unset: l2ps in DATA_DIR.')),
     L2PS_QUOTA_PER_SENDER: Count('Messages one sender may have waiting for peers that are away, in one network.', 200),
     PROOF_WINDOW_SECONDS: Count(
@@ -204,6 +218,7 @@ export const SECTIONS = {
     AUDIT_ORIGIN: optional(
       Type.String({
         pattern: '^[!-*,-~]+$',
+        allowed: 'letters, digits and signs without spaces and without +',
         description: "First part of every log's name, like relay.example.com/audit. Unset: made from the key."
       })
     ),
@@ -227,11 +242,17 @@ export const SECTIONS = {
       default: 'log'
     }),
     DEMOS_RPC_URL: optional(
-      Type.String({ pattern: '^https?://', description: 'Node of the chain, for ANCHOR=demos-rpc.', secret: true })
+      Type.String({
+        pattern: '^https?://',
+        allowed: 'an address that begins with http:// or https://',
+        description: 'Node of the chain, for ANCHOR=demos-rpc.',
+        secret: true
+      })
     ),
     DEMOS_RPC_KEY: optional(
       Type.String({
         pattern: '^(0x)?[0-9a-fA-F]{64}$',
+        allowed: '64 hexadecimal digits',
         description: "Account that pays for anchoring: its 32-byte ed25519 seed in hex. Unset: the node key's account.",
         secret: true
       })
@@ -241,6 +262,7 @@ export const SECTIONS = {
     ADMIN_TOKEN: optional(
       Type.String({
         pattern: '^[!-~]{16,4096}$',
+        allowed: '16 to 4096 characters of ASCII without spaces',
         description:
           'Opens /admin and the records of the audit trail. Unset: admin.token in DATA_DIR, made at the first start.',
         secret: true
@@ -267,4 +289,7 @@ export const ConfigSchema = Type.Object(
 )
 
 /** A checked configuration: every default filled in, every value inside its limits. */
-export type Config = Static<typeof ConfigSchema>
+export type Config = Static<typeof ConfigSchema> & {
+  /** Where DATABASE_URL came from, if from a file: it is read again at each connect, see databaseUrl(). */
+  DATABASE_URL_FILE?: string
+}

@@ -1,12 +1,12 @@
 import type { TSchema } from '@sinclair/typebox'
-import { type Config, SECTIONS } from './schema.ts'
+import { type ConfigSchema, SECTIONS } from './schema.ts'
 
 /** A value a setting may have. */
 export type SettingValue = string | number | boolean
 
 /** One setting as the reader of the environment and the printers of the docs see it. */
 export interface Setting {
-  name: keyof Config & string
+  name: keyof typeof ConfigSchema.properties & string
   section: string
   schema: TSchema
   description: string
@@ -35,5 +35,5 @@ export function allowedValues({ schema }: Setting): string {
   if (schema.type === 'integer') return `a whole number from ${schema.minimum} to ${schema.maximum}`
   if (schema.type === 'boolean') return 'true or false (or 1 or 0)'
   if (schema.anyOf) return `one of ${schema.anyOf.map((choice: TSchema) => choice.const).join(', ')}`
-  return `text${schema.pattern ? ` that matches ${schema.pattern}` : ''} without spaces around it`
+  return 'text without spaces around it'
 }

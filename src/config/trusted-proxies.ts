@@ -27,10 +27,11 @@ function hopsIn(text: string): number | undefined {
   return /^\d$/.test(text) ? Number(text) : undefined
 }
 
+/** Every address (`/0`) is no proxy: whoever may believe all of them says `true`. */
 function isProxy(text: string): boolean {
   if (RANGES.has(text)) return true
   const [address, bits, ...rest] = text.split('/')
   const family = isIP(address!) as 0 | 4 | 6
   if (family === 0 || rest.length > 0) return false
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= BITS[family])
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= BITS[family])
 }

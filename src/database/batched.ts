@@ -1,5 +1,6 @@
 import { Batcher, type BatchFailure } from '../util/batcher.ts'
 import type { Database, Sql } from './database.ts'
+import { sqlState } from './sql-state.ts'
 
 export interface BatchedOptions<T, R> {
   readonly database: Database
@@ -60,8 +61,3 @@ export async function bisectOnError<T, R>(
  * of two batches that met, not of the server.
  */
 export const isOfTheBatch = (error: unknown): boolean => /^(2[23]|40P01)/.test(sqlState(error) ?? '')
-
-export function sqlState(error: unknown): string | undefined {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === 'string' ? code : undefined
-}

@@ -1,15 +1,22 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
 import type { Log } from '../util/log.ts'
+import { StartError } from '../util/start-error.ts'
+import { CannotConnect, checkDefaults, findPooler, type Pooler, type Role } from './connect.ts'
+import { type Target, targetOf } from './connection-string.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.ts'
 import { createPool, type Pool, type ReservedListener, type ReservedSql, type Sql } from './pool.ts'
 import { ConnectionLost } from './postgres-socket.ts'
+import type { ServerFacts } from './session-settings.ts'
+import { sqlState } from './sql-state.ts'
 
 export type { AnySql, ReservedListener, ReservedSql, Sql, TransactionSql } from './pool.ts'
 
 export interface DatabaseSettings {
-  /** Connection string; undefined: an embedded PostgreSQL under `dataDir`. */
-  url: string | undefined
+  /** Connection string, or what reads it anew at each connect; undefined: an embedded PostgreSQL under `dataDir`. */
+  url: string | (() => string) | undefined
+  /** How a pooler before the database shares connections. Default: found out. */
+  pooler?: 'session' | 'transaction' | undefined
   dataDir: string
   /** Connections to PostgreSQL. */
   poolSize: number
@@ -24,8 +31,15 @@ export class DatabaseUnavailable extends Error {
 
 export interface Database {
   readonly sql: Sql
+  /** The same, before all that waits for a connection: for questions about the state of the server. */
+  readonly urgent: Sql
   /** Is it the PostgreSQL that we run ourselves? */
   readonly embedded: boolean
+  /**
+   * A pooler gives each transaction another server process: there are no session locks, no `listen` and no settings of a
+   * session, and `sql.reserve()` has no process of its own.
+   */
+  readonly isPooledByTransaction: boolean
   /** Longest wait for a query, in ms. */
   readonly deadlineMs: number
   /**
@@ -37,18 +51,27 @@ export interface Database {
   /**
    * Runs a query within the deadline, but fails with `DatabaseUnavailable` at once when another query got no answer a
    * moment ago. For queries that one peer causes one after the other: the peer must not wait a deadline for each.
+   * Only for queries that change nothing: when the connection is lost, the query is asked once more.
    */
   ask<T>(query: () => PromiseLike<T>): Promise<T>
   /** A connection of its own, beside the pool, until `release()`: for session locks, and to listen. */
   reserve(listener?: ReservedListener): Promise<ReservedSql>
   /** Open connections, and how many queries ended in `DatabaseUnavailable`. */
   stats(): { connections: number; unanswered: number }
+  /** Has a query failed for want of room on the server's disk? Stays until somebody finds that there is room again. */
+  isDiskFull: boolean
+  /** The server of the newest connection. */
+  server(): ServerFacts | undefined
+  /** What the server was at the last attempt to connect; undefined: none answered. */
+  role(): Role | undefined
   /** Does a trivial query answer within `ms`? Never throws. */
   answers(ms: number): Promise<boolean>
   /** Lets queries in progress finish, then disconnects and stops the embedded PostgreSQL. At most about 20 seconds. */
   close(): Promise<void>
 }
 
+/** SQLSTATE disk_full. */
+const DISK_FULL = '53100'
 const FIRST_ANSWER_LIMIT_MS = 20_000
 const CLOSE_LIMIT_MS = 5_000
 /** A connection that has been silent for so many deadlines will not answer any more. */
@@ -58,15 +81,29 @@ const PAUSE_MS = 1_000
 /** Answers count as a recovery once there has been no failure for this long. */
 const CALM_MS = 1_000
 
-/** Opens the database, waiting for a PostgreSQL that is just starting. An error never holds the connection string. */
+/** SQLSTATE: waiting does not help. */
+const FOR_GOOD: Readonly<Record<string, string>> = {
+  '28000': 'it does not let this user in from here, see its pg_hba.conf',
+  '28P01': 'the user name or the password is wrong',
+  '3D000': 'it has no database of that name: create it, or correct DATABASE_URL',
+  '42501': 'the user may not connect to that database: grant connect'
+}
+
+/**
+ * Opens the database, waiting for a PostgreSQL that is just starting. Throws `StartError`; an error never holds the
+ * connection string.
+ */
 export async function openDatabase(settings: DatabaseSettings, log: Log): Promise<Database> {
   const embedded = settings.url === undefined ? await startEmbeddedPostgres(settings.dataDir, log) : undefined
   try {
     const url = settings.url ?? embedded!.url()
-    const pool = createPool({ url, size: settings.poolSize, statementMs: settings.deadlineMs, log })
-    const database = new PooledDatabase(pool, embedded, settings.deadlineMs, log)
+    const target = targetOf(url)
+    for (const warning of target().warnings) log.warn({}, warning)
+    const pooler = embedded ? 'none' : await patiently(() => poolerOf(settings.pooler, target()), log)
+    const pool = createPool({ url, pooler, size: settings.poolSize, statementMs: settings.deadlineMs, log })
+    const database = new PooledDatabase(pool, pooler, embedded, settings.deadlineMs, log)
     try {
-      await firstAnswer(database, log)
+      await patiently(() => database.within(database.sql`select 1`), log)
     } catch (error) {
       await pool.end(0)
       throw error
@@ -78,15 +115,33 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
   }
 }
 
-async function firstAnswer(database: Database, log: Log): Promise<void> {
+function reasonForGood(code: string): string | undefined {
+  if (!/CERT|UNABLE_TO_(GET|VERIFY)/.test(code)) return FOR_GOOD[code]
+  return `its certificate is not trusted (${code}): correct sslrootcert, the name of the host, or sslmode`
+}
+
+async function poolerOf(given: DatabaseSettings['pooler'], target: Target): Promise<Pooler> {
+  if (given === undefined) return findPooler(target)
+  if (given === 'transaction') await checkDefaults(target)
+  return given
+}
+
+async function patiently<T>(work: () => Promise<T>, log: Log): Promise<T> {
   const end = Date.now() + FIRST_ANSWER_LIMIT_MS
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     try {
-      await database.within(database.sql`select 1`)
-      return
+      return await work()
     } catch (error) {
-      if (!(error instanceof DatabaseUnavailable) || Date.now() > end) throw error
-      log.info({ err: error }, 'waiting for Postgres')
+      const cause = error instanceof DatabaseUnavailable ? (error.cause as Error) : (error as Error)
+      const reason = reasonForGood(sqlState(cause) ?? '')
+      if (cause instanceof StartError) throw cause
+      if (cause?.cause instanceof StartError) throw cause.cause
+      if (reason !== undefined) throw new StartError(`Postgres refuses the connection: ${reason}`, { cause })
+      const isPassing = error instanceof DatabaseUnavailable || error instanceof ConnectionLost
+      if (!isPassing) throw error
+      const why = cause?.message ?? (error as Error).message
+      if (Date.now() > end) throw new StartError(`Postgres cannot be reached: ${why}`, { cause })
+      if (tries === 1) log.info({ reason: why }, `waiting for Postgres, up to ${FIRST_ANSWER_LIMIT_MS / 1_000} s`)
       await delay(500)
     }
   }
@@ -94,7 +149,10 @@ async function firstAnswer(database: Database, log: Log): Promise<void> {
 
 class PooledDatabase implements Database {
   readonly sql: Sql
+  readonly urgent: Sql
+  isDiskFull = false
   readonly embedded: boolean
+  readonly isPooledByTransaction: boolean
   readonly deadlineMs: number
   readonly #pool: Pool
   readonly #server: EmbeddedPostgres | undefined
@@ -108,8 +166,10 @@ class PooledDatabase implements Database {
   #nextDrop: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
-  constructor(pool: Pool, server: EmbeddedPostgres | undefined, deadlineMs: number, log: Log) {
+  constructor(pool: Pool, pooler: Pooler, server: EmbeddedPostgres | undefined, deadlineMs: number, log: Log) {
     this.sql = pool.sql
+    this.urgent = pool.urgent
+    this.isPooledByTransaction = pooler === 'transaction'
     this.embedded = server !== undefined
     this.#pool = pool
     this.#server = server
@@ -140,13 +200,27 @@ class PooledDatabase implements Database {
 
   ask<T>(query: () => PromiseLike<T>): Promise<T> {
     if (this.#unansweredAt === undefined || performance.now() - this.#unansweredAt > PAUSE_MS) {
-      return this.within(query())
+      const began = performance.now()
+      return this.within(query()).catch((error: unknown) => {
+        if (!(error instanceof DatabaseUnavailable && isLoss(error.cause))) throw error
+        return this.within(query(), this.deadlineMs - (performance.now() - began))
+      })
     }
     return Promise.reject(new DatabaseUnavailable('Postgres did not answer a moment ago'))
   }
 
   reserve(listener?: ReservedListener): Promise<ReservedSql> {
     return this.within(this.#pool.reserve(listener))
+  }
+
+  server() {
+    return this.#pool.server()
+  }
+
+  role(): Role | undefined {
+    const fault = this.#pool.fault()
+    if (fault === undefined) return this.#pool.server() && 'primary'
+    return fault instanceof CannotConnect ? fault.role : undefined
   }
 
   stats() {
@@ -182,7 +256,8 @@ class PooledDatabase implements Database {
   #unavailable(error: DatabaseUnavailable): DatabaseUnavailable {
     if (this.#failedAt === undefined && !this.#closing) this.#log.warn({ err: error }, 'Postgres is not available')
     this.#failedAt = performance.now()
-    this.#unansweredAt = this.#failedAt
+    if (sqlState(error.cause) === DISK_FULL) this.isDiskFull = true
+    if (!isLoss(error.cause)) this.#unansweredAt = this.#failedAt
     this.#unanswered += 1
     return error
   }
@@ -199,9 +274,9 @@ class PooledDatabase implements Database {
 const NO_CONNECTION = /^(E(?!RR_)[A-Z_]+|CONNECT_TIMEOUT|CONNECTION_[A-Z]+)$/
 /**
  * SQLSTATE (PostgreSQL, appendix A): connection lost, out of resources (disk full among them), stopped or starting,
- * system error, statement, lock and idle timeouts.
+ * system error, statement, lock and idle timeouts, a server that only reads (a standby now: the pool walks the hosts).
  */
-const NO_SERVICE = /^(08|53|57P|58|57014|55P03|25P0[34])/
+const NO_SERVICE = /^(08|53|57P|58|57014|55P03|25P0[34]|25006)/
 
 function isUnavailability(error: unknown): boolean {
   if (!(error instanceof Error)) return false
@@ -209,6 +284,11 @@ function isUnavailability(error: unknown): boolean {
   if (error instanceof postgres.PostgresError) return NO_SERVICE.test(error.code)
   return error instanceof ConnectionLost || (typeof code === 'string' && NO_CONNECTION.test(code))
 }
+
+/** One connection was lost, and with it one answer: the others are as good as before. */
+const isLoss = (cause: unknown): boolean =>
+  (cause instanceof ConnectionLost && !(cause instanceof CannotConnect)) ||
+  /^(08|57P01|25006)/.test(sqlState(cause) ?? '')
 
 function unavailability(cause: unknown): DatabaseUnavailable {
   return new DatabaseUnavailable(`Postgres is not available: ${(cause as Error).message}`, {

@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { StartError } from '../util/start-error.ts'
 import type { Sql, TransactionSql } from './pool.ts'
+import { sqlState } from './sql-state.ts'
 
 /** The database was migrated by a newer version of this server. */
-export class SchemaTooNew extends Error {
+export class SchemaTooNew extends StartError {
   override name = 'SchemaTooNew'
 }
 
 /** A migration that was applied has since been edited, removed, renumbered or preceded by another. */
-export class MigrationChanged extends Error {
+export class MigrationChanged extends StartError {
   override name = 'MigrationChanged'
 }
 
@@ -18,7 +20,13 @@ interface Migration {
   name: string
   text: string
   checksum: string
+  /** Does an older server stop working, as its header says? */
+  breaks: boolean
 }
+
+/** What a role needs to make our tables. */
+const GRANT =
+  'The role may not make tables here: "grant create, usage on schema NAME to ROLE", or give it a schema of its own'
 
 /** Any number, the same in every version of this server. */
 export const MIGRATION_LOCK = 30_053_006
@@ -51,26 +59,44 @@ async function applyNext(tx: TransactionSql, migrations: readonly Migration[]): 
   try {
     await tx.unsafe(next.text)
   } catch (cause) {
-    throw new Error(`migration ${next.name} failed: ${(cause as Error).message}`, { cause })
+    throw failureOf(next.name, cause as Error)
   }
-  await tx`insert into schema_migration (version, name, checksum) values (${next.version}, ${next.name}, ${next.checksum})`
+  await tx`
+    insert into schema_migration (version, name, checksum, breaks)
+    values (${next.version}, ${next.name}, ${next.checksum}, ${next.breaks})`
   return next.name
+}
+
+function failureOf(name: string, cause: Error): Error {
+  const what = `migration ${name} failed: ${cause.message}`
+  const state = sqlState(cause)
+  if (state === '42501') return new StartError(`${what}. ${GRANT}`, { cause })
+  if (state !== '42P07') return new Error(what, { cause })
+  return new StartError(
+    `${what}. Somebody else's tables are in this schema: give the role one of its own, "create schema NAME authorization ROLE; alter role ROLE set search_path = NAME"`,
+    { cause }
+  )
 }
 
 /** How many migrations the database has, after checking that they are the first ones of ours. */
 async function countApplied(tx: TransactionSql, migrations: readonly Migration[]): Promise<number> {
   const [exists] = await tx`select from pg_class where oid = to_regclass('schema_migration')`
   if (!exists) {
-    await tx`
+    const creating = tx`
       create table schema_migration (
         version    integer     primary key,
         name       text        not null,
         checksum   text        not null, -- SHA-256 of the file, its lines ended by LF
+        breaks     boolean     not null default false, -- a server that does not know it cannot go on
         applied_at timestamptz not null default now()
       )`
+    await creating.catch((cause: Error) => {
+      throw sqlState(cause) === '42501' ? new StartError(`${cause.message}. ${GRANT}`, { cause }) : cause
+    })
   }
+  await addBreaks(tx)
   const applied = await tx<
-    Omit<Migration, 'text'>[]
+    Omit<Migration, 'text' | 'breaks'>[]
   >`select version, name, checksum from schema_migration order by version`
   const newest = migrations.at(-1)?.version ?? 0
   for (const [place, { version, name, checksum }] of applied.entries()) {
@@ -90,6 +116,19 @@ async function countApplied(tx: TransactionSql, migrations: readonly Migration[]
   return applied.length
 }
 
+/** Databases of version 0.1 do not have the column. */
+async function addBreaks(tx: TransactionSql): Promise<void> {
+  const [column] = await tx`
+    select from pg_attribute where attrelid = to_regclass('schema_migration') and attname = 'breaks' and not attisdropped`
+  if (!column) await tx`alter table schema_migration add column breaks boolean not null default false`
+}
+
+/** Migrations of newer servers, and whether one that does not know them can go on. */
+export async function newerMigrations(sql: Sql, newest: number): Promise<{ version: number; breaks: boolean }[]> {
+  return sql<{ version: number; breaks: boolean }[]>`
+    select version, breaks from schema_migration where version > ${newest} order by version`
+}
+
 async function readMigrations(directory: string): Promise<Migration[]> {
   const names = (await readdir(directory)).filter((name) => name.endsWith('.sql')).sort()
   const migrations = await Promise.all(names.map((name) => readMigration(directory, name)))
@@ -103,7 +142,8 @@ async function readMigration(directory: string, name: string): Promise<Migration
   const number = /^(\d{4})_[a-z0-9_]+\.sql$/.exec(name)?.[1]
   if (number === undefined) throw new Error(`migration ${name} is not named like 0001_what_it_makes.sql`)
   const text = (await readFile(join(directory, name), 'utf8')).replaceAll('\r\n', '\n')
-  return { version: Number(number), name, text, checksum: createHash('sha256').update(text).digest('hex') }
+  const breaks = /^-- .*Breaking for a running older server: yes/m.test(text)
+  return { version: Number(number), name, text, breaks, checksum: createHash('sha256').update(text).digest('hex') }
 }
 
 /** The number of the newest migration in a directory. */

@@ -1,32 +1,33 @@
-import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../util/log.ts'
-import {
-  createDriver,
-  type Driver,
-  type Endpoint,
-  type OnNotify,
-  type Query,
-  type ReservedSql,
-  readEndpoint,
-  redirect,
-  type Sql
-} from './driver.ts'
-import { openSocket } from './open-socket.ts'
-import { ConnectionLost, DeadSocket, PostgresSocket } from './postgres-socket.ts'
+import { CannotConnect, openConnection, type Pooler } from './connect.ts'
+import { type Target, targetOf } from './connection-string.ts'
+import { createDriver, type Driver, type OnNotify, type Query, type ReservedSql, redirect, type Sql } from './driver.ts'
+import { ConnectionLost, PostgresSocket } from './postgres-socket.ts'
+import type { ServerFacts } from './session-settings.ts'
+import { sqlState } from './sql-state.ts'
 
 export type { AnySql, OnNotify, ReservedSql, Sql, TransactionSql } from './driver.ts'
 
-/** After a lost or refused connection, the next attempt waits this long. */
+/** After an attempt to connect that failed, the next one waits this long. */
 const RETRY_MS = 250
+/** So long after a connection could not be added to those that there are, it is tried again. */
+const GROW_AGAIN_MS = 10_000
 const CLOSED = 'the connections to Postgres are closed'
+/** serialization_failure, deadlock_detected: as if nothing had been asked; likely to succeed when asked again. */
+const REPEATED = /^(40001|40P01)$/
+const REPEATS = 4
+/** read_only_sql_transaction: the server is a standby now, or was set to read only. */
+const READ_ONLY = '25006'
 
 export interface PoolOptions {
-  url: string
-  size: number
+  /** Connection string, or what reads it: at each connect, as passwords change. */
+  readonly url: string | (() => string)
+  readonly size: number
+  readonly pooler?: Pooler
   /** Server-side limits of every statement, so that Postgres drops what we no longer wait for. */
-  statementMs: number
-  log: Log
+  readonly statementMs: number
+  readonly log: Log
 }
 
 /** Hears what happens to a reserved connection. */
@@ -38,10 +39,16 @@ export interface ReservedListener {
 
 export interface Pool {
   readonly sql: Sql
+  /** The same, before all that waits for a connection: for questions about the state of the server. */
+  readonly urgent: Sql
   /** A connection of its own, beside the pool, until `release()`: for session locks, and to listen. */
   reserve(listener?: ReservedListener): Promise<ReservedSql>
   /** Open connections. */
   connections(): number
+  /** The server of the newest connection. */
+  server(): ServerFacts | undefined
+  /** Why the last attempt to connect failed; undefined: it did not. */
+  fault(): Error | undefined
   /** Gives up connections that have not answered a write for `ms`: cut off, or on a machine that stands still. */
   dropSilent(ms: number): void
   /** Lets queries in progress finish for at most `ms`. */
@@ -49,256 +56,280 @@ export interface Pool {
 }
 
 /**
- * A connection pool that survives Postgres. It is a driver instance that is replaced as a whole once it has lost a
- * connection (PostgresSocket says why): the old one finishes what still runs on its other connections, the new one takes
- * what waits and what comes next. `sql` stays the same.
+ * A connection pool that survives Postgres. Each connection has a driver instance of its own; both are replaced when
+ * the connection is lost (PostgresSocket says why), and the others never notice. `sql` stays the same.
  *
- * A query or transaction is handed to the driver only when one of its connections is free. The driver itself would
- * send it on a busy connection, behind whatever runs there, and it would wait for that while others become free.
+ * A query or transaction is handed to a connection only when that is free: the driver would send it on a busy one, behind
+ * whatever runs there. One that met a deadlock or a serialization failure is carried out again, so what a transaction's
+ * function does besides SQL must bear being done twice.
  */
 export function createPool(options: PoolOptions): Pool {
-  const pool = new RenewingPool(options)
-  const target = () => {}
-  const gated: Partial<Record<PropertyKey, unknown>> = {
-    reserve: () => pool.reserve(),
-    begin: (...args: unknown[]) => pool.begin(args),
-    unsafe: (...args: Parameters<Sql['unsafe']>) => redirect(pool.current.sql.unsafe(...args), pool.query)
-  }
-  const sql = new Proxy(target as unknown as Sql, {
-    apply: (_target, _self, args: Parameters<Sql>) => redirect(pool.current.sql(...args), pool.query),
-    get: (_target, key) => gated[key] ?? Reflect.get(pool.current.sql, key)
-  })
+  const pool = new ConnectionPool(options)
   return {
-    sql,
+    sql: sqlOf(pool, false),
+    urgent: sqlOf(pool, true),
     reserve: (listener) => pool.reserve(listener),
     connections: () => pool.connections,
+    server: () => pool.server,
+    fault: () => pool.fault,
     dropSilent: (ms) => pool.dropSilent(ms),
     end: (ms) => pool.end(ms)
   }
 }
 
-/** A query or transaction that was asked for. */
-interface Task {
-  readonly since: number
-  /** Hands it to the driver; settles when its connection is free again. */
-  start(driver: Driver): PromiseLike<unknown>
-  giveUp(error: Error): void
+function sqlOf(pool: ConnectionPool, isUrgent: boolean): Sql {
+  const query = (made: Query) => pool.query(made, isUrgent)
+  const gated: Partial<Record<PropertyKey, unknown>> = {
+    reserve: () => pool.reserve(),
+    begin: (...args: unknown[]) => pool.begin(args, isUrgent),
+    unsafe: (...args: Parameters<Sql['unsafe']>) => redirect(pool.maker.unsafe(...args), query)
+  }
+  return new Proxy((() => {}) as unknown as Sql, {
+    apply: (_target, _self, args: Parameters<Sql>) => redirect(pool.maker(...args), query),
+    get: (_target, key) => gated[key] ?? Reflect.get(pool.maker, key)
+  })
 }
 
-class RenewingPool {
-  current: PoolGeneration
+/** A query or transaction that was asked for. */
+interface Task {
+  readonly isUrgent: boolean
+  readonly since: number
+  readonly attempt: (driver: Driver) => Promise<unknown>
+  readonly resolve: (result: never) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * A connection and its driver.
+ *
+ *     idle ──a task──► busy ──the task is done──► idle
+ *       └── lost, or retired (when it is not busy any more) ──► gone
+ */
+interface Connection {
+  readonly socket: PostgresSocket
+  readonly driver: Driver
+  isRetired: boolean
+}
+
+class ConnectionPool {
+  /** Makes queries; runs none. */
+  readonly maker: Sql
+  server: ServerFacts | undefined
+  fault: Error | undefined
   readonly #options: PoolOptions
-  readonly #endpoint: Endpoint
-  readonly #generations = new Set<PoolGeneration>()
-  #attempts = 0
-  #lastLossAt = Number.NEGATIVE_INFINITY
-  #ended = false
+  readonly #target: () => Target
+  readonly #all = new Set<Connection>()
+  readonly #idle: Connection[] = []
+  readonly #reserved = new Set<Connection>()
+  readonly #waiting: Task[] = []
+  readonly #stop = new AbortController()
+  #opening = 0
+  #limit: number
+  #growsAgainAt = 0
+  #nextAttemptAt = 0
+  #isSmaller = false
+  #ending: Promise<void> | undefined
 
   constructor(options: PoolOptions) {
     this.#options = options
-    this.#endpoint = readEndpoint(options.url)
-    this.current = this.#renew(options.size)
+    this.#target = targetOf(options.url)
+    this.#limit = options.size
+    this.maker = this.#driver(() => {
+      throw new Error('this driver runs no queries')
+    }).sql
   }
 
-  readonly query = (query: Query): void => {
-    const start = ({ execute }: Driver) => {
-      execute(query)
-      return query
-    }
-    this.current.run({ since: performance.now(), start, giveUp: (error) => query.reject(error) })
+  get connections(): number {
+    return this.#all.size + this.#reserved.size
   }
 
-  begin(args: unknown[]): Promise<unknown> {
-    return new Promise((resolve, giveUp) => {
-      const start = ({ sql }: Driver) => {
-        const work = (sql.begin as (...args: unknown[]) => Promise<unknown>)(...args)
-        work.then(resolve, giveUp)
-        return work
-      }
-      this.current.run({ since: performance.now(), start, giveUp })
+  query(query: Query, isUrgent: boolean): void {
+    const { resolve, reject } = query
+    this.#run({ isUrgent, since: performance.now(), resolve, reject, attempt: (driver) => driver.attempt(query) })
+  }
+
+  begin(args: unknown[], isUrgent: boolean): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const attempt = ({ sql }: Driver) => (sql.begin as (...args: unknown[]) => Promise<unknown>)(...args)
+      this.#run({ isUrgent, since: performance.now(), resolve, reject, attempt })
     })
   }
 
-  async reserve({ onNotify, onLost }: ReservedListener = {}): Promise<ReservedSql> {
-    const generation = this.#renew(1, { onNotify, onLost })
+  async reserve(listener: ReservedListener = {}): Promise<ReservedSql> {
+    const connection = await this.#open(this.#reserved, listener)
     try {
-      await generation.sql`select 1` // a reserve() that has to connect first never resolves (without fetch_types)
-      const reserved = await generation.sql.reserve()
-      const release = reserved.release
+      await connection.driver.sql`select 1` // a reserve() that has to connect first never resolves
+      const reserved = await connection.driver.sql.reserve()
+      const { release } = reserved
       reserved.release = () => {
         release()
-        generation.retire(0)
+        this.#close(connection)
       }
       return reserved
     } catch (error) {
-      generation.retire(0)
+      this.#close(connection)
       throw error
     }
   }
 
-  get connections(): number {
-    return [...this.#generations].reduce((sum, generation) => sum + generation.connections, 0)
-  }
-
   dropSilent(ms: number): void {
-    for (const generation of this.#generations) generation.dropSilent(ms)
+    for (const { socket } of [...this.#all, ...this.#reserved]) if (socket.silentMs() > ms) socket.destroy()
   }
 
-  async end(ms: number): Promise<void> {
-    this.#ended = true
-    await Promise.all([...this.#generations].map((generation) => generation.end(ms)))
-  }
-
-  #renew(size: number, { onNotify, onLost }: ReservedListener = {}): PoolGeneration {
-    const generation: PoolGeneration = new PoolGeneration({
-      ...this.#options,
-      ...{ size, onNotify },
-      endpoint: this.#endpoint,
-      open: () => this.#open(),
-      onLost: (cause) => {
-        this.#lost(generation, cause)
-        onLost?.()
-      },
-      onEnded: () => this.#generations.delete(generation)
-    })
-    this.#generations.add(generation)
-    return generation
-  }
-
-  async #open() {
-    const waitMs = this.#lastLossAt + RETRY_MS - performance.now()
-    if (waitMs > 0) await delay(waitMs)
-    return openSocket(this.#endpoint, this.#attempts++)
-  }
-
-  #lost(generation: PoolGeneration, cause: Error): void {
-    this.#lastLossAt = performance.now()
-    const waiting = generation.retire(this.#options.statementMs)
-    if (generation === this.current && !this.#ended) {
-      this.#options.log.debug({ err: cause }, 'connection to Postgres lost')
-      this.current = this.#renew(this.#options.size)
-    }
-    for (const task of waiting) this.current.run(task)
-  }
-}
-
-interface GenerationOptions extends PoolOptions {
-  endpoint: Endpoint
-  onNotify: OnNotify | undefined
-  open: () => ReturnType<typeof openSocket>
-  onLost: (cause: Error) => void
-  onEnded: () => void
-}
-
-/**
- * One driver instance, with its own connections.
- *
- *     open ──retire(): it lost a connection──► retired ──nothing runs, or the time is over──► ended
- *       └────────────────end(): the pool is closed───────────────────────────────────────────►┘
- *
- * open: makes connections as they are needed. retired: makes none, finishes what runs. ended: none is left.
- */
-class PoolGeneration {
-  readonly #driver: Driver
-  readonly #options: GenerationOptions
-  readonly #sockets = new Set<PostgresSocket>()
-  #running = 0
-  #waiting: Task[] = []
-  #opening = 0
-  #retired = false
-  #ending: Promise<void> | undefined
-  #closed = false
-
-  constructor(options: GenerationOptions) {
-    this.#options = options
-    this.#driver = createDriver({ ...options, socket: () => this.#openSocket() })
-  }
-
-  get sql(): Sql {
-    return this.#driver.sql
-  }
-
-  get connections(): number {
-    return this.#sockets.size
-  }
-
-  /** Hands a task to the driver once a connection is free for it; in the order they come. */
-  run(task: Task): void {
-    if (this.#closed) task.giveUp(new ConnectionLost(CLOSED))
-    else if (this.#running < this.#options.size) this.#start(task)
-    else this.#waiting.push(task)
-  }
-
-  /** No new connections; what runs may finish for `ms`, or until the last connection is gone. Returns what waits. */
-  retire(ms: number): Task[] {
-    const waiting = this.#waiting.splice(0)
-    if (!this.#retired) {
-      this.#retired = true
-      setTimeout(() => this.end(1_000), ms).unref()
-    }
-    if (this.#opening === 0 && this.#sockets.size === 0) void this.end(0)
-    return waiting
-  }
-
-  dropSilent(ms: number): void {
-    for (const socket of [...this.#sockets]) if (socket.silentMs() > ms) socket.destroy()
-  }
-
-  /** Lets what runs and waits finish for at most `ms`. */
   end(ms: number): Promise<void> {
-    this.#retired = true
-    this.#ending ??= this.#finish(ms).finally(this.#options.onEnded)
+    this.#ending ??= this.#end(ms)
     return this.#ending
   }
 
-  #start(task: Task): void {
-    if (performance.now() - task.since > this.#options.statementMs) {
-      task.giveUp(new ConnectionLost('no connection to Postgres came free in time')) // its caller has given up
+  #run(task: Task): void {
+    const connection = this.#idle.pop()
+    if (this.#stop.signal.aborted) task.reject(new ConnectionLost(CLOSED))
+    else if (connection !== undefined) void this.#carryOut(task, connection)
+    else {
+      if (task.isUrgent) this.#waiting.unshift(task)
+      else this.#waiting.push(task)
+      this.#grow()
+    }
+  }
+
+  async #carryOut(task: Task, connection: Connection): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        task.resolve((await task.attempt(connection.driver)) as never)
+        break
+      } catch (error) {
+        const state = sqlState(error) ?? ''
+        if (state === READ_ONLY) this.#retireAll()
+        if (!REPEATED.test(state) || tries > REPEATS || !this.#all.has(connection)) {
+          task.reject(error)
+          break
+        }
+        await delay(Math.random() * 10 * 2 ** tries)
+      }
+    }
+    this.#free(connection)
+  }
+
+  /** `isNew`: the first task waited for the connection itself, however long that took. */
+  #free(connection: Connection, isNew = false): void {
+    if (connection.isRetired) this.#close(connection)
+    if (!this.#all.has(connection)) {
+      this.#grow() // others may be waiting for what it cannot do any more
       return
     }
-    this.#running += 1
-    const done = () => {
-      this.#running -= 1
-      while (this.#running < this.#options.size && this.#waiting.length > 0) this.#start(this.#waiting.shift()!)
-    }
-    task.start(this.#driver).then(done, done)
+    const task = isNew ? this.#waiting.shift() : this.#nextTask()
+    if (task === undefined) this.#idle.push(connection)
+    else void this.#carryOut(task, connection)
   }
 
-  async #finish(ms: number): Promise<void> {
-    const deadline = performance.now() + ms
-    // Twice at rest: between two queries of a queue, a connection is at rest for a moment.
-    for (let rests = 0; rests < 2 && performance.now() < deadline; await delay(10)) {
-      rests = [...this.#sockets].every((socket) => socket.atRest()) ? rests + 1 : 0
+  #nextTask(): Task | undefined {
+    for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) {
+      if (performance.now() - task.since <= (this.#options.statementMs || Number.POSITIVE_INFINITY)) return task
+      task.reject(new ConnectionLost('no connection to Postgres came free in time')) // its caller has given up
     }
-    this.#closed = true
-    for (const { giveUp } of this.#waiting.splice(0)) giveUp(new ConnectionLost(CLOSED))
-    await this.sql.end({ timeout: 0 })
-    for (let waits = 0; waits < 20 && this.#sockets.size > 0; waits++) await delay(10)
-    for (const socket of [...this.#sockets]) socket.destroy()
+    return undefined
   }
 
-  async #openSocket(): Promise<PostgresSocket | DeadSocket> {
-    if (this.#retired) return new DeadSocket(new ConnectionLost('the connection to Postgres was lost'))
-    this.#opening++
+  /** Opens as many connections as tasks wait for one. */
+  #grow(): void {
+    if (this.#limit < this.#options.size && performance.now() > this.#growsAgainAt) this.#limit = this.#options.size
+    while (this.#opening < this.#waiting.length && this.#all.size + this.#opening < this.#limit) void this.#add()
+  }
+
+  async #add(): Promise<void> {
+    this.#opening += 1
+    const pauseMs = this.#nextAttemptAt - performance.now()
+    const opening = (pauseMs > 0 ? delay(pauseMs) : Promise.resolve()).then(() => this.#open(this.#all))
+    const connection = await opening.catch((error: Error) => error)
+    this.#opening -= 1
+    if (connection instanceof Error) this.#notAdded(connection)
+    else {
+      if (this.#all.size === this.#options.size) this.#isSmaller = false
+      this.#free(connection, true)
+    }
+  }
+
+  /** Whoever waits is told when nothing else is left to wait for; with other connections, the pool is smaller for a while. */
+  #notAdded(error: Error): void {
+    this.#nextAttemptAt = performance.now() + RETRY_MS
+    if (this.#all.size > 0) {
+      this.#limit = this.#all.size
+      this.#growsAgainAt = performance.now() + GROW_AGAIN_MS
+      const facts = { connections: this.#limit, wanted: this.#options.size, reason: error.message }
+      if (!this.#isSmaller) this.#options.log.warn(facts, 'Postgres gives fewer connections than DATABASE_POOL_SIZE')
+      this.#isSmaller = true
+    } else if (this.#opening === 0) {
+      for (const { reject } of this.#waiting.splice(0)) reject(error)
+    }
+  }
+
+  async #open(among: Set<Connection>, listener: ReservedListener = {}): Promise<Connection> {
+    const { statementMs, pooler = 'none' } = this.#options
+    if (this.#stop.signal.aborted) throw new ConnectionLost(CLOSED)
     try {
-      return this.#keep(await this.#options.open())
+      const opened = await openConnection({ target: this.#target(), pooler, statementMs }, this.#stop.signal)
+      this.server = opened.server
+      this.fault = undefined
+      if (this.#stop.signal.aborted) {
+        opened.socket.destroy()
+        throw new ConnectionLost(CLOSED)
+      }
+      return this.#keep(opened.socket, among, listener)
     } catch (error) {
-      queueMicrotask(() => this.#options.onLost(error as Error))
-      return new DeadSocket(error as Error)
-    } finally {
-      this.#opening--
+      this.fault = error as Error
+      throw error instanceof ConnectionLost ? error : new CannotConnect([{ place: '', error: error as Error }])
     }
   }
 
-  #keep(socket: Socket): PostgresSocket {
-    const kept: PostgresSocket = new PostgresSocket(socket, {
+  #keep(
+    opened: ConstructorParameters<typeof PostgresSocket>[0],
+    among: Set<Connection>,
+    { onNotify, onLost }: ReservedListener
+  ) {
+    const gone = () => {
+      among.delete(connection)
+      const at = this.#idle.indexOf(connection)
+      if (at !== -1) this.#idle.splice(at, 1)
+    }
+    const socket = new PostgresSocket(opened, {
+      ended: gone,
       lost: (cause) => {
-        this.#sockets.delete(kept)
-        this.#options.onLost(cause)
-      },
-      ended: () => this.#sockets.delete(kept)
+        gone()
+        if (connection.isRetired) return // we closed it ourselves
+        this.#options.log.debug({ err: cause }, 'connection to Postgres lost')
+        onLost?.()
+      }
     })
-    this.#sockets.add(kept)
-    return kept
+    const connection: Connection = { socket, driver: this.#driver(() => socket, onNotify), isRetired: false }
+    among.add(connection)
+    return connection
+  }
+
+  #driver(socket: () => PostgresSocket, onNotify?: OnNotify): Driver {
+    const { log, pooler } = this.#options
+    return createDriver({ socket, prepare: pooler !== 'transaction', onNotify, log })
+  }
+
+  /** The next task walks the hosts again. */
+  #retireAll(): void {
+    for (const connection of this.#all) connection.isRetired = true
+    for (const connection of this.#idle.splice(0)) this.#close(connection)
+  }
+
+  #close(connection: Connection): void {
+    connection.isRetired = true
+    this.#all.delete(connection)
+    this.#reserved.delete(connection)
+    void connection.driver.sql.end({ timeout: 0 }).finally(() => connection.socket.destroy())
+  }
+
+  async #end(ms: number): Promise<void> {
+    const deadline = performance.now() + ms
+    const isAtRest = () => this.#waiting.length === 0 && this.#idle.length === this.#all.size
+    // Twice at rest: between two queries of a caller, a connection is at rest for a moment.
+    for (let rests = 0; rests < 2 && performance.now() < deadline; await delay(10)) rests = isAtRest() ? rests + 1 : 0
+    this.#stop.abort()
+    for (const { reject } of this.#waiting.splice(0)) reject(new ConnectionLost(CLOSED))
+    for (const connection of [...this.#all, ...this.#reserved]) this.#close(connection)
   }
 }

@@ -1,5 +1,5 @@
-import { sqlState } from '../database/batched.ts'
 import type { Database, TransactionSql } from '../database/database.ts'
+import { sqlState } from '../database/sql-state.ts'
 import type { Message, QueueEntry } from '../store/queue-entry.ts'
 import { adjustQuotas, lockQuotas, type Quota, quotaKey, quotasOf } from '../store/quota.ts'
 import type { BatchFailure, BatchObserver } from '../util/batcher.ts'

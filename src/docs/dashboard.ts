@@ -134,7 +134,8 @@ const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
         unit: 'short',
         queries: [
           each(M.databaseConnections, '{{instance}} connections'),
-          { expr: `sum by (instance) (${rate(M.databaseUnanswered)})`, legend: '{{instance}} unanswered/s' }
+          { expr: `sum by (instance) (${rate(M.databaseUnanswered)})`, legend: '{{instance}} unanswered/s' },
+          each(M.databaseOldestSnapshot, '{{instance}} oldest transaction (s)')
         ]
       },
       {

@@ -1,9 +1,11 @@
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import type { SecureContextOptions } from 'node:tls'
+import { StartError } from '../util/start-error.ts'
 
-/** How long a connection may rest between two requests, in ms. */
-export const KEEP_ALIVE_MS = 5_000
+/** How long a connection may rest between two requests, in ms: longer than balancers keep theirs (60 s), so that none uses one as we close it. */
+export const KEEP_ALIVE_MS = 75_000
 
 /** An HTTP server that does not listen yet; with `tls` it speaks TLS. `requestMs`: slowest a request may arrive. */
 export function createListener(handler: RequestListener, requestMs: number, tls?: SecureContextOptions): Server {
@@ -18,11 +20,48 @@ export function setCertificate(listener: Server, tls: SecureContextOptions): voi
   secured.setSecureContext(tls)
 }
 
+/** What a listener has to do with, to be closed in bounded time. */
+export interface OpenConnections {
+  /** Lets requests be answered for at most `ms`, then destroys every connection, whatever state it is in. */
+  end(ms: number): Promise<void>
+}
+
+/**
+ * Follows the connections of a listener from the moment they are accepted. node's own closeIdleConnections() leaves one
+ * that has not sent a whole request, and close() waits for it.
+ */
+export function followConnections(listener: Server): OpenConnections {
+  const sockets = new Set<Socket>()
+  let requests = 0
+  let isAnswered: (() => void) | undefined
+  listener.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  listener.on('request', (_request, response) => {
+    requests += 1
+    response.once('close', () => {
+      requests -= 1
+      if (requests === 0) isAnswered?.()
+    })
+  })
+  return {
+    async end(ms) {
+      const answered = new Promise<void>((resolve) => {
+        isAnswered = resolve
+        setTimeout(resolve, ms).unref()
+      })
+      if (requests > 0) await answered
+      for (const socket of sockets) socket.destroy()
+    }
+  }
+}
+
 /** Listens on one port; rejects with the system's error when the port cannot be had. */
 export type Listen = (port: number) => Promise<unknown>
 
 /** The server cannot listen as configured. The message tells an operator what to change. */
-export class ListenError extends Error {
+export class ListenError extends StartError {
   override name = 'ListenError'
 }
 

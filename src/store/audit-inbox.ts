@@ -62,6 +62,13 @@ export type AuditEvent =
       readonly digest: string
       readonly bytes: number
     })
+  /**
+   * An operator gave the log of `network` from the key `sender` (absent: not known) to the key `recipient`, both in hex.
+   * `digest`: the signature of the new one, and behind a space that of the old one where it is there, both in hex.
+   */
+  | (Fact & { readonly kind: 'rekey'; readonly sender?: string; readonly recipient: string; readonly digest: string })
+  /** A message was accepted, and is gone from the database before its record was made. */
+  | (Fact & { readonly kind: 'message-lost' })
   /** A signed tree of `bytes` records and root `digest` is lost. */
   | (Fact & { readonly kind: 'restore'; readonly digest: string; readonly bytes: number })
 
@@ -100,7 +107,7 @@ export const ROW_MESSAGES = 128
 /** Longest id or digest, in characters; peers' are shorter. Keeps every record within the 65,535 bytes of an entry. */
 const MAX_TEXT = 2_048
 /** The log of checkpoints belongs to the node: no peer writes into it. */
-const NODES_OWN: ReadonlySet<AuditKind> = new Set(['checkpoint', 'restore'])
+const NODES_OWN: ReadonlySet<AuditKind> = new Set(['checkpoint', 'rekey', 'restore'])
 
 /** Hands events to the sequencer, in the order given, in the transaction of `sql`: one row for each network. */
 export async function insertAuditEvents(sql: AnySql, events: readonly AuditEvent[]): Promise<void> {
@@ -198,14 +205,17 @@ const givenEvents = (row: { network: string } & GivenRow): UnsaltedEvent[] =>
 const keptEvents = (row: { network: string } & KeptRow, kept: ReadonlyMap<number, KeptFacts>): UnsaltedEvent[] =>
   row.seqs.map((messageSeq, place) => {
     const facts = kept.get(messageSeq)
-    if (facts === undefined) throw new Error(`message ${messageSeq} was deleted before its record was made`)
-    const { network } = row
-    return { network, kind: 'message', acceptedAt: row.acceptedAt[place]!, ...facts, entries: null, messageSeq }
+    const fact = { network: row.network, acceptedAt: row.acceptedAt[place]!, entries: null }
+    // Somebody deleted it by hand: history keeps a message until it is recorded, see deleteOldMessages().
+    if (facts === undefined) return { ...fact, ...NO_FACTS, kind: 'message-lost', messageSeq: null }
+    return { ...fact, ...facts, kind: 'message', messageSeq }
   })
 
 type KeptFacts = Pick<InboxEvent, 'sender' | 'recipient' | 'digest' | 'bytes'>
 
-/** They are all there: history keeps a message until it is recorded, see deleteOldMessages(). */
+const NO_FACTS = { sender: null, recipient: null, digest: null, bytes: null }
+
+/** What history keeps of them. */
 async function readMessages(tx: TransactionSql, rows: readonly InboxRow[]): Promise<Map<number, KeptFacts>> {
   const seqs = rows.flatMap((row) => (row.events === null && row.seqs) || [])
   if (seqs.length === 0) return new Map()

@@ -26,10 +26,20 @@ const columns = (sql: AnySql) => sql`
   id, network, epoch, size, root, published_size as "publishedSize", published_note as "publishedNote",
   published_at as "publishedAt", anchored_size as "anchoredSize"`
 
-/** Is this transaction the one that may add to logs? Given back when it ends, also by the end of its connection. */
-export async function holdSequencer(tx: TransactionSql): Promise<boolean> {
-  const [row] = await tx<{ held: boolean }[]>`select pg_try_advisory_xact_lock(${LOCK}) as held`
-  return row?.held === true
+/**
+ * Is this transaction the one that may add to logs? Given back when it ends, also by the end of its connection.
+ * `signer`: the key that may sign them, if one has claimed the database.
+ */
+export async function holdSequencer(tx: TransactionSql): Promise<{ isHeld: boolean; signer: Buffer | null }> {
+  const [row] = await tx<{ isHeld: boolean; signer: Buffer | null }[]>`
+    select pg_try_advisory_xact_lock(${LOCK}) as "isHeld",
+      (select public_key from audit_node order by id desc limit 1) as signer`
+  return row!
+}
+
+/** Waits until nobody else adds to logs. For decisions that are about all of them. */
+export async function awaitSequencer(tx: TransactionSql): Promise<void> {
+  await tx`select pg_advisory_xact_lock(${LOCK})`
 }
 
 /** The logs of these networks, created where needed, locked until the transaction ends. */
@@ -83,8 +93,13 @@ export interface SignedCheckpoint {
   readonly note: string
 }
 
-/** Publishes signed checkpoints, except of logs that have moved on. `now`: ms since 1970. */
-export async function publishCheckpoints(sql: Sql, signed: readonly SignedCheckpoint[], now: number): Promise<void> {
+/** Publishes what `signer` signed, except of logs that have moved on, or if it may not sign any more. `now`: ms since 1970. */
+export async function publishCheckpoints(
+  sql: Sql,
+  signer: Uint8Array,
+  signed: readonly SignedCheckpoint[],
+  now: number
+): Promise<void> {
   await sql`
     with locked as materialized ( -- in one order, so that two servers cannot wait for each other
       select id from audit_log where id = any(${signed.map(({ log }) => log.id)}::int[]) order by id for update
@@ -93,7 +108,8 @@ export async function publishCheckpoints(sql: Sql, signed: readonly SignedCheckp
     from locked, unnest(${signed.map(({ log }) => log.id)}::int[], ${signed.map(({ log }) => log.epoch)}::int[],
       ${signed.map(({ log }) => log.size)}::bigint[], ${signed.map(({ note }) => note)}::text[])
       as s (log, epoch, size, note)
-    where audit_log.id = s.log and locked.id = s.log and audit_log.epoch = s.epoch and published_size < s.size`
+    where audit_log.id = s.log and locked.id = s.log and audit_log.epoch = s.epoch and published_size < s.size
+      and coalesce((select public_key from audit_node order by id desc limit 1), ${signer}) = ${signer}`
 }
 
 /** Goes on under a new name: what was signed under the old one is no promise of this log any more. */

@@ -105,7 +105,8 @@ export function proofText(index: number, path: readonly Uint8Array[], checkpoint
   return `c2sp.org/tlog-proof@v1\nindex ${index}\n${hashes.join('')}\n${checkpointNote}`
 }
 
-function isSigned(text: string, signature: Uint8Array, publicKey: Uint8Array): boolean {
+/** Is this the ed25519 signature of the text by this key (32 bytes)? Never throws. */
+export function isSigned(text: string, signature: Uint8Array, publicKey: Uint8Array): boolean {
   const x = Buffer.from(publicKey).toString('base64url')
   try {
     const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' })

@@ -37,7 +37,11 @@ function fragile(database: Database): Database {
             })
   }) as Sql
   return {
-    ...{ sql, embedded: false, deadlineMs: database.deadlineMs },
+    ...{ sql, embedded: false, isPooledByTransaction: false, deadlineMs: database.deadlineMs },
+    urgent: sql,
+    isDiskFull: false,
+    server: () => database.server(),
+    role: () => database.role(),
     within: (query, ms) => around(() => database.within(query, ms)),
     ask: (question) => database.ask(question),
     reserve: (listener) => database.reserve(listener),

@@ -191,7 +191,7 @@ test('of more than 10,000 addresses that ask, the one that asked longest ago is 
 
 test('a running server signs what comes in within a second, and anchors it', async (t) => {
   const server = await startAuditServer(t)
-  const trail = await openTestTrail(t, { url: server.databaseUrl })
+  const trail = await openTestTrail(t, { url: server.databaseUrl, nodeKeyFile: join(server.dataDir, 'node.key') })
   await insertAuditEvents(trail.sql, messages(10))
   const sizeOf = async (network: string) => {
     const answer = await server.app.inject(`/audit/${network}/checkpoint`)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { type AuditCommandIo, runAuditCommand } from '../../src/audit/command.ts'
 import { nodeVerifier } from '../../src/audit/node-key.ts'
@@ -70,7 +71,8 @@ test('a restored database is noticed at the start, even when it has grown beyond
   await atStart.settle()
   assert.deepEqual([...atStart.publisher.halted.keys()], ['signaling'])
 
-  const stranger = await openTestTrail(t, { url: trail.url }) // a server that never saw the lost records
+  const nodeKeyFile = join(trail.dataDir, 'node.key')
+  const stranger = await openTestTrail(t, { url: trail.url, nodeKeyFile }) // a server that never saw the lost records
   await stranger.record(messages(80))
   assert.equal((await logOf(trail)).publishedSize, 120)
   const late = await openTestTrail(t, trail)

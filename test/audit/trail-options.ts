@@ -3,11 +3,13 @@ export interface TrailSettings {
   readonly url?: string
   readonly dataDir?: string
   readonly batchEvents?: number
+  /** Default: node.key in the data directory. */
+  readonly nodeKeyFile?: string
 }
 
 export const trailOptions = (dataDir: string, settings: TrailSettings = {}) => ({
   dataDir,
-  nodeKeyFile: undefined,
+  nodeKeyFile: settings.nodeKeyFile,
   origin: 'relay.example/logs',
   intervalMs: 50,
   batchEvents: settings.batchEvents ?? 100,

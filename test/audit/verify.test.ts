@@ -269,3 +269,12 @@ test('a call that is not understood explains itself', async (t) => {
   }
   assert.match(command.lines[0]!, /^Usage: demos-relay audit verify/)
 })
+
+test('nothing verified is not fine: a server whose logs nobody named fails, an empty database says that it is empty', async (t) => {
+  const { url, databaseUrl, dataDir } = await startAuditServer(t)
+  const { run, lines } = commandOf({ url: databaseUrl, dataDir })
+  assert.equal(await run('verify', '--from-url', url), 1)
+  assert.match(lines.at(-1)!, /FAILED, nothing was verified: no log was found there; name one with --network$/)
+  assert.equal(await run('verify'), 0)
+  assert.match(lines.at(-1)!, /nothing to verify, the database has no audit log yet$/)
+})

@@ -1,6 +1,6 @@
 import { test } from 'node:test'
+import { startDebianPostgres } from '../helpers/debian-postgres.ts'
 import { needs } from '../helpers/programs.ts'
-import { startDebianPostgres } from './drill.ts'
 import { restoreAndUse, restoreOver, saveStopped, saveUnderLoad } from './drill-steps.ts'
 
 test(

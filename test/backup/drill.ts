@@ -1,53 +1,14 @@
 // What a restore drill needs: a server with messages waiting, and somebody who writes all the time.
-import { chown, mkdir, readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import type { Identity } from '../../client/src/identity.ts'
 import { withConnection } from '../../src/backup/postgres.ts'
-import { embeddedUrl, freePort } from '../../src/database/embedded/embedded-postgres.ts'
-import { postgresAccount } from '../../src/database/embedded/postgres-account.ts'
-import { runProgram, startProcess } from '../../src/database/embedded/postgres-process.ts'
+import { embeddedUrl } from '../../src/database/embedded/embedded-postgres.ts'
 import { type ServerProcess, serverProcess } from '../chaos/server-process.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
-import { temporaryDirectory } from '../helpers/database.ts'
 import { openPeer, quickIdentity } from '../helpers/peer.ts'
 import { postgresUnder, signalTree } from '../helpers/processes.ts'
-import { silentLog } from '../helpers/test-cluster.ts'
-
-const DEBIAN = '/usr/lib/postgresql'
-
-export interface DebianPostgres {
-  /** Connection string of a new, empty database. */
-  createDatabase(name: string): Promise<string>
-}
-
-/** A PostgreSQL of the system's packages, run by an ordinary user. */
-export async function startDebianPostgres(t: Scope): Promise<DebianPostgres> {
-  const [version] = (await readdir(DEBIAN)).sort((a, b) => Number(b) - Number(a))
-  const bin = join(DEBIAN, version!, 'bin')
-  const directory = join(await temporaryDirectory(t), 'debian')
-  const account = await postgresAccount(directory, silentLog)
-  await mkdir(directory, { mode: 0o700 })
-  if (account.uid !== undefined) await chown(directory, account.uid, account.gid!)
-  await runProgram(
-    join(bin, 'initdb'),
-    ['-D', directory, '-U', 'relay', '-A', 'trust', '-E', 'UTF8', '--locale=C', '-N'],
-    account,
-    silentLog
-  )
-  const port = await freePort()
-  const settings = { listen_addresses: '127.0.0.1', unix_socket_directories: '', shared_buffers: '16MB' }
-  const running = await startProcess(join(bin, 'postgres'), directory, { account, port, settings, log: silentLog })
-  atEnd(t, () => running.stop())
-  const url = (name: string) => `postgres://relay:not-checked@127.0.0.1:${port}/${name}`
-  return {
-    createDatabase: async (name) => {
-      const sql = postgres(url('postgres'), { max: 1, fetch_types: false, onnotice: () => {} })
-      await sql`create database ${sql(name)}`.finally(() => sql.end())
-      return url(name)
-    }
-  }
-}
 
 export interface DrillServer {
   readonly process: ServerProcess

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Value } from '@sinclair/typebox/value'
 import fc from 'fast-check'
-import { readConfig, signalingPort } from '../../src/config/read.ts'
+import { databaseUrl, readConfig, signalingPort } from '../../src/config/read.ts'
 import { ConfigSchema } from '../../src/config/schema.ts'
 import { SETTINGS } from '../../src/config/settings.ts'
 
@@ -82,7 +82,10 @@ test('an empty text counts as unset', () => {
 test('a wrong secret is named but not repeated', () => {
   const { mistakes } = readConfig({ DATABASE_URL: `mysql://relay:${PASSWORD}@db/relay` })
   assert.equal(mistakes?.length, 1)
-  assert.match(mistakes[0]!, /^DATABASE_URL must be text that matches \^postgres\(ql\)\?:/)
+  assert.match(
+    mistakes[0]!,
+    /^DATABASE_URL must be a connection string like postgres:\/\/USER:PASSWORD@HOST:5432\/DATABASE\.$/
+  )
   assert.doesNotMatch(mistakes[0]!, /mysql|correct/)
 })
 
@@ -129,7 +132,7 @@ test('a secret file that is missing, a directory or empty is a mistake', (t) => 
 
 test('a secret file with a wrong value blames the file variable and does not repeat the value', (t) => {
   const { mistakes } = readConfig({ DATABASE_URL_FILE: secretFile(t, PASSWORD) })
-  assert.match(mistakes?.[0] ?? '', /^DATABASE_URL_FILE must be text that matches/)
+  assert.match(mistakes?.[0] ?? '', /^DATABASE_URL_FILE must be a connection string like/)
   assert.doesNotMatch(mistakes?.[0] ?? '', /correct/)
 })
 
@@ -167,4 +170,40 @@ test('a certificate without its key is a mistake, and a key without its certific
   assert.deepEqual(readConfig({ TLS_CERT_FILE: '/run/tls/cert.pem' }).mistakes, mistakes)
   assert.deepEqual(readConfig({ TLS_KEY_FILE: '/run/tls/key.pem' }).mistakes, mistakes)
   assert.ok(readConfig({ TLS_CERT_FILE: '/run/tls/cert.pem', TLS_KEY_FILE: '/run/tls/key.pem' }).config)
+})
+
+test('the variables that Kubernetes gives for every service stop nothing', () => {
+  const env = {
+    ...{ SIGNALING_SERVER_PORT: 'tcp://10.0.0.1:80', RPC_SIGNALING_PORT: 'tcp://10.0.0.1:80', PGPORT: '1' },
+    ...{ SIGNALING_SERVER_SERVICE_HOST: '10.0.0.1', SIGNALING_SERVER_PORT_80_TCP: 'tcp://10.0.0.1:80' },
+    ...{ L2PS_MESSAGING_PORT: 'tcp://10.0.0.1:80', SSL_CERT_FILE: '/etc/ssl/cert.pem', SSL_CERT_DIR: '/etc/ssl' }
+  }
+  const { config, warnings } = readConfig(env)
+  assert.deepEqual([signalingPort(config!), config?.L2PS_MESSAGING_PORT], [3005, 3006])
+  assert.deepEqual(
+    warnings.map((line) => line.split(':')[0]),
+    ['RPC_SIGNALING_PORT is ignored', 'SIGNALING_SERVER_PORT is ignored', 'L2PS_MESSAGING_PORT is ignored']
+  )
+})
+
+test('an L2PS port that is none counts as unset, as in the Demos node', () => {
+  for (const text of ['http', '65536', '-1', '3.5']) {
+    const { config, warnings } = readConfig({ L2PS_MESSAGING_PORT: text })
+    assert.equal(config?.L2PS_MESSAGING_PORT, 3006)
+    assert.equal(warnings.length, 1)
+  }
+})
+
+test('a connection string from a file is read anew each time it is asked for', (t) => {
+  const path = secretFile(t, 'postgres://relay:first@db/relay\n')
+  const read = databaseUrl(readConfig({ DATABASE_URL_FILE: path }).config!) as () => string
+  assert.equal(read(), 'postgres://relay:first@db/relay')
+  writeFileSync(path, 'postgres://relay:second@db/relay\n')
+  assert.equal(read(), 'postgres://relay:second@db/relay')
+  assert.equal(databaseUrl(readConfig({}).config!), undefined)
+})
+
+test('what a setting must be is said in words', () => {
+  const wrong = SETTINGS.map(({ name }) => readConfig({ [name]: ' ~' }).mistakes?.[0] ?? '')
+  for (const line of wrong) assert.doesNotMatch(line, /matches|[\^$\\]|\{\d/, line)
 })

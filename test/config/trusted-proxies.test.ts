@@ -45,6 +45,8 @@ test('a value that is no number and no address is a mistake that says what is al
     '10.0.0',
     '10.0.0.0/33',
     '::1/129',
+    '0.0.0.0/0',
+    '::/0',
     '10.0.0.1/',
     'proxy.example',
     '10.0.0.1,',

@@ -16,6 +16,7 @@ import { atEnd } from '../helpers/at-end.ts'
 import { temporaryDirectory, usedDataDirectory } from '../helpers/database.ts'
 import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
+import { until } from '../helpers/wait.ts'
 
 async function open(t: TestContext, dataDir: string, log: Log = silentLog): Promise<Database> {
   const database = await openDatabase({ url: undefined, dataDir, poolSize: 2, deadlineMs: 5_000 }, log)
@@ -201,6 +202,21 @@ test('a lock whose holder is gone, or whose number now belongs to another progra
     await writeFile(join(home, 'demos-relay.lock'), stale)
     await (await open(t, home)).close()
   }
+})
+
+test('a Postgres that ended and was not collected by its parent is not in the way, nor is a server that is just ending', async (t) => {
+  const home = await usedDataDirectory(t)
+  await (await open(t, home)).close()
+  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] })
+  atEnd(t, () => parent.kill('SIGKILL'))
+  const zombie = Number(String((await once(parent.stdout, 'data'))[0]))
+  await until('it has ended', () => processIdentity(zombie) === undefined)
+  const directory = join(home, 'postgres')
+  await writeFile(join(directory, 'postmaster.pid'), `${zombie}\n${directory}\n1\n5432\n\n127.0.0.1\n`, { mode: 0o644 })
+  const ending = spawn('sleep', ['1'])
+  const lock = JSON.stringify({ pid: ending.pid, identity: processIdentity(ending.pid!) })
+  await writeFile(join(home, 'demos-relay.lock'), lock)
+  await (await open(t, home)).close()
 })
 
 test('a server that ends in an error tells its Postgres to stop', async (t) => {

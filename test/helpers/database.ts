@@ -11,6 +11,9 @@ import { atEnd, type Scope } from './at-end.ts'
 import { processTree, signalTree } from './processes.ts'
 import { ADMIN_URL, putCluster, silentLog, TEMPLATE, TEST_HOME } from './test-cluster.ts'
 
+/** Environment variable with what is set for every database that a test makes: JSON, by the name of the setting. */
+export const SETTINGS = 'DEMOS_RELAY_TEST_SETTINGS'
+
 export interface TestDatabase {
   /** Connection string for a server under test. */
   url: string
@@ -34,6 +37,10 @@ async function newDatabase(t: Scope, template: string): Promise<TestDatabase> {
     // One copy at a time: each is a burst of file writes, and template1 may not be copied twice at once.
     await admin`select pg_advisory_lock(1)`
     await admin`create database ${admin(name)} template ${admin(template)} strategy file_copy`
+    const settings = JSON.parse(process.env[SETTINGS] ?? '{}') as Record<string, string>
+    for (const [setting, value] of Object.entries(settings)) {
+      await admin.unsafe(`alter database ${name} set ${setting} = '${value.replaceAll("'", "''")}'`)
+    }
   })
   const url = new URL(adminUrl())
   url.pathname = name
@@ -45,7 +52,8 @@ async function newDatabase(t: Scope, template: string): Promise<TestDatabase> {
   return { url: url.href, sql: pool.sql }
 }
 
-async function asAdmin(work: (admin: postgres.Sql) => PromiseLike<unknown>): Promise<void> {
+/** As the superuser of the cluster. */
+export async function asAdmin(work: (admin: postgres.Sql) => PromiseLike<unknown>): Promise<void> {
   const admin = postgres(adminUrl(), { max: 1, fetch_types: false, onnotice: () => {} })
   try {
     await work(admin)

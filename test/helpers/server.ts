@@ -1,4 +1,5 @@
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { readConfig } from '../../src/config/read.ts'
 import { type RunningServer, type ServerOptions, startServer } from '../../src/server.ts'
@@ -36,6 +37,15 @@ export function sharedByRelays(databaseUrl: string): Record<string, string> {
 
 export const CLUSTER_TOKEN = 'the-token-of-a-test-cluster'
 
+const nodeKeys = new Map<string, string>()
+
+/** Servers of one database share the key of the first: another one is refused. */
+function nodeKeyOf(databaseUrl: string, dataDir: string): string {
+  const file = nodeKeys.get(databaseUrl) ?? join(dataDir, 'node.key')
+  nodeKeys.set(databaseUrl, file)
+  return file
+}
+
 /** The real server on a free port and on a database of its own (or the given one), closed after the test. */
 export async function startTestServer(
   t: TestContext,
@@ -50,6 +60,7 @@ export async function startTestServer(
     DATABASE_POOL_SIZE: 4,
     DATABASE_URL: databaseUrl,
     DATA_DIR: dataDir,
+    NODE_KEY_FILE: nodeKeyOf(databaseUrl, String(settings.DATA_DIR ?? dataDir)),
     ...(settings.CLUSTER_NAME === undefined ? {} : sharedByRelays(databaseUrl)),
     ...settings
   }

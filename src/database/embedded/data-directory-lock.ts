@@ -1,9 +1,10 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { StartError } from '../../util/start-error.ts'
 import { processIdentity } from './process-identity.ts'
 
 /** Another running server has the data directory. The message says which process, and what to do. */
-export class DataDirectoryInUse extends Error {
+export class DataDirectoryInUse extends StartError {
   override name = 'DataDirectoryInUse'
 }
 
@@ -29,7 +30,7 @@ export function lockDataDirectory(directory: string): () => void {
       if (holder && processIdentity(holder.pid) === holder.identity) throw inUse(directory, holder.pid)
       if (text !== undefined) setAside(lock, text)
     }
-    throw new Error(`could not lock ${directory}: other servers keep starting and stopping there`)
+    throw new StartError(`could not lock ${directory}: other servers keep starting and stopping there`)
   } finally {
     rmSync(draft, { force: true })
   }

@@ -6,7 +6,8 @@ import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
 import type { Log } from '../../util/log.ts'
-import { lockDataDirectory } from './data-directory-lock.ts'
+import { StartError } from '../../util/start-error.ts'
+import { DataDirectoryInUse, lockDataDirectory } from './data-directory-lock.ts'
 import { type Account, ensureReachable, postgresAccount } from './postgres-account.ts'
 import {
   findPrograms,
@@ -62,6 +63,8 @@ export interface EmbeddedOptions {
   settings?: Record<string, string>
   /** Start it again when it dies. Default true. */
   restart?: boolean
+  /** How long a data directory that is in use is waited for, ms: its server may just be ending. */
+  lockWaitMs?: number
   /** Fixed port instead of a free one. */
   port?: number
 }
@@ -86,7 +89,7 @@ export async function startEmbeddedPostgres(
 ): Promise<EmbeddedPostgres> {
   await mkdir(dataDir, { recursive: true })
   const home = await realpath(resolve(dataDir))
-  const unlock = lockDataDirectory(home)
+  const unlock = await lockPatiently(home, options.lockWaitMs ?? LOCK_WAIT_MS)
   try {
     const cluster = await prepareCluster(home, { ...SETTINGS, ...options.settings }, log)
     await stopOrphan(cluster.directory, log)
@@ -108,6 +111,21 @@ export async function startEmbeddedPostgres(
   }
 }
 
+/** After a kill, the process is there for a moment, and is in the way of the next one. */
+const LOCK_WAIT_MS = 3_000
+
+async function lockPatiently(home: string, ms: number): Promise<() => void> {
+  const end = performance.now() + ms
+  for (;;) {
+    try {
+      return lockDataDirectory(home)
+    } catch (error) {
+      if (!(error instanceof DataDirectoryInUse) || performance.now() > end) throw error
+      await delay(100)
+    }
+  }
+}
+
 /** Connection string of an embedded Postgres, with its password: never log it. */
 export const embeddedUrl = (password: string, port: number, database = DATABASE) =>
   `postgres://${USER}:${password}@127.0.0.1:${port}/${database}`
@@ -123,7 +141,7 @@ async function prepareCluster(home: string, settings: Record<string, string>, lo
   if (!exists) await makeCluster(home, { ...cluster, password })
   const version = (await readFile(join(directory, 'PG_VERSION'), 'utf8')).trim()
   if (version !== MAJOR) {
-    throw new Error(
+    throw new StartError(
       `${directory} was made by PostgreSQL ${version}, this is ${MAJOR}: dump it with the old version first`
     )
   }
@@ -134,7 +152,7 @@ async function clusterPassword(home: string, exists: boolean): Promise<string> {
   const file = join(home, 'postgres-password')
   const kept = await readFile(file, 'utf8').catch(() => '')
   if (kept.trim()) return kept.trim()
-  if (exists) throw new Error(`${file} is missing: the embedded Postgres beside it cannot be opened without it`)
+  if (exists) throw new StartError(`${file} is missing: the embedded Postgres beside it cannot be opened without it`)
   const password = randomBytes(24).toString('hex')
   await writeFile(file, `${password}\n`, { mode: 0o600, flush: true })
   return password
@@ -182,9 +200,11 @@ async function stopOrphan(directory: string, log: Log): Promise<void> {
   const file = join(directory, 'postmaster.pid')
   const text = await readFile(file, 'utf8').catch(() => undefined)
   const pid = Number(text?.split('\n')[0])
-  if (!text || !Number.isInteger(pid) || pid <= 0 || processIdentity(pid) === undefined) return
-  if (!isPostgresOn(pid, directory)) {
-    log.warn({ pid }, 'the last Postgres ended without a shutdown and its process id is in use by another program')
+  if (!text || !Number.isInteger(pid) || pid <= 0) return
+  const isThere = processIdentity(pid) !== undefined
+  if (!isThere || !isPostgresOn(pid, directory)) {
+    // Postgres takes a process that has ended and was not collected by its parent for one that runs, too.
+    if (isThere) log.warn({ pid }, 'the last Postgres ended without a shutdown, and another program has its process id')
     return writeFile(file, text.replace(/^\d+/, UNUSED_PID))
   }
   log.warn({ pid }, 'stopping the Postgres of a server that was killed')
@@ -197,7 +217,7 @@ async function stopOrphan(directory: string, log: Log): Promise<void> {
     process.kill(pid, signal)
     if (await goneWithin(pid, ms)) return
   }
-  throw new Error(`the Postgres with process id ${pid} still runs on ${directory} and does not end`)
+  throw new StartError(`the Postgres with process id ${pid} still runs on ${directory} and does not end`)
 }
 
 async function startOnSomePort(

@@ -3,6 +3,7 @@ import { chmod, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import type { Log } from '../../util/log.ts'
+import { StartError } from '../../util/start-error.ts'
 
 const run = promisify(execFile)
 
@@ -25,14 +26,14 @@ export async function postgresAccount(cluster: string, log: Log): Promise<Accoun
   try {
     await run('useradd', ['--system', '--user-group', '--shell', '/usr/sbin/nologin', 'postgres'])
   } catch (cause) {
-    throw new Error(
+    throw new StartError(
       'PostgreSQL does not run as root, and a user "postgres" to run it as could not be created: run demos-relay as an ordinary user, or set DATABASE_URL',
       { cause }
     )
   }
   log.info({ user: 'postgres' }, 'created a system user for the embedded Postgres, which does not run as root')
   const created = await userIds()
-  if (!created) throw new Error('the system user "postgres" was created but is not found')
+  if (!created) throw new StartError('the system user "postgres" was created but is not found')
   return created
 }
 

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import type { Log } from '../../util/log.ts'
+import { StartError } from '../../util/start-error.ts'
 import { type Account, ensureReachable } from './postgres-account.ts'
 
 const START_LIMIT_MS = 60_000 // crash recovery after a hard stop replays the log first
@@ -44,7 +45,9 @@ export async function findPrograms(account: Account): Promise<PostgresPrograms> 
     return programs
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw cause
-    throw new Error(`no embedded PostgreSQL for this platform (${name} is not installed): set DATABASE_URL`, { cause })
+    throw new StartError(`no embedded PostgreSQL for this platform (${name} is not installed): set DATABASE_URL`, {
+      cause
+    })
   }
 }
 
@@ -56,7 +59,7 @@ export async function runProgram(program: string, args: string[], account: Accou
     child.once('error', reject)
     child.once('close', (code, signal) => resolve(signal ?? String(code)))
   })
-  if (ended !== '0') throw new Error(`${program} failed (${ended}): ${output.join(' | ')}`)
+  if (ended !== '0') throw new StartError(`${program} failed (${ended}): ${output.join(' | ')}`)
 }
 
 /** Starts Postgres and returns once it accepts connections. Throws `NotFreeYet`, or an error with its last log lines. */
@@ -89,7 +92,7 @@ export async function startProcess(
   await running.stop()
   const said = output.join(' | ')
   if (NOT_FREE_YET.test(said)) throw new NotFreeYet(said)
-  throw new Error(`the embedded Postgres did not start (${failure}): ${said}`)
+  throw new StartError(`the embedded Postgres did not start (${failure}): ${said}`)
 }
 
 function ready(child: ChildProcess): Promise<'ready'> {
@@ -97,7 +100,7 @@ function ready(child: ChildProcess): Promise<'ready'> {
     let tail = ''
     const read = (chunk: Buffer) => {
       tail = (tail + chunk.toString()).slice(-4_096)
-      if (!tail.includes('database system is ready to accept connections')) return
+      if (!/database system is ready to accept (read-only )?connections/.test(tail)) return
       child.stderr?.off('data', read)
       resolve('ready')
     }

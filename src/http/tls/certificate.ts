@@ -45,13 +45,20 @@ export function readPair({ certFile, keyFile }: CertificateFiles): Promise<[cert
   return Promise.all([readAs('TLS_CERT_FILE', certFile), readAs('TLS_KEY_FILE', keyFile)])
 }
 
+/** Of TLS 1.2 only what agrees on a key of its own for each connection, and authenticates what it encrypts. */
+const CIPHERS = [
+  ...['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'],
+  ...['ECDHE-ECDSA-AES256-GCM-SHA384', 'ECDHE-RSA-AES256-GCM-SHA384', 'ECDHE-ECDSA-CHACHA20-POLY1305'],
+  ...['ECDHE-RSA-CHACHA20-POLY1305', 'ECDHE-ECDSA-AES128-GCM-SHA256', 'ECDHE-RSA-AES128-GCM-SHA256']
+].join(':')
+
 /** Throws a ListenError unless the two belong together and TLS takes them. */
 export function certificateOf(cert: string, key: string): Certificate {
   const leaf = leafOf(cert)
   if (!leaf.checkPrivateKey(privateKeyOf(key))) {
     throw new ListenError('TLS_KEY_FILE is not the key of the certificate in TLS_CERT_FILE.')
   }
-  const context: SecureContextOptions = { cert, key, minVersion: 'TLSv1.2' }
+  const context: SecureContextOptions = { cert, key, minVersion: 'TLSv1.2', ciphers: CIPHERS }
   try {
     createSecureContext(context)
   } catch (cause) {

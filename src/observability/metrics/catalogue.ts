@@ -181,7 +181,11 @@ const mailboxes = {
   ),
   commitSeconds: histogram('demos_relay_commit_seconds', 'Duration of one group commit.', { protocol }, SECONDS),
   databaseConnections: gauge('demos_relay_database_connections', 'Open connections to PostgreSQL.'),
-  databaseUnanswered: counter('demos_relay_database_unanswered_total', 'Queries without an answer in time.')
+  databaseUnanswered: counter('demos_relay_database_unanswered_total', 'Queries without an answer in time.'),
+  databaseOldestSnapshot: gauge(
+    'demos_relay_database_oldest_snapshot_seconds',
+    'Age of the oldest transaction, of anybody, that keeps deleted rows from being cleared away. 0: none, or the role may not see others (grant pg_monitor).'
+  )
 }
 
 const proofs = {

@@ -70,6 +70,7 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
     ],
     quiet: [{ [rejected('unavailable')]: '7x240', [rejected('busy')]: '0x240' }]
   },
+  RelayDatabaseOldSnapshot: above('demos_relay_database_oldest_snapshot_seconds', 900),
   RelayDatabaseUnanswered: {
     fires: [[{ [unanswered]: '0+1x240' }, SERVER]],
     quiet: [{ [unanswered]: '25x240' }]

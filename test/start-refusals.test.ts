@@ -1,0 +1,183 @@
+// Every refusal of the start, by the real program: one line in words, which says what is wrong and what is right.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { atEnd, type Scope } from './helpers/at-end.ts'
+import { asAdmin, createTestDatabase, emptyTestDatabase, temporaryDirectory } from './helpers/database.ts'
+import { OWN_OPTIONS, ownFile } from './helpers/own-program.ts'
+import { startTestServer } from './helpers/server.ts'
+
+type Env = Record<string, string>
+
+interface Ended {
+  readonly code: number
+  readonly output: string
+  /** Reasons of fatal lines, and what was written to the terminal. */
+  readonly reasons: string[]
+}
+
+async function start(t: Scope, env: Env): Promise<Ended> {
+  const ports = { RPC_SIGNALING_PORT: '0', L2PS_MESSAGING_PORT: '0' }
+  const child = spawn(process.execPath, [...OWN_OPTIONS, ownFile('src/main.ts')], {
+    env: { PATH: process.env.PATH, ...ports, ...env },
+    cwd: await temporaryDirectory(t),
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  atEnd(t, () => child.kill('SIGKILL'))
+  let [output, errors] = ['', '']
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk
+    if (output.includes('server ready')) child.kill('SIGKILL')
+  })
+  child.stderr.on('data', (chunk: Buffer) => {
+    errors += chunk
+  })
+  const [code] = await once(child, 'close')
+  const lines = output.split('\n').filter((line) => line.startsWith('{'))
+  const fatal = lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'fatal')
+  return { code, output: output + errors, reasons: [...fatal.map(({ reason }) => reason), ...(errors ? [errors] : [])] }
+}
+
+/** No regular expression, no stack, no class or function of ours, no empty reason. */
+function isPlain({ output, reasons }: Ended): void {
+  assert.equal(reasons.length, 1, output)
+  const [reason] = reasons
+  assert.ok(typeof reason === 'string' && reason.length > 20, output)
+  assert.doesNotMatch(output, /\n\s+at |"stack"|node:internal|\.ts:\d|\.js:\d|\(\?:|\\d|\[a-z\]|undefined|\[object/)
+  assert.doesNotMatch(reason, /\b(StartError|PostgresError|CannotConnect|ConnectionLost|SchemaTooNew|Type[A-Z]\w+)\b/)
+}
+
+const REFUSALS: Record<string, (t: TestContext, dataDir: string) => Promise<{ env: Env; says: RegExp }>> = {
+  'a file as DATA_DIR': async (_t, dataDir) => {
+    await writeFile(join(dataDir, 'file'), '')
+    return { env: { DATA_DIR: join(dataDir, 'file') }, says: /DATA_DIR .*\/file cannot be used: it is a file\./ }
+  },
+  'DATA_DIR below a file': async (_t, dataDir) => {
+    await writeFile(join(dataDir, 'file'), '')
+    return { env: { DATA_DIR: join(dataDir, 'file', 'data') }, says: /a part of the path is a file/ }
+  },
+  'a database that is not there': async (t, dataDir) => {
+    const url = Object.assign(new URL((await emptyTestDatabase(t)).url), { pathname: 'nowhere' }).href
+    return { env: { DATA_DIR: dataDir, DATABASE_URL: url }, says: /no database of that name: create it/ }
+  },
+  'a wrong password': async (t, dataDir) => {
+    const url = Object.assign(new URL((await emptyTestDatabase(t)).url), { password: 'hunter2' }).href
+    return { env: { DATA_DIR: dataDir, DATABASE_URL: url }, says: /the user name or the password is wrong/ }
+  },
+  'a connection string that asks for what cannot be': async (_t, dataDir) => ({
+    env: { DATA_DIR: dataDir, DATABASE_URL: 'postgres://u:hunter2@db/x?target_session_attrs=standby' },
+    says: /this server writes: use read-write/
+  }),
+  'a certificate file of the database that is missing': async (_t, dataDir) => ({
+    env: {
+      DATA_DIR: dataDir,
+      DATABASE_URL: 'postgres://u@127.0.0.1:1/x?sslmode=verify-full&sslrootcert=/nowhere/ca.pem'
+    },
+    says: /the file \/nowhere\/ca\.pem, which DATABASE_URL names, cannot be read \(ENOENT\)/
+  }),
+  'settings that are wrong': async () => ({
+    env: { DATABASE_URL: 'mysql://u:hunter2@db/x', LOG_LEVEL: 'loud', AUDIT_ORIGIN: 'a b', ADMIN_TOKEN: 'short' },
+    says: /DATABASE_URL must be a connection string like/
+  }),
+  'a database that a newer version migrated': async (t, dataDir) => {
+    const { sql, url } = await createTestDatabase(t)
+    await sql`insert into schema_migration (version, name, checksum) values (9001, '9001_more.sql', '')`
+    return { env: { DATA_DIR: dataDir, DATABASE_URL: url }, says: /the database has migration 9001.*use a newer one/ }
+  },
+  "somebody else's tables in the schema": async (t, dataDir) => {
+    const { sql, url } = await emptyTestDatabase(t)
+    await sql`create table message (id int)`
+    return {
+      env: { DATA_DIR: dataDir, DATABASE_URL: url },
+      says: /Somebody else's tables are in this schema: .*search_path/
+    }
+  },
+  'a role that may not make tables': async (t, dataDir) => {
+    const { sql, url } = await emptyTestDatabase(t)
+    await sql`revoke create on schema public from public`
+    const target = await roleOn(t, url, 'may_not')
+    return { env: { DATA_DIR: dataDir, DATABASE_URL: target }, says: /may not make tables here: "grant create, usage/ }
+  },
+  'another node key': async (t, dataDir) => {
+    const server = await startTestServer(t)
+    const alice = await server.join('alice')
+    alice.send({ type: 'message', payload: { targetId: 'away', message: {} }, timestamp: 1 })
+    await alice.next('message_queued')
+    await server.close()
+    return {
+      env: { DATA_DIR: dataDir, DATABASE_URL: server.databaseUrl },
+      says: /put that key back, or .* audit rekey/
+    }
+  },
+  'a node key that is none': async (t, dataDir) => {
+    await writeFile(join(dataDir, 'node.key'), 'nonsense')
+    const { url } = await createTestDatabase(t)
+    return { env: { DATA_DIR: dataDir, DATABASE_URL: url }, says: /does not hold an ed25519 private key .*put back/ }
+  },
+  'a checkpoint that is none': async (t, dataDir) => {
+    await mkdir(join(dataDir, 'audit'))
+    await writeFile(join(dataDir, 'audit', 'signaling.checkpoint'), 'nonsense')
+    const { url } = await createTestDatabase(t)
+    return { env: { DATA_DIR: dataDir, DATABASE_URL: url }, says: /is not a checkpoint: put back what was there/ }
+  },
+  'an address that this machine does not have': async (t, dataDir) => {
+    const { url } = await createTestDatabase(t)
+    return { env: { DATA_DIR: dataDir, DATABASE_URL: url, HOST: '203.0.113.1' }, says: /no such address\. Check HOST/ }
+  }
+}
+
+for (const [name, prepare] of Object.entries(REFUSALS)) {
+  test(`the start is refused in one plain sentence: ${name}`, async (t) => {
+    const { env, says } = await prepare(t, await temporaryDirectory(t))
+    const ended = await start(t, env)
+    assert.notEqual(ended.code, 0)
+    isPlain(ended)
+    assert.match(ended.reasons[0]!, says)
+    assert.doesNotMatch(ended.output, /hunter2/)
+  })
+}
+
+test('without HOME, and with variables and a .env that are not ours to read, the server starts', async (t) => {
+  const { url } = await createTestDatabase(t)
+  const ended = await start(t, {
+    ...{
+      DATA_DIR: await temporaryDirectory(t),
+      DATABASE_URL: url,
+      PGSSLMODE: 'verify-full',
+      PGOPTIONS: '-c nothing=x'
+    },
+    ...{ SIGNALING_SERVER_PORT: 'tcp://10.0.0.1:80', PGTARGETSESSIONATTRS: 'any', PGSERVICE: 'nothing', PGPORT: 'x' },
+    ...{ SSL_CERT_FILE: '/nowhere', SSL_CERT_DIR: '/nowhere', PGHOST: 'nowhere', PGPASSFILE: '/nowhere' }
+  })
+  assert.match(ended.output, /server ready/)
+})
+
+test('a role without CREATE on the database works in a schema of its own, beside tables of others', async (t) => {
+  const { sql, url } = await emptyTestDatabase(t)
+  await sql`create table message (id int)`
+  const target = await roleOn(t, url, 'own_schema')
+  const role = new URL(target).username
+  await sql.unsafe(`create schema relay authorization ${role}`)
+  await asAdmin((admin) => admin.unsafe(`alter role ${role} set search_path = relay`))
+  const server = await startTestServer(t, { DATABASE_URL: target })
+  const alice = await server.join('alice')
+  alice.send({ type: 'message', payload: { targetId: 'away', message: {} }, timestamp: 1 })
+  await alice.next('message_queued')
+  assert.equal((await sql`select from relay.queue_entry`).length, 1)
+  assert.equal((await server.app.inject('/health/ready')).statusCode, 200)
+})
+
+/** The same database for an ordinary role, which owns nothing and may make nothing. */
+async function roleOn(t: Scope, url: string, name: string): Promise<string> {
+  const role = `${name}_${process.pid}_${Math.floor(performance.now())}`
+  const database = new URL(url).pathname.slice(1)
+  await asAdmin(async (admin) => {
+    await admin.unsafe(`create role ${role} login password 'secret'`)
+    await admin.unsafe(`revoke create, temporary on database ${database} from public`)
+  })
+  atEnd(t, () => asAdmin((admin) => admin.unsafe(`drop role if exists ${role}`).catch(() => {})))
+  return Object.assign(new URL(url), { username: role, password: 'secret' }).href
+}
