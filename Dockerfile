@@ -26,7 +26,7 @@ RUN install --directory --owner=node --group=node --mode=0700 /data
 RUN install --directory --owner=node --group=node --mode=0755 /secrets/relay /secrets/database /secrets/grafana
 USER node
 VOLUME /data
-EXPOSE 3005 3006
+EXPOSE 3005 3006 3007
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["node", "dist/src/main.js", "check-health"]
 # Ends on SIGTERM by itself; `docker run --init` (as in docker-compose.yml) also reaps what the embedded database leaves.
 CMD ["node", "dist/src/main.js", "serve"]

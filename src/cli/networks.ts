@@ -4,6 +4,8 @@ import type { MemberAnswer } from '../../plugins/admin/members.ts'
 import type { DeletedAnswer, NetworkAnswer } from '../../plugins/admin/networks.ts'
 import {
   ABOUT_SERVER,
+  CA_CERT,
+  INSECURE,
   JSON_OUTPUT,
   openAdminClient,
   SERVER_EXITS,
@@ -22,6 +24,8 @@ export function addNetworks(program: Command, io: Io): void {
     .enablePositionalOptions(false)
     .description('manage L2PS networks and their members')
     .addOption(SERVER_URL)
+    .addOption(CA_CERT)
+    .addOption(INSECURE)
     .addOption(JSON_OUTPUT)
   networks
     .command('list', { isDefault: true })

@@ -1,7 +1,15 @@
 import type { Command } from '@commander-js/extra-typings'
 import type { Static } from '@sinclair/typebox'
 import type { ClosedAnswer, Peer } from '../../plugins/admin/peers.ts'
-import { ABOUT_SERVER, JSON_OUTPUT, openAdminClient, SERVER_EXITS, SERVER_URL } from './admin-client.ts'
+import {
+  ABOUT_SERVER,
+  CA_CERT,
+  INSECURE,
+  JSON_OUTPUT,
+  openAdminClient,
+  SERVER_EXITS,
+  SERVER_URL
+} from './admin-client.ts'
 import { endHelp, type Io } from './command.ts'
 import { agoOf, counted, plain, shortName, size } from './format.ts'
 import { FULL, LIMIT, printJson, printList } from './output.ts'
@@ -14,6 +22,8 @@ export function addPeers(program: Command, io: Io): void {
     .enablePositionalOptions(false)
     .description('list connected peers; close their sessions')
     .addOption(SERVER_URL)
+    .addOption(CA_CERT)
+    .addOption(INSECURE)
     .addOption(JSON_OUTPUT)
   peers
     .command('list', { isDefault: true })

@@ -24,10 +24,11 @@ import { addPeers } from './peers.ts'
 import { addQueues } from './queues.ts'
 import { addCheckConfig, addCheckHealth, addServe } from './serve.ts'
 import { addStatus } from './status.ts'
+import { addTokens } from './tokens.ts'
 
 /** Commands in the order of the help. Their modules declare them; what a command runs is loaded when it is called. */
 const COMMANDS = [
-  ...[addServe, addCheckConfig, addCheckHealth, addKeygen],
+  ...[addServe, addCheckConfig, addCheckHealth, addKeygen, addTokens],
   ...[addStatus, addPeers, addQueues, addNetworks],
   ...[addAudit, addBackup, addRestore],
   ...[addChat, addBench]

@@ -4,6 +4,8 @@ import type { PurgeAnswer, Queue, QueueAnswer, QueueEntryFacts, RequeueAnswer } 
 import {
   ABOUT_SERVER,
   type AdminClient,
+  CA_CERT,
+  INSECURE,
   JSON_OUTPUT,
   openAdminClient,
   SERVER_EXITS,
@@ -27,6 +29,8 @@ export function addQueues(program: Command, io: Io): void {
     .enablePositionalOptions(false)
     .description('list mailboxes and their waiting messages; delete them, or queue them again')
     .addOption(SERVER_URL)
+    .addOption(CA_CERT)
+    .addOption(INSECURE)
     .addOption(JSON_OUTPUT)
   queues
     .command('list', { isDefault: true })

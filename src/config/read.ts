@@ -4,6 +4,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { closestMatch } from 'leven'
 import { type Config, ConfigSchema } from './schema.ts'
+import { readableSecrets } from './secret-files.ts'
 import { allowedValues, fileVariable, SETTINGS, type Setting } from './settings.ts'
 
 /** Variables by name, as `process.env` has them. An empty text counts as unset. */
@@ -16,7 +17,8 @@ export type ConfigReading =
 
 /**
  * Reads every setting from the environment and fills in the defaults.
- * A setting marked secret may instead come from the file that `<NAME>_FILE` names. Reads no other file, writes nothing.
+ * A setting marked secret may instead come from the file that `<NAME>_FILE` names. Reads no other file, looks at
+ * the permissions of those with secrets, and writes nothing.
  */
 export function readConfig(env: Environment): ConfigReading {
   const values: Partial<Record<keyof Config, unknown>> = {}
@@ -29,13 +31,22 @@ export function readConfig(env: Environment): ConfigReading {
   const config = Value.Default(ConfigSchema, values) as Config
   mistakes.push(...crossFieldMistakes(config))
   const warnings = misspelled(Object.keys(env))
-  return mistakes.length > 0 ? { mistakes, warnings } : { config, warnings }
+  if (mistakes.length > 0) return { mistakes, warnings }
+  return { config, warnings: [...warnings, ...readableSecrets(config, secretFiles(env))] }
 }
 
 /** The port of the signaling listener. RPC_SIGNALING_PORT wins. */
 export function signalingPort(config: Pick<Config, 'RPC_SIGNALING_PORT' | 'SIGNALING_SERVER_PORT'>): number {
   return config.RPC_SIGNALING_PORT ?? config.SIGNALING_SERVER_PORT
 }
+
+const secretFiles = (env: Environment): Record<string, string> =>
+  Object.fromEntries(
+    SETTINGS.filter(({ secret }) => secret).flatMap((setting) => {
+      const variable = fileVariable(setting)
+      return env[variable] ? [[variable, env[variable]]] : []
+    })
+  )
 
 type Mistake = { variable: string; mistake: string }
 
@@ -99,10 +110,16 @@ const NEEDED_IN_CLUSTER = ['DATABASE_URL', 'ADMIN_TOKEN', 'NODE_KEY_FILE', 'AUDI
 
 const KNOWN = SETTINGS.flatMap((setting) => (setting.secret ? [setting.name, fileVariable(setting)] : [setting.name]))
 
+/** Variables of other programs that are spelt much like a setting of ours. */
+const WELL_KNOWN: ReadonlySet<string> = new Set([
+  ...['SSL_CERT_FILE', 'SSL_KEY_FILE', 'SSL_CERT_DIR', 'NIX_SSL_CERT_FILE', 'HOSTNAME', 'HOSTTYPE'],
+  ...['GIT_SSL_CERT', 'CURL_CA_BUNDLE', 'REQUESTS_CA_BUNDLE', 'NODE_EXTRA_CA_CERTS']
+])
+
 /** Variables that look like a misspelled setting, a line each. Variables of other programs are left alone. */
 function misspelled(variables: readonly string[]): string[] {
   return variables.flatMap((variable) => {
-    if (KNOWN.some((name) => name === variable)) return []
+    if (KNOWN.some((name) => name === variable) || WELL_KNOWN.has(variable)) return []
     // A short name has near neighbours that are no typo (HOST and HOSTS), so fewer letters may differ.
     const maxDistance = variable.length < 10 ? 1 : variable.length < 14 ? 2 : 3
     const meant = closestMatch(variable.toUpperCase(), KNOWN, { maxDistance })

@@ -17,6 +17,11 @@ export const PROBLEMS = {
     title: 'The administration token is missing or wrong',
     advice: 'Send `Authorization: Bearer <ADMIN_TOKEN>`; the banner says where the token is kept.'
   },
+  forbidden: {
+    status: 403,
+    title: 'The token may only read',
+    advice: 'Use a token of the role admin: `demos-relay token create NAME --role admin`.'
+  },
   'not-found': {
     status: 404,
     title: 'There is nothing of that name',
@@ -45,7 +50,7 @@ export const PROBLEMS = {
   },
   'too-many-requests': {
     status: 429,
-    title: 'This address asks too often',
+    title: 'Too many requests in a minute',
     advice: 'Wait for the seconds in `Retry-After`.'
   },
   'internal-error': {

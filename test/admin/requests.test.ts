@@ -100,10 +100,10 @@ test('a body that is too large, or no JSON, is refused as such, and so is a path
   await server.refused('not-found', 'POST', '/stats', {})
 })
 
-test('an address that asks too often is told when to ask again; its sockets are not touched', async (t) => {
+test('a token that asks too often is told when to ask again; its sockets are not touched', async (t) => {
   const server = await startAdministered(t, { ADMIN_REQUESTS_PER_MINUTE: 5 })
   const [alice, bob] = [await server.join('alice'), await server.join('bob')]
-  for (let n = 0; n < 3; n++) await server.ok('GET', '/peers')
+  for (let n = 0; n < 4; n++) await server.ok('GET', '/peers')
   const strange = await fetch(`${server.addresses.http}/admin/peers`, { headers: { authorization: 'Bearer no' } })
   assert.equal(strange.status, 401)
   await server.refused('not-found', 'GET', '/no-such-route')

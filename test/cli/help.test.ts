@@ -19,7 +19,7 @@ const ALL = program.commands.flatMap((command): [string[], CommandUnknownOpts][]
 
 test('the commands are those that are promised', () => {
   assert.deepEqual(NAMES, [
-    ...['serve', 'check-config', 'check-health', 'keygen', 'status', 'peers', 'queues', 'networks'],
+    ...['serve', 'check-config', 'check-health', 'keygen', 'token', 'status', 'peers', 'queues', 'networks'],
     ...['audit', 'backup', 'restore', 'chat', 'bench', 'help']
   ])
 })

@@ -106,10 +106,10 @@ test('every service waits for what it needs: until it is healthy, or has ended w
   assert.ok(file.services.relay!.depends_on?.database)
 })
 
-test('the world reaches the doors of the relay, this machine the dashboards, and nobody the database', () => {
+test('the world reaches the listeners of the relay, this machine its administration and the dashboards, and nobody the database', () => {
   const published = Object.fromEntries(services.map(([name, { ports }]) => [name, ports?.map(unset)]))
   assert.deepEqual(published, {
-    relay: ['3005:3005', '3006:3006'],
+    relay: ['3005:3005', '3006:3006', '127.0.0.1:3007:3007'],
     database: undefined,
     prometheus: ['127.0.0.1:9090:9090'],
     grafana: ['127.0.0.1:3000:3000'],
@@ -165,7 +165,10 @@ test('make-secrets.sh makes the files that are named, where the services look, a
     return value.replace(SECRETS, place!)
   })
   assert.deepEqual(Object.keys(made), wanted.toSorted())
-  for (const name of wanted) assert.equal((await stat(join(directory, name))).mode & 0o777, 0o444)
+  for (const name of wanted) {
+    const mode = name.startsWith('relay/') ? 0o400 : 0o444 // the relay alone is the user who made them
+    assert.equal((await stat(join(directory, name))).mode & 0o777, mode)
+  }
   assert.equal(new Set(Object.values(made)).size, 4)
 
   await make()
