@@ -19,6 +19,7 @@ const TAGS = {
   peers: 'Who is connected.',
   identities: 'Who owns a name.',
   networks: 'L2PS networks and their members.',
+  events: 'What administrators did.',
   sockets: 'The WebSocket endpoints; their frames are in the AsyncAPI document.'
 } as const
 

@@ -12,7 +12,7 @@ import {
 } from './admin-client.ts'
 import { endHelp, type Io } from './command.ts'
 import { agoOf, counted, plain, shortName, size } from './format.ts'
-import { FULL, LIMIT, printJson, printList } from './output.ts'
+import { FULL, LIMIT, printJson, printList, SEARCH, sortOption } from './output.ts'
 
 type PeerFacts = Static<typeof Peer>
 
@@ -29,12 +29,15 @@ export function addPeers(program: Command, io: Io): void {
     .command('list', { isDefault: true })
     .description('list connected peers (the default)')
     .option('--network <name>', 'only this network')
+    .addOption(SEARCH)
+    .addOption(sortOption('name, since, round-trip, unreceipted, buffered or sessions'))
     .addOption(LIMIT)
     .addOption(FULL)
     .action(async (_, command) => {
       const options = command.optsWithGlobals()
       const client = await openAdminClient(options, io)
-      const found = await client.list<PeerFacts>(['peers'], 'peers', options.limit, { network: options.network })
+      const { network, search, sort, limit } = options
+      const found = await client.list<PeerFacts>(['peers'], 'peers', limit, { network, search, sort })
       printPeers(found, options, io)
     })
   peers
