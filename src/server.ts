@@ -12,6 +12,7 @@ import consolePage from '../plugins/console.ts'
 import database from '../plugins/database.ts'
 import docs from '../plugins/docs.ts'
 import health from '../plugins/health.ts'
+import history from '../plugins/history.ts'
 import identities from '../plugins/identities.ts'
 import l2ps from '../plugins/l2ps.ts'
 import l2psRegistry from '../plugins/l2ps-registry.ts'
@@ -145,6 +146,7 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     signaling: { ...mailboxLimits, quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER },
     l2ps: { ...mailboxLimits, quotaPerSender: config.L2PS_QUOTA_PER_SENDER }
   })
+  await app.register(history, { now })
   await app.register(identities, { now, idleDays: config.IDENTITY_IDLE_DAYS })
   await app.register(sockets, {
     requestMs: REQUEST_MS,

@@ -9,6 +9,7 @@ import { addressBlock } from '../../src/http/address.ts'
 import type { TokenHolder } from '../../src/http/tokens.ts'
 import { PROBLEM_TYPE, type ProblemName } from '../../src/protocol/problems.ts'
 import { eventRoutes } from './events.ts'
+import { historyRoutes } from './history.ts'
 import { holderRoutes } from './holder.ts'
 import { identityRoutes } from './identities.ts'
 import { memberRoutes } from './members.ts'
@@ -62,7 +63,15 @@ export default fp<AdminOptions>(
         })
         // A stranger is not even told which paths below /admin exist: the hooks above come first.
         admin.setNotFoundHandler((request, reply) => sendProblem(reply, request, 'not-found', 'no such route'))
-        for (const routes of [holderRoutes, statsRoutes, queueRoutes, peerRoutes, identityRoutes, eventRoutes])
+        for (const routes of [
+          holderRoutes,
+          statsRoutes,
+          queueRoutes,
+          peerRoutes,
+          identityRoutes,
+          eventRoutes,
+          historyRoutes
+        ])
           routes(admin, context)
         if (context.networks !== undefined) {
           for (const routes of [networkRoutes, memberRoutes]) routes(admin, { ...context, networks: context.networks })
