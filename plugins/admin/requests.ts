@@ -129,7 +129,7 @@ export async function inTime<T>(read: () => Promise<T>): Promise<T> {
     return await read()
   } catch (error) {
     if (!isCancelled(error)) throw error
-    throw new ProblemError('database-unavailable', 'there is too much to sort: sort by name, or choose a network')
+    throw new ProblemError('too-slow', 'there is too much to sort: sort by name, or choose a network')
   }
 }
 

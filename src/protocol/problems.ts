@@ -58,6 +58,11 @@ export const PROBLEMS = {
     title: 'Our fault',
     advice: 'Try again; if it fails again, the cause is in the server log.'
   },
+  'too-slow': {
+    status: 503,
+    title: 'This takes too long now',
+    advice: 'Ask for less: one network, or the order of the names.'
+  },
   'database-unavailable': {
     status: 503,
     title: 'The database does not answer',
