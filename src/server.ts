@@ -20,6 +20,7 @@ import metrics from '../plugins/metrics.ts'
 import offlineQueue from '../plugins/offline-queue.ts'
 import presence from '../plugins/presence.ts'
 import proofVerification from '../plugins/proof-verification.ts'
+import routes from '../plugins/routes.ts'
 import securityHeaders from '../plugins/security-headers.ts'
 import signaling from '../plugins/signaling.ts'
 import sockets from '../plugins/sockets.ts'
@@ -93,6 +94,7 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   })
 
   await app.register(securityHeaders)
+  await app.register(routes)
   await app.register(adminListener, { isSeparate: config.ADMIN_PORT !== undefined, requestMs: REQUEST_MS, certificate })
   await app.register(docs)
   await app.register(consolePage)

@@ -62,7 +62,7 @@ export default fp<AdminOptions>(
           route.bodyLimit = MAX_BODY_BYTES
         })
         // A stranger is not even told which paths below /admin exist: the hooks above come first.
-        admin.setNotFoundHandler((request, reply) => sendProblem(reply, request, 'not-found', 'no such route'))
+        admin.setNotFoundHandler((request, reply) => refuseRoute(admin.methodsAt(request), request, reply))
         for (const routes of [
           holderRoutes,
           statsRoutes,
@@ -80,7 +80,12 @@ export default fp<AdminOptions>(
       { prefix: '/admin' }
     )
   },
-  { name: 'admin', fastify: '5.x', encapsulate: true, dependencies: ['admin-token', 'identities', 'offline-queue'] }
+  {
+    name: 'admin',
+    fastify: '5.x',
+    encapsulate: true,
+    dependencies: ['admin-token', 'identities', 'offline-queue', 'routes']
+  }
 )
 
 function contextOf(app: FastifyInstance, { ttlMs, now }: AdminOptions): StatsContext {
@@ -146,6 +151,14 @@ function answerError(error: Error & { statusCode?: number }, request: FastifyReq
   if (refusal !== undefined) return sendProblem(reply, request, refusal, error.message)
   request.log.error({ err: error }, 'administration request failed')
   return sendProblem(reply, request, 'internal-error')
+}
+
+function refuseRoute(methods: readonly string[], request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (methods.length === 0 || methods.includes(request.method)) {
+    return sendProblem(reply, request, 'not-found', 'no such route')
+  }
+  reply.header('allow', methods.join(', '))
+  return sendProblem(reply, request, 'wrong-method', `this path has ${methods.join(', ')}`)
 }
 
 /** Names and numbers of an answer to a change: never more, so that nothing secret gets into the log. */

@@ -27,6 +27,11 @@ export const PROBLEMS = {
     title: 'There is nothing of that name',
     advice: 'Check network, name and path; names in a path are percent-encoded.'
   },
+  'wrong-method': {
+    status: 405,
+    title: 'The path has no such method',
+    advice: 'Use one of the methods in `Allow`.'
+  },
   'network-exists': {
     status: 409,
     title: 'There is a network of that uid already',

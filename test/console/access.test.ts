@@ -36,6 +36,7 @@ test(
     const server = await startConsoleServer(t)
     await makeBusy(server)
     const page = await openPage(t, server)
+    await page.locator('#token:focus').waitFor() // once no other tab knows the token
     assert.equal((await focused(page)).name, 'Admin token')
     await page.keyboard.type(TOKEN)
     await page.keyboard.press('Enter')
