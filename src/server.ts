@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { RequestListener, Server } from 'node:http'
 import { Server as TlsServer } from 'node:https'
+import { hostname } from 'node:os'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import admin from '../plugins/admin/index.ts'
 import { refuseBadPath } from '../plugins/admin/problems.ts'
@@ -148,7 +149,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     signaling: { ...mailboxLimits, quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER },
     l2ps: { ...mailboxLimits, quotaPerSender: config.L2PS_QUOTA_PER_SENDER }
   })
-  await app.register(history, { now })
+  const relay = config.CLUSTER_NAME === undefined ? '' : (config.RELAY_NAME ?? hostname())
+  await app.register(history, { now, relay })
   await app.register(identities, { now, idleDays: config.IDENTITY_IDLE_DAYS })
   await app.register(sockets, {
     requestMs: REQUEST_MS,
