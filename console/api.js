@@ -4,13 +4,53 @@ const TOKEN = 'demos-relay token'
 /** Longest wait for an answer, in ms. */
 const PATIENCE_MS = 15_000
 
-/** The token lives as long as the tab. */
+/** Longest wait for another tab that knows the token, in ms. */
+const TABS_MS = 200
+
+/** Tabs of the console in this browser: one that is signed in tells the others the token. Nothing is written to disk. */
+const tabs = new BroadcastChannel(TOKEN)
+
+/** The token lives as long as a tab of the console does, or until somebody signs out in one of them. */
 export const token = {
   read: () => sessionStorage.getItem(TOKEN),
   /** @param {string} text */
-  keep: (text) => sessionStorage.setItem(TOKEN, text),
-  forget: () => sessionStorage.removeItem(TOKEN)
+  keep: (text) => {
+    sessionStorage.setItem(TOKEN, text)
+    tabs.postMessage({ token: text })
+  },
+  forget: () => sessionStorage.removeItem(TOKEN),
+  /** Here and in every other tab. */
+  signOut: () => {
+    sessionStorage.clear()
+    tabs.postMessage({ isOut: true })
+  },
+  /** Asks the other tabs. @returns {Promise<string | null>} */
+  find: () =>
+    new Promise((resolve) => {
+      const known = sessionStorage.getItem(TOKEN)
+      if (known !== null) return resolve(known)
+      const timer = setTimeout(() => resolve(null), TABS_MS)
+      const heard = (/** @type {MessageEvent} */ { data }) => {
+        if (typeof data?.token !== 'string') return
+        clearTimeout(timer)
+        tabs.removeEventListener('message', heard)
+        sessionStorage.setItem(TOKEN, data.token)
+        resolve(data.token)
+      }
+      tabs.addEventListener('message', heard)
+      tabs.postMessage({ isAsked: true })
+    }),
+  /** @param {() => void} listener hears that another tab signed out */
+  onSignOut: (listener) =>
+    tabs.addEventListener('message', ({ data }) => {
+      if (data?.isOut === true) listener()
+    })
 }
+
+tabs.addEventListener('message', ({ data }) => {
+  const known = token.read()
+  if (data?.isAsked === true && known !== null) tabs.postMessage({ token: known })
+})
 
 /** The server said no (`status`, and a problem of RFC 9457), or nothing (`status` 0). */
 export class Refusal extends Error {

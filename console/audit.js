@@ -46,6 +46,7 @@ export function auditLogs() {
       {
         label: 'Verify',
         about: ({ network }) => `the log ${network}`,
+        isLook: true,
         isOffered: ({ checkpointAt }) => checkpointAt !== null,
         run: ({ network }) => verify(network)
       }

@@ -3,6 +3,7 @@ import { lineChart, timeOf } from './chart.js'
 import { byId, element, setText } from './dom.js'
 import { age, bytes, count, duration, milliseconds, percent, rate } from './format.js'
 import { rateHistory, SPAN_MS, totals } from './rates.js'
+import { linkTo } from './router.js'
 import { liveTable } from './tables.js'
 
 /** @typedef {import('./rates.js').Stats} Stats */
@@ -27,8 +28,8 @@ export function figureBoard() {
     columns: [
       { title: 'Protocol', of: nameOf },
       { title: 'Sockets', kind: 'number', of: (one) => count(one.sessions) },
-      { title: 'Registered', kind: 'number', of: (one) => count(one.registered) },
-      { title: 'Peers', kind: 'number', of: (one) => count(one.peers) }
+      { title: 'Registered', kind: 'number', of: (one) => count(one.registered), href: peersOf },
+      { title: 'Peers', kind: 'number', of: (one) => count(one.peers), href: peersOf }
     ]
   })
   const waiting = liveTable(byId('waiting'), {
@@ -37,9 +38,14 @@ export function figureBoard() {
     keyOf: nameOf,
     columns: [
       { title: 'Protocol', of: nameOf },
-      { title: 'Messages', kind: 'number', of: ({ queue }) => count(queue.entries) },
+      { title: 'Messages', kind: 'number', of: ({ queue }) => count(queue.entries), href: queuesOf },
       { title: 'Size', kind: 'number', of: ({ queue }) => bytes(queue.bytes) },
-      { title: 'Oldest', kind: 'number', of: ({ queue }) => age(queue.oldestAgeSeconds) }
+      {
+        title: 'Oldest',
+        kind: 'number',
+        of: ({ queue }) => age(queue.oldestAgeSeconds),
+        href: () => linkTo('queues', { sort: 'oldest' })
+      }
     ]
   })
   const receipts = receiptBars()
@@ -63,6 +69,11 @@ export function figureBoard() {
 
 /** @param {Protocol} protocol */
 const nameOf = ({ name }) => name
+
+/** L2PS has many networks; signaling is one. @param {Protocol} protocol */
+const networkOf = ({ name }) => (name === 'Signaling' ? { network: 'signaling' } : {})
+const peersOf = (/** @type {Protocol} */ protocol) => linkTo('peers', networkOf(protocol))
+const queuesOf = (/** @type {Protocol} */ protocol) => linkTo('queues', networkOf(protocol))
 
 /**
  * @param {Stats} stats

@@ -7,19 +7,26 @@ import { clock } from './format.js'
  * @typedef {{ readonly field: string, readonly isFilled?: boolean }} Series
  */
 
-const PADDING = { top: 10, right: 8, bottom: 22, left: 44 }
+const PADDING = { top: 10, right: 8, bottom: 22, left: 56 }
 const MINUTE_MS = 60_000
-/** Closer together than this, in pixels, the minutes would touch. */
+/** Closer together than this, in pixels, the marks of time would touch. */
 const MARK_WIDTH = 72
+const [HOUR_MS, DAY_MS] = [60 * MINUTE_MS, 1_440 * MINUTE_MS]
+/** Units that marks of time are told in, and how many of each lie between two of them. */
+const STEPS = /** @type {const} */ ([
+  ['min', MINUTE_MS, [1, 5, 15, 30]],
+  ['h', HOUR_MS, [1, 3, 6, 12]],
+  ['d', DAY_MS, [1, 2, 4]]
+]).flatMap(([unit, unitMs, steps]) => steps.map((step) => ({ unit, unitMs, step: step * unitMs })))
 
 /**
  * Draws into `svg` and redraws when it changes its size. `onPoint` hears what the pointer is at; undefined when it leaves.
  * @template {Point} P
  * @param {SVGSVGElement} svg
- * @param {{ series: readonly Series[], mostMs: number, label: (points: readonly P[]) => string,
+ * @param {{ series: readonly Series[], mostMs: number, spanMs?: () => number, label: (points: readonly P[]) => string,
  *   value: (value: number) => string, onPoint: (point: P | undefined) => void }} options
  */
-export function lineChart(svg, { series, mostMs, label, value, onPoint }) {
+export function lineChart(svg, { series, mostMs, spanMs: fixedMs, label, value, onPoint }) {
   /** @type {readonly P[]} */
   let points = []
   /** @type {number | undefined} */
@@ -30,8 +37,9 @@ export function lineChart(svg, { series, mostMs, label, value, onPoint }) {
   function draw() {
     const { width, height } = svg.getBoundingClientRect()
     if (width === 0) return
-    const end = points.at(-1)?.time ?? 0
-    const spanMs = Math.min(Math.max(MINUTE_MS, end - (points[0]?.time ?? 0)), mostMs) // grows with what there is
+    const end = fixedMs === undefined ? (points.at(-1)?.time ?? 0) : Date.now()
+    const grown = Math.min(Math.max(MINUTE_MS, end - (points[0]?.time ?? 0)), mostMs) // grows with what there is
+    const spanMs = fixedMs?.() ?? grown
     const values = points.flatMap((point) => series.map(({ field }) => read(point, field) ?? 0))
     const top = niceTop(Math.max(0, ...values))
     const x = (/** @type {number} */ time) =>
@@ -43,7 +51,7 @@ export function lineChart(svg, { series, mostMs, label, value, onPoint }) {
     const at = nearest(points, pointerX, x)
     svg.replaceChildren(
       ...gridLines(top, value, y, width),
-      ...minutes(spanMs, end, x, height),
+      ...marksOfTime(spanMs, end, x, height),
       ...series.flatMap(({ field, isFilled }, place) =>
         runsOf(points, (point) => read(point, field)).flatMap((run) => {
           const line = run.map(({ time, number }) => `${x(time).toFixed(1)} ${y(number).toFixed(1)}`).join('L')
@@ -106,14 +114,17 @@ function gridLines(top, value, y, width) {
  * @param {(time: number) => number} x
  * @param {number} height
  */
-function minutes(spanMs, end, x, height) {
-  const last = Math.floor(spanMs / MINUTE_MS)
-  const step = x(MINUTE_MS) - x(0) < MARK_WIDTH ? last : 1
-  const marks = Array.from({ length: Math.floor(last / step) + 1 }, (_, place) => place * step)
+function marksOfTime(spanMs, end, x, height) {
+  const pixels = (/** @type {number} */ ms) => x(end) - x(end - ms)
+  const fitting = STEPS.find(({ step }) => pixels(step) >= MARK_WIDTH)
+  const { unit, unitMs, step } = fitting ?? { unit: 'min', unitMs: MINUTE_MS, step: spanMs }
+  const isNarrow = pixels(step) < MARK_WIDTH * 1.5 // the first mark begins where its line is, and needs more room
+  const length = Math.floor(spanMs / step) + (isNarrow && spanMs % step === 0 && spanMs > step ? 0 : 1)
+  const marks = Array.from({ length }, (_, place) => place * step)
   return marks.map((ago) => {
-    const anchor = ago === 0 ? 'end' : x(end - ago * MINUTE_MS) < PADDING.left + MARK_WIDTH / 2 ? 'start' : 'middle'
-    const words = ago === 0 ? 'now' : `−${ago} min`
-    return drawing('text', { x: x(end - ago * MINUTE_MS), y: height - 5, 'text-anchor': anchor }, words)
+    const anchor = ago === 0 ? 'end' : x(end - ago) < PADDING.left + MARK_WIDTH / 2 ? 'start' : 'middle'
+    const words = ago === 0 ? 'now' : `−${Math.round(ago / unitMs)} ${unit}`
+    return drawing('text', { x: x(end - ago), y: height - 5, 'text-anchor': anchor }, words)
   })
 }
 
@@ -150,7 +161,7 @@ function runsOf(points, read) {
   const runs = [[]]
   for (const point of points) {
     const number = read(point)
-    if (number === null) runs.push([])
+    if (number === null || number === undefined) runs.push([])
     else runs.at(-1)?.push({ time: point.time, number })
   }
   return runs.filter((run) => run.length > 0)

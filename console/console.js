@@ -1,13 +1,17 @@
-// The page: asks for the token, then keeps the board fresh, and says when it cannot.
+// The console: asks for the token, then keeps the page that is shown fresh, and says when it cannot.
 
 import { ask, Refusal, token } from './api.js'
 import { auditLogs } from './audit.js'
 import { figureBoard } from './board.js'
 import { closeDialog, prepareDialog } from './dialog.js'
 import { byId, setText } from './dom.js'
+import { eventList } from './events.js'
 import { clock } from './format.js'
+import { historyCharts } from './history.js'
+import { identityList } from './identities.js'
 import { networkList } from './networks.js'
-import { identitySearch, peerList } from './peers.js'
+import { showPages } from './pages.js'
+import { peerList } from './peers.js'
 import { poll } from './polling.js'
 import { queueList } from './queues.js'
 
@@ -34,7 +38,19 @@ const stats = poll(
   },
   (error) => report('stats')(error instanceof Refusal ? error : new Refusal(String(error), 0))
 )
-const polls = [stats, queueList(report('queues')), peerList(report('peers')), networkList(report('networks'))]
+/** @type {(name: string, title: string, list: ReturnType<typeof queueList>) => import('./pages.js').Page} */
+const listPage = (name, title, list) => ({ name, title, polls: [list], enter: (params) => list.enter(params) })
+
+const charts = historyCharts()
+const pages = showPages([
+  { name: 'overview', title: 'Overview', polls: [charts], enter: (params) => charts.enter(params) },
+  listPage('queues', 'Queues', queueList(report('queues'))),
+  listPage('peers', 'Peers', peerList(report('peers'))),
+  listPage('identities', 'Identities', identityList(report('identities'))),
+  listPage('networks', 'Networks', networkList(report('networks'))),
+  { name: 'audit', title: 'Audit', polls: [] },
+  listPage('events', 'Events', eventList(report('events')))
+])
 
 /**
  * @param {string} source
@@ -88,20 +104,26 @@ function enter() {
   byId('enter').hidden = true
   byId('board').hidden = false
   byId('leave').hidden = false
+  byId('pages').hidden = false
   showState()
-  for (const each of polls) each.start()
+  stats.start()
+  pages.start()
+  showHolder()
 }
 
 /** @param {string} why */
 function leave(why) {
   if (byId('enter').hidden === false) return
-  for (const each of polls) each.stop()
+  stats.stop()
+  pages.stop()
   token.forget()
   problems.clear()
   readAt = undefined
   closeDialog()
   byId('board').hidden = true
   byId('leave').hidden = true
+  byId('pages').hidden = true
+  setText(byId('holder'), '')
   byId('problem').hidden = true
   askForToken(why)
 }
@@ -128,7 +150,7 @@ async function tryToken() {
     await ask('GET', ['stats'])
     field.value = ''
     enter()
-    byId('rates-title').focus()
+    byId('page-title').focus()
   } catch (error) {
     token.forget()
     const isWrong = error instanceof Refusal && error.status === 401
@@ -138,15 +160,40 @@ async function tryToken() {
   }
 }
 
-prepareDialog()
-identitySearch()
-byId('leave').addEventListener('click', () => {
+/** Who is signed in: a viewer is not offered what it may not do. */
+async function showHolder() {
+  try {
+    const { name, role } = await ask('GET', ['token'])
+    setText(byId('holder'), role === 'admin' ? name : `${name}, reads only`)
+    document.body.classList.toggle('viewer', role !== 'admin')
+  } catch {
+    // what is wrong is said by the polls
+  }
+}
+
+function forgetEverything() {
   sessionStorage.clear()
   location.reload() // nothing of what was read stays
+}
+
+prepareDialog()
+window.addEventListener('hashchange', () => {
+  closeDialog()
+  for (const source of problems.keys()) if (source !== 'stats') problems.delete(source) // lists that are not asked any more
+  showState()
+})
+token.onSignOut(forgetEverything)
+byId('leave').addEventListener('click', () => {
+  token.signOut()
+  forgetEverything()
+})
+byId('skip').addEventListener('click', (event) => {
+  event.preventDefault() // the address is the page that is shown
+  byId('main').focus()
 })
 byId('enter').addEventListener('submit', (event) => {
   event.preventDefault()
   tryToken()
 })
-if (token.read() === null) askForToken('')
+if ((await token.find()) === null) askForToken('')
 else enter()

@@ -5,6 +5,7 @@ import { byId, element, nameElement } from './dom.js'
 import { checkbox, textField } from './fields.js'
 import { count, counted } from './format.js'
 import { pagedList } from './lists.js'
+import { linkTo } from './router.js'
 import { liveTable } from './tables.js'
 
 /** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/networks.ts').NetworkAnswer>} Network */
@@ -14,6 +15,8 @@ export function networkList(report) {
   const list = pagedList(byId('networks'), {
     parts: ['networks'],
     field: 'networks',
+    page: 'networks',
+    filters: [['search', 'Network']],
     report: (error) => {
       const isOff = error?.status === 404
       byId('new-network').hidden = isOff
@@ -32,7 +35,12 @@ const TABLE = {
   empty: 'There is no L2PS network yet.',
   keyOf: (/** @type {Network} */ { uid }) => uid,
   columns: /** @type {import('./tables.js').Column<Network>[]} */ ([
-    { title: 'Network', kind: 'name', of: ({ uid }) => uid },
+    {
+      title: 'Network',
+      kind: 'name',
+      of: ({ uid }) => uid,
+      href: ({ uid }) => linkTo('peers', { network: uid })
+    },
     { title: 'Name', kind: 'name', of: ({ name }) => name ?? '' },
     {
       title: 'State',
@@ -41,7 +49,12 @@ const TABLE = {
     },
     { title: 'Open to', of: (network) => (network.membersOnly ? counted(network.members, 'member') : 'everybody') },
     { title: 'Records', of: ({ auditPublic }) => (auditPublic ? 'public' : 'with token') },
-    { title: 'Waiting', kind: 'number', of: ({ queue }) => count(queue.entries) },
+    {
+      title: 'Waiting',
+      kind: 'number',
+      of: ({ queue }) => count(queue.entries),
+      href: ({ uid }) => linkTo('queues', { network: uid })
+    },
     { title: 'Defined in', of: ({ source }) => source }
   ])
 }
@@ -53,7 +66,7 @@ const isOurs = (/** @type {Network} */ { source }) => source === 'database'
  * @returns {import('./tables.js').Action<Network>[]}
  */
 const actions = (refresh) => [
-  { label: 'Members', about: ({ uid }) => `of ${uid}`, run: (network) => showMembers(network, refresh) },
+  { label: 'Members', about: ({ uid }) => `of ${uid}`, isLook: true, run: (network) => showMembers(network, refresh) },
   { label: 'Change', about: ({ uid }) => uid, isOffered: isOurs, run: (network) => change(network, refresh) },
   {
     label: ({ enabled }) => (enabled ? 'Disable' : 'Enable'),

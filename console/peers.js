@@ -1,21 +1,25 @@
-// Who is connected, who owns a name, and how to end either.
+// Who is connected, and how to end it.
 import { ask } from './api.js'
 import { open } from './dialog.js'
-import { byId, element, nameElement, setText } from './dom.js'
-import { checkbox, terms } from './fields.js'
-import { ageOf, bytes, count, counted, dateAndTime, milliseconds } from './format.js'
+import { byId, element, nameElement } from './dom.js'
+import { ageOf, bytes, count, counted, milliseconds } from './format.js'
+import { showIdentity } from './identities.js'
 import { pagedList } from './lists.js'
-import { headingOf, liveTable } from './tables.js'
+import { linkTo } from './router.js'
+import { liveTable } from './tables.js'
 
 /** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/peers.ts').Peer>} Peer */
-/** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/identities.ts').IdentityAnswer>} Identity */
 
 /** @param {(error: import('./api.js').Refusal | undefined) => void} report */
 export function peerList(report) {
   const list = pagedList(byId('peers'), {
     parts: ['peers'],
     field: 'peers',
-    filters: [['network', 'Network']],
+    ...{ page: 'peers', sort: 'name' },
+    filters: [
+      ['search', 'Peer'],
+      ['network', 'Network']
+    ],
     report,
     table: (host) => liveTable(host, { ...TABLE, actions: actions(() => list.refresh()) })
   })
@@ -27,18 +31,38 @@ const TABLE = {
   empty: 'Nobody is connected.',
   keyOf: (/** @type {Peer} */ { network, peer }) => JSON.stringify([network, peer]),
   columns: /** @type {import('./tables.js').Column<Peer>[]} */ ([
-    { title: 'Peer', kind: 'name', of: ({ peer }) => peer },
-    { title: 'Network', kind: 'name', of: ({ network }) => network },
-    { title: 'Sessions', kind: 'number', of: ({ sessions }) => count(sessions.length) },
-    { title: 'Here for', kind: 'number', of: ({ sessions }) => ageOf(earliest(sessions)) },
+    { title: 'Peer', kind: 'name', sort: 'name', of: ({ peer }) => peer },
+    {
+      title: 'Network',
+      kind: 'name',
+      of: ({ network }) => network,
+      href: ({ network }) => linkTo('peers', { network })
+    },
+    {
+      title: 'Sessions',
+      kind: 'number',
+      sort: 'sessions',
+      isLarge: true,
+      of: ({ sessions }) => count(sessions.length)
+    },
+    { title: 'Here for', kind: 'number', sort: 'since', of: ({ sessions }) => ageOf(earliest(sessions)) },
     {
       title: 'Receipts',
       kind: 'mark',
       of: ({ sessions }) => [...new Set(sessions.map(({ receipt }) => receipt))].join(', ')
     },
-    { title: 'Under way', kind: 'number', of: ({ sessions }) => count(sum(sessions, ({ window }) => window.messages)) },
-    { title: 'Unsent', kind: 'number', of: ({ sessions }) => bytes(sum(sessions, (one) => one.bufferedBytes)) },
-    { title: 'Round trip', kind: 'number', of: ({ sessions }) => slowest(sessions) },
+    {
+      title: 'Under way',
+      ...{ kind: 'number', sort: 'unreceipted', isLarge: true },
+      of: ({ sessions }) => count(sum(sessions, ({ window }) => window.messages)),
+      href: ({ network, peer }) => linkTo('queues', { network, search: peer })
+    },
+    {
+      title: 'Unsent',
+      ...{ kind: 'number', sort: 'buffered', isLarge: true },
+      of: ({ sessions }) => bytes(sum(sessions, (one) => one.bufferedBytes))
+    },
+    { title: 'Round trip', kind: 'number', sort: 'round-trip', isLarge: true, of: ({ sessions }) => slowest(sessions) },
     {
       title: 'From',
       kind: 'name',
@@ -67,7 +91,12 @@ function slowest(sessions) {
  * @returns {import('./tables.js').Action<Peer>[]}
  */
 const actions = (refresh) => [
-  { label: 'Identity', about: ({ peer }) => `of ${peer}`, run: ({ network, peer }) => lookUp(network, peer) },
+  {
+    label: 'Identity',
+    about: ({ peer }) => `of ${peer}`,
+    isLook: true,
+    run: ({ network, peer }) => showIdentity(network, peer)
+  },
   {
     label: 'Close',
     about: ({ peer }) => `the sessions of ${peer}`,
@@ -94,77 +123,5 @@ function closeSessions({ network, peer, sessions }, refresh) {
       return `${counted(closed, 'session')} closed.`
     },
     onClose: refresh
-  })
-}
-
-/** Wires the form that asks who owns a name. */
-export function identitySearch() {
-  const form = /** @type {HTMLFormElement} */ (byId('find-identity'))
-  form.addEventListener('submit', (event) => {
-    event.preventDefault()
-    const fields = new FormData(form)
-    lookUp(String(fields.get('network')).trim(), String(fields.get('peer')))
-  })
-}
-
-/**
- * @param {string} network
- * @param {string} peer
- */
-async function lookUp(network, peer) {
-  const host = byId('identity')
-  for (const [name, value] of Object.entries({ network, peer })) {
-    const input = /** @type {HTMLInputElement} */ (byId(`identity-${name}`))
-    input.value = value
-  }
-  headingOf(host)?.scrollIntoView({ block: 'nearest' })
-  setText(byId('identity-problem'), '')
-  try {
-    show(host, await ask('GET', ['identities', network, peer]))
-  } catch (error) {
-    host.replaceChildren()
-    setText(byId('identity-problem'), error instanceof Error ? error.message : String(error))
-  }
-}
-
-/**
- * @param {HTMLElement} host
- * @param {Identity} identity
- */
-function show(host, identity) {
-  const { network, peer, algorithm, signingKey, keyId, registeredAt, lastSeenAt, keys } = identity
-  const button = element('button', { type: 'button', class: 'danger', click: () => release(identity) }, 'Release')
-  host.replaceChildren(
-    terms([
-      ['Peer', nameElement(peer)],
-      ['Network', nameElement(network)],
-      ['Signing key', element('span', {}, `${algorithm} `, element('code', {}, signingKey))],
-      ['Encryption key', keyId === null ? 'none' : element('code', {}, keyId)],
-      ['Keys so far', count(keys.length)],
-      ['Registered', dateAndTime(registeredAt)],
-      ['Last seen', dateAndTime(lastSeenAt)]
-    ]),
-    button
-  )
-}
-
-/** @param {Identity} identity */
-async function release({ network, peer }) {
-  const { total } = await ask('GET', ['queues', network, peer], { query: { limit: 1 } }).catch(() => ({ total: 0 }))
-  const force = checkbox(`Delete the ${counted(total, 'message')} waiting for its owner, for ever`)
-  open({
-    title: 'Release a name',
-    body: [
-      element('p', {}, nameElement(peer), ' in ', nameElement(network), '.'),
-      'Whoever registers the name next owns it. Its sessions are closed.',
-      ...(total > 0 ? [force.label] : [])
-    ],
-    yes: 'Release',
-    isDangerous: true,
-    run: async () => {
-      await ask('DELETE', ['identities', network, peer], { query: { force: force.input.checked } })
-      byId('identity').replaceChildren(element('p', { class: 'empty' }, 'The name is nobody’s now.'))
-      return 'The name is released.'
-    }
   })
 }

@@ -5,6 +5,7 @@ import { byId, element, nameElement } from './dom.js'
 import { checkbox, choice, textField } from './fields.js'
 import { age, bytes, count, counted, dateAndTime } from './format.js'
 import { pagedList } from './lists.js'
+import { linkTo } from './router.js'
 import { liveTable } from './tables.js'
 
 /** @typedef {import('@sinclair/typebox').Static<typeof import('../plugins/admin/queues.ts').Queue>} Queue */
@@ -22,9 +23,10 @@ export function queueList(report) {
   const list = pagedList(byId('queues'), {
     parts: ['queues'],
     field: 'queues',
+    ...{ page: 'queues', sort: '-depth', isCounted: true },
     filters: [
-      ['network', 'Network'],
-      ['recipient', 'Recipient']
+      ['search', 'Recipient'],
+      ['network', 'Network']
     ],
     report,
     table: (host) => liveTable(host, { ...TABLE, actions: actions(() => list.refresh()) })
@@ -37,11 +39,16 @@ const TABLE = {
   empty: 'No message waits.',
   keyOf: (/** @type {Queue} */ { network, recipient }) => JSON.stringify([network, recipient]),
   columns: /** @type {import('./tables.js').Column<Queue>[]} */ ([
-    { title: 'Recipient', kind: 'name', of: ({ recipient }) => recipient },
-    { title: 'Network', kind: 'name', of: ({ network }) => network },
-    { title: 'Messages', kind: 'number', of: ({ entries }) => count(entries) },
-    { title: 'Size', kind: 'number', of: (queue) => bytes(queue.bytes) },
-    { title: 'Oldest', kind: 'number', of: ({ oldestAgeSeconds }) => age(oldestAgeSeconds) },
+    { title: 'Recipient', kind: 'name', sort: 'name', of: ({ recipient }) => recipient },
+    {
+      title: 'Network',
+      kind: 'name',
+      of: ({ network }) => network,
+      href: ({ network }) => linkTo('queues', { network })
+    },
+    { title: 'Messages', kind: 'number', sort: 'depth', isLarge: true, of: ({ entries }) => count(entries) },
+    { title: 'Size', kind: 'number', sort: 'bytes', isLarge: true, of: (queue) => bytes(queue.bytes) },
+    { title: 'Oldest', kind: 'number', sort: 'oldest', of: ({ oldestAgeSeconds }) => age(oldestAgeSeconds) },
     { title: 'Withheld', kind: 'number', of: ({ withheld }) => (withheld === 0 ? '–' : count(withheld)) }
   ])
 }
@@ -54,6 +61,7 @@ const actions = (refresh) => [
   {
     label: 'Show',
     about: ({ recipient }) => `the queue of ${recipient}`,
+    isLook: true,
     run: (queue) => showEntries(queue, refresh)
   },
   {

@@ -6,13 +6,20 @@ import { element, nameElement, setText, visible } from './dom.js'
  */
 /**
  * `name`: a text of strangers. `number`: on the right. `mark`: one of a few words. `words`: a sentence, which may wrap.
+ * `sort`: what the API sorts by it. `isLarge`: the largest come first. `href`: where the cell leads.
  * @template T
- * @typedef {{ title: string, kind?: 'name' | 'number' | 'mark' | 'words', of: (item: T) => Cell }} Column
+ * @typedef {{ title: string, kind?: 'name' | 'number' | 'mark' | 'words', of: (item: T) => Cell, sort?: string,
+ *   isLarge?: boolean, href?: (item: T) => string | undefined }} Column
  */
 /**
- * `label` is on the button; `about` goes on, for those who do not see the row.
  * @template T
- * @typedef {{ label: string | ((item: T) => string), about: (item: T) => string, isDangerous?: boolean,
+ * @typedef {{ show: (items: readonly T[]) => void, empty?: (words: string | undefined) => void,
+ *   sorted?: (order: string) => void, onSort?: (listener: (order: string) => void) => void }} LiveTable
+ */
+/**
+ * `label` is on the button; `about` goes on, for those who do not see the row. `isLook`: changes nothing.
+ * @template T
+ * @typedef {{ label: string | ((item: T) => string), about: (item: T) => string, isDangerous?: boolean, isLook?: boolean,
  *   isOffered?: (item: T) => boolean, run: (item: T) => void }} Action
  */
 
@@ -22,10 +29,12 @@ import { element, nameElement, setText, visible } from './dom.js'
  * @param {HTMLElement} host its heading takes the focus of a row that goes
  * @param {{ caption: string, empty?: string, isSmall?: boolean, columns: readonly Column<T>[], actions?: readonly Action<T>[],
  *   keyOf: (item: T) => string }} options
+ * @returns {LiveTable<T>}
  */
 export function liveTable(host, { caption, empty = '', isSmall = false, columns, actions = [], keyOf }) {
   const body = element('tbody')
-  const heads = columns.map(({ title, kind = '' }) => element('th', { scope: 'col', class: kind }, title))
+  const sorting = sortable(columns)
+  const { heads } = sorting
   if (actions.length > 0)
     heads.push(element('th', { scope: 'col', class: 'actions' }, element('span', { class: 'unseen' }, 'Actions')))
   const table = element(
@@ -44,7 +53,9 @@ export function liveTable(host, { caption, empty = '', isSmall = false, columns,
   /** @type {Map<string, ReturnType<typeof newRow<T>>>} */
   const rows = new Map()
   return {
-    /** @param {readonly T[]} items */
+    sorted: sorting.show,
+    onSort: sorting.listen,
+    empty: (words) => setText(nothing, words ?? empty),
     show(items) {
       scroller.hidden = items.length === 0
       nothing.hidden = items.length > 0
@@ -68,8 +79,44 @@ export function liveTable(host, { caption, empty = '', isSmall = false, columns,
   }
 }
 
+/**
+ * The heads of the columns; those that can be sorted by are buttons.
+ * @template T
+ * @param {readonly Column<T>[]} columns
+ */
+function sortable(columns) {
+  /** @type {(order: string) => void} */
+  let tell = () => {}
+  let order = ''
+  const heads = columns.map(({ title, kind = '', sort, isLarge = false }) => {
+    const head = element('th', { scope: 'col', class: kind })
+    const [first, second] = isLarge ? [`-${sort}`, sort] : [sort, `-${sort}`]
+    const click = () => tell(String(order === first ? second : first))
+    head.append(sort === undefined ? title : element('button', { type: 'button', class: 'sort', click }, title))
+    return head
+  })
+  return {
+    heads,
+    /** @param {(order: string) => void} listener */
+    listen: (listener) => {
+      tell = listener
+    },
+    /** @param {string} next */
+    show(next) {
+      order = next
+      for (const [at, { sort }] of columns.entries()) {
+        const head = heads[at]
+        if (sort === undefined || head === undefined) continue
+        if (next.replace(/^-/, '') !== sort) head.removeAttribute('aria-sort')
+        else head.setAttribute('aria-sort', next.startsWith('-') ? 'descending' : 'ascending')
+      }
+    }
+  }
+}
+
 /** @param {HTMLElement} host */
-export const headingOf = (host) => host.closest('section')?.querySelector('h2')
+export const headingOf = (host) =>
+  /** @type {HTMLElement | null} */ (host.closest('section')?.querySelector('h2') ?? null)
 
 /**
  * @template T
@@ -79,14 +126,14 @@ export const headingOf = (host) => host.closest('section')?.querySelector('h2')
  */
 function newRow(first, columns, actions) {
   let item = first
-  const cells = columns.map(({ title, kind = '', of }) => {
+  const cells = columns.map(({ title, kind = '', of, href }) => {
     const cell = element('td', { class: kind, 'data-label': title })
-    return { cell, kind, of }
+    return { cell, kind, of, href }
   })
   const buttons = actions.map((action) => {
     const button = element('button', {
       type: 'button',
-      class: action.isDangerous ? 'danger' : '',
+      class: [action.isDangerous ? 'danger' : '', action.isLook ? '' : 'changes'].join(' ').trim(),
       click: () => action.run(item)
     })
     return { button, action }
@@ -98,7 +145,7 @@ function newRow(first, columns, actions) {
     /** @param {T} next */
     update(next) {
       item = next
-      for (const { cell, kind, of } of cells) fill(cell, kind, of(next))
+      for (const { cell, kind, of, href } of cells) fill(cell, kind, of(next), href?.(next))
       for (const { button, action } of buttons) {
         const label = typeof action.label === 'function' ? action.label(next) : action.label
         setText(button, label)
@@ -113,9 +160,15 @@ function newRow(first, columns, actions) {
  * @param {HTMLElement} cell
  * @param {string} kind
  * @param {Cell} content
+ * @param {string} [href]
  */
-function fill(cell, kind, content) {
+function fill(cell, kind, content, href) {
   const { text, tone = 'plain' } = typeof content === 'string' ? { text: content } : content
+  if (href !== undefined) {
+    const link = cell.querySelector('a') ?? cell.appendChild(element('a'))
+    if (link.getAttribute('href') !== href) link.setAttribute('href', href)
+    return fill(/** @type {any} */ (link), kind === 'mark' ? '' : kind, content)
+  }
   if (kind === 'name') {
     if (cell.textContent !== visible(text)) cell.replaceChildren(nameElement(text))
   } else if (kind === 'mark') {

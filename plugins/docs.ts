@@ -13,11 +13,13 @@ const TAGS = {
   health: 'Is the process up, can it serve?',
   metrics: 'What Prometheus reads.',
   audit: 'The transparency logs in the C2SP formats (docs/audit.md).',
-  stats: 'Totals. This and all that follow need the admin token.',
+  tokens: 'Who asks. This and all that follow need a token.',
+  stats: 'Totals.',
   queues: 'Messages that wait for their recipients.',
   peers: 'Who is connected.',
   identities: 'Who owns a name.',
   networks: 'L2PS networks and their members.',
+  events: 'What administrators did.',
   sockets: 'The WebSocket endpoints; their frames are in the AsyncAPI document.'
 } as const
 
@@ -44,10 +46,15 @@ export default fp(
           description: DESCRIPTION,
           license: { name: 'MIT', identifier: 'MIT' }
         },
+        servers: [{ url: '/', description: 'The listener of this document.' }],
         tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
-        components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', description: 'ADMIN_TOKEN' } } }
+        components: {
+          securitySchemes: {
+            bearer: { type: 'http', scheme: 'bearer', description: 'ADMIN_TOKEN, or a token of `demos-relay token`' }
+          }
+        }
       },
-      transform: ({ schema, url }) => ({ schema: tagged(schema, url), url })
+      transform: ({ schema, url, route }) => documented(schema, url, [route.method].flat()[0]!)
     })
     await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: UI_POLICY, theme: UI_THEME, logLevel: 'warn' })
 
@@ -65,8 +72,29 @@ export default fp(
   { name: 'docs', fastify: '5.x' }
 )
 
-/** A route that does not say where it belongs has the tag of the first part of its path. */
-function tagged(schema: FastifySchema | undefined, url: string): FastifySchema {
+/**
+ * A route as the document has it: with the tag of the first part of its path unless it says otherwise, an id, whether it
+ * wants a token, and a name for what a wildcard stands for.
+ */
+function documented(schema: FastifySchema | undefined, url: string, method: string) {
   const part = url.split('/')[1] ?? ''
-  return { tags: [part in TAGS ? part : 'sockets'], ...schema }
+  const named = { tags: [part in TAGS ? part : 'sockets'], security: [], operationId: idOf(method, url), ...schema }
+  const params = named.params as { properties: Record<string, unknown>; required: string[] } | undefined
+  if (!url.includes('*') || params === undefined) return { schema: named, url }
+  const { '*': path, ...properties } = params.properties
+  const required = params.required.map((name) => (name === '*' ? 'path' : name))
+  return {
+    schema: { ...named, params: { ...params, properties: { ...properties, path }, required } },
+    url: url.replace('*', ':path')
+  }
+}
+
+/** `GET /admin/queues/:network` becomes getAdminQueuesByNetwork: the same as long as the route is. */
+function idOf(method: string, url: string): string {
+  const words = url.split(/[/.]/).map((part) => {
+    const word = part.replace(/^:/, '').replace('*', 'path')
+    const capital = word.charAt(0).toUpperCase() + word.slice(1)
+    return part.startsWith(':') || part === '*' ? `By${capital}` : capital
+  })
+  return `${method.toLowerCase()}${words.join('') || 'Root'}`
 }

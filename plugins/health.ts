@@ -1,5 +1,6 @@
 // plugins/health.ts: tells orchestrators whether the process lives and whether it can serve.
 import { type Static, Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { createReadinessBoard, type ReadinessBoard } from '../src/observability/readiness.ts'
 import { VERSION } from '../src/util/package-root.ts'
@@ -12,7 +13,10 @@ export const HealthOptions = Type.Object({
     Type.Integer({ minimum: 0, default: 250, description: 'How long one result answers further probes.' })
   )
 })
-export type HealthOptions = Static<typeof HealthOptions>
+export type HealthOptions = Static<typeof HealthOptions> & {
+  /** Who is told more than the status; default: everybody. */
+  readonly mayTell?: (request: FastifyRequest) => boolean
+}
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -33,25 +37,29 @@ const Details = Type.Record(Type.String(), Type.Unknown(), {
   description: 'Facts for the operator about a part, ready or not: for example, network configurations with faults.'
 })
 
+const ForOperators = {
+  parts: Type.Optional(Parts),
+  doors: Type.Optional(Listeners),
+  details: Type.Optional(Details)
+}
+
 export const ReadyAnswer = Type.Object(
-  { status: Type.Literal('ok'), parts: Parts, doors: Listeners, details: Details },
-  { description: 'Every part is fine.' }
+  { status: Type.Literal('ok'), ...ForOperators },
+  { description: 'Every part is fine. With ADMIN_PORT, only its listener tells more than the status.' }
 )
 
 export const UnavailableAnswer = Type.Object(
   {
     status: Type.Literal('unavailable'),
-    failing: Type.Array(Type.Object({ part: Type.String(), reason: Type.String() })),
-    parts: Parts,
-    doors: Listeners,
-    details: Details
+    failing: Type.Optional(Type.Array(Type.Object({ part: Type.String(), reason: Type.String() }))),
+    ...ForOperators
   },
   { description: 'The server cannot serve now; each failing part says why. Ask again later.' }
 )
 
 /** Registered before the plugins that add a part to check with `app.readiness.addCheck`. */
 export default fp<HealthOptions>(
-  async (app, { checkDeadlineMs = 800, resultSharedMs = 250 }) => {
+  async (app, { checkDeadlineMs = 800, resultSharedMs = 250, mayTell = () => true }) => {
     const readiness = createReadinessBoard({
       deadlineMs: checkDeadlineMs,
       sharedMs: resultSharedMs,
@@ -75,12 +83,17 @@ export default fp<HealthOptions>(
     )
 
     const response = { 200: ReadyAnswer, 503: UnavailableAnswer }
-    app.get('/health/ready', { ...quiet, schema: { summary: 'Can it serve?', response } }, async (_request, reply) => {
+    app.get('/health/ready', { ...quiet, schema: { summary: 'Can it serve?', response } }, async (request, reply) => {
       const { failing, parts } = await readiness.check()
-      const told = { parts, doors: readiness.listeners(), details: readiness.details() }
+      const isTold = mayTell(request)
+      const told = isTold ? { parts, doors: readiness.listeners(), details: readiness.details() } : {}
       reply.header('cache-control', 'no-store')
       if (failing.length === 0) return reply.send({ status: 'ok', ...told } satisfies Static<typeof ReadyAnswer>)
-      const answer: Static<typeof UnavailableAnswer> = { status: 'unavailable', failing, ...told }
+      const answer: Static<typeof UnavailableAnswer> = {
+        status: 'unavailable',
+        ...(isTold ? { failing } : {}),
+        ...told
+      }
       return reply.code(503).send(answer)
     })
   },

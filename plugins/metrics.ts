@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { type EventLoopMonitor, monitorEventLoop } from '../src/observability/event-loop.ts'
+import { readFileDescriptors } from '../src/observability/file-descriptors.ts'
 import { createMetrics, type RelayMetrics } from '../src/observability/metrics.ts'
 import { type Poller, startPoller } from '../src/observability/poller.ts'
 import type { Readiness } from '../src/observability/readiness.ts'
@@ -14,6 +15,8 @@ declare module 'fastify' {
   }
 }
 
+/** Rest between two counts of file descriptors, in ms. */
+const DESCRIPTORS_REST_MS = 10_000
 /** Rest between two polls of the readiness, in ms. */
 const READY_REST_MS = 5_000
 
@@ -22,6 +25,7 @@ export default fp(
     const metrics = createMetrics()
     app.decorate('metrics', metrics)
     showProcess(metrics)
+    showFileDescriptors(app)
     showEventLoop(app)
     showReadiness(app)
 
@@ -49,6 +53,19 @@ function showProcess(metrics: RelayMetrics): void {
     metrics.heapUsed.at().value = memory.heapUsed
     metrics.heapTotal.at().value = memory.heapTotal
     metrics.externalMemory.at().value = memory.external
+  })
+}
+
+/** Polled, and listed by the thread pool: with 20,000 sockets a list takes milliseconds. */
+function showFileDescriptors(app: FastifyInstance): void {
+  const { metrics, log } = app
+  const options = { restMs: DESCRIPTORS_REST_MS, log, complaint: 'file descriptors not counted' }
+  const poller = startPoller(readFileDescriptors, options)
+  app.addHook('onClose', async () => poller.close())
+  metrics.onRead(() => {
+    const latest = poller.latest()
+    metrics.openFds.at().value = latest?.open
+    metrics.maxFds.at().value = latest?.max
   })
 }
 

@@ -5,7 +5,7 @@ import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
 import type { Member } from '../src/delivery/member.ts'
 import { sumUpSessions } from '../src/delivery/session-stats.ts'
-import { PROTOCOLS } from '../src/observability/metrics/catalogue.ts'
+import { labelOf, PROTOCOLS } from '../src/observability/metrics/catalogue.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { Registry } from '../src/presence/registry.ts'
 import { MAX_SOCKET_FRAME_BYTES } from '../src/protocol/frame.ts'
@@ -40,6 +40,7 @@ export default fp<PresenceOptions>(
     showSessions(app.metrics, sessions)
     const handshakes = new EventEmitter()
     app.decorate('handshakes', handshakes)
+    app.metrics.connectionsLimit.at().value = limits.connections
     await app.register(websocket, {
       options: {
         server: handshakes as Server,
@@ -65,7 +66,7 @@ function countClosed({ socketsClosed }: RelayMetrics) {
     l2ps: socketsClosed.by('reason', { protocol: 'l2ps' })
   }
   return ({ protocol, closeReason }: Session<Member>, isClean: boolean) =>
-    closed[protocol.name][closeReason ?? (isClean ? 'peer' : 'lost')].inc()
+    closed[protocol.name][labelOf(closeReason ?? (isClean ? 'peer' : 'lost'))]!.inc()
 }
 
 function showSessions(metrics: RelayMetrics, sessions: Sessions<Member>): void {

@@ -6,6 +6,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import type { Member } from '../src/delivery/member.ts'
+import { homePage } from '../src/docs/home.ts'
+import { PAGE_POLICY } from '../src/docs/markdown.ts'
 import { createListener, followConnections } from '../src/http/listener.ts'
 import type { Certificate } from '../src/http/tls/certificate.ts'
 import { acceptHandshakes } from '../src/http/upgrades.ts'
@@ -110,11 +112,16 @@ export default fp<SocketsOptions>(
           if (!served.has(nameOf(request))) return reply.callNotFound()
           if (request.ws) return letIn(request, reply)
         },
-        handler: (request, reply) =>
-          reply
+        handler: (request, reply) => {
+          if (url === '/' && /\btext\/html\b/.test(request.headers.accept ?? '')) {
+            const page = homePage(app.adminListener.isOperators(request))
+            return reply.type('text/html; charset=utf-8').header('content-security-policy', PAGE_POLICY).send(page)
+          }
+          return reply
             .code(426)
             .headers({ upgrade: 'websocket' })
-            .send(upgradeHint(nameOf(request))),
+            .send(upgradeHint(nameOf(request)))
+        },
         wsHandler: (socket, request) => {
           const { protocol, hooks } = served.get(nameOf(request))!
           forgetRequest(socket, request, socketFailed)
@@ -139,7 +146,7 @@ export default fp<SocketsOptions>(
       return reply.code(status).header('retry-after', '5').send({ error: 'Try Again Later', message })
     }
   },
-  { name: 'sockets', fastify: '5.x', dependencies: ['presence', 'metrics'] }
+  { name: 'sockets', fastify: '5.x', dependencies: ['admin-listener', 'presence', 'metrics'] }
 )
 
 /** The error codes of a protocol, each with its count. */

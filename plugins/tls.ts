@@ -28,7 +28,9 @@ export default fp<TlsOptions>(
     tell('TLS certificate read')
     const watch = new CertificateWatch(files, certificate, {
       renewed: (renewed) => {
-        for (const listener of [app.server, app.sockets.l2psListener]) setCertificate(listener, renewed.context)
+        for (const listener of [app.server, app.sockets.l2psListener, app.adminListener.server]) {
+          if (listener !== undefined) setCertificate(listener, renewed.context)
+        }
         expiresAt = renewed.expiresAt
         tell('TLS certificate renewed')
       },
@@ -36,5 +38,5 @@ export default fp<TlsOptions>(
     })
     app.addHook('onClose', async () => watch.stop())
   },
-  { name: 'tls', fastify: '5.x', dependencies: ['metrics', 'sockets'] }
+  { name: 'tls', fastify: '5.x', dependencies: ['admin-listener', 'metrics', 'sockets'] }
 )

@@ -10,6 +10,7 @@ packages=(
   nginx haproxy # stand in front of the server
   docker-compose # reads docker-compose.yml
   openssl # makes certificates
+  systemd # systemd-analyze
   postgresql # pg_dump and pg_restore, and a server of their version
   python3-websockets python3-cryptography # the Python quickstart
   pgbouncer # stands in front of the database

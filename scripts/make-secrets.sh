@@ -8,7 +8,8 @@ cd "${1:?usage: make-secrets.sh DIRECTORY}"
 # Whole or not at all: what an interrupted run left is overwritten.
 write() {
   cat >"$1.new"
-  chmod 0444 "$1.new"
+  # The relay runs as the user who makes the secrets; the others run as users of their own.
+  case "$1" in relay/*) chmod 0400 "$1.new" ;; *) chmod 0444 "$1.new" ;; esac
   mv -f "$1.new" "$1"
 }
 secret() {

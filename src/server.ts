@@ -1,10 +1,12 @@
 import { once } from 'node:events'
 import type { RequestListener, Server } from 'node:http'
 import { Server as TlsServer } from 'node:https'
+import { hostname } from 'node:os'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
 import admin from '../plugins/admin/index.ts'
 import { refuseBadPath } from '../plugins/admin/problems.ts'
 import adminToken from '../plugins/admin/token.ts'
+import adminListener from '../plugins/admin-listener.ts'
 import audit, { auditOptions } from '../plugins/audit.ts'
 import cluster from '../plugins/cluster.ts'
 import consolePage from '../plugins/console.ts'
@@ -12,6 +14,7 @@ import database from '../plugins/database.ts'
 import databaseHealth from '../plugins/database-health.ts'
 import docs from '../plugins/docs.ts'
 import health from '../plugins/health.ts'
+import history from '../plugins/history.ts'
 import identities from '../plugins/identities.ts'
 import l2ps from '../plugins/l2ps.ts'
 import l2psRegistry from '../plugins/l2ps-registry.ts'
@@ -19,19 +22,20 @@ import metrics from '../plugins/metrics.ts'
 import offlineQueue from '../plugins/offline-queue.ts'
 import presence from '../plugins/presence.ts'
 import proofVerification from '../plugins/proof-verification.ts'
+import routes from '../plugins/routes.ts'
 import securityHeaders from '../plugins/security-headers.ts'
 import signaling from '../plugins/signaling.ts'
 import sockets from '../plugins/sockets.ts'
 import tls from '../plugins/tls.ts'
 import type { Bus } from './cluster/bus.ts'
 import { prepareDataDirectory } from './config/data-directory.ts'
-import { networksDirectory } from './config/files.ts'
+import { networksDirectory, tokensFile } from './config/files.ts'
 import { originsIn } from './config/origins.ts'
 import { databaseUrl, signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { trustedProxies } from './config/trusted-proxies.ts'
 import { newestMigration } from './database/migrate.ts'
-import { createListener, KEEP_ALIVE_MS, listenOnNextFreePort } from './http/listener.ts'
+import { createListener, KEEP_ALIVE_MS, type Listen, listenOnNextFreePort } from './http/listener.ts'
 import { certificateFiles, readCertificate } from './http/tls/certificate.ts'
 import { packageFile } from './util/package-root.ts'
 
@@ -47,10 +51,19 @@ export interface ServerOptions {
   readonly throughBus?: (bus: Bus) => Bus
 }
 
+export interface Addresses {
+  readonly signaling: string
+  readonly l2ps: string | undefined
+  /** Of the signaling listener. */
+  readonly http: string
+  /** Where the administration is: the same, or the listener of ADMIN_PORT. */
+  readonly admin: string
+}
+
 export interface RunningServer {
   readonly app: FastifyInstance
   /** Where the listeners listen: the ports asked for may have been taken. */
-  readonly addresses: { readonly signaling: string; readonly l2ps: string | undefined; readonly http: string }
+  readonly addresses: Addresses
   /** Finishes what is under way, closes every socket with 1001, stops the database. */
   close(): Promise<void>
 }
@@ -87,9 +100,11 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   })
 
   await app.register(securityHeaders)
+  await app.register(routes)
+  await app.register(adminListener, { isSeparate: config.ADMIN_PORT !== undefined, requestMs: REQUEST_MS, certificate })
   await app.register(docs)
   await app.register(consolePage)
-  await app.register(health)
+  await app.register(health, { mayTell: (request) => app.adminListener.isOperators(request) })
   await app.register(metrics)
   await app.register(database, {
     url: databaseUrl(config),
@@ -140,6 +155,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     signaling: { ...mailboxLimits, quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER },
     l2ps: { ...mailboxLimits, quotaPerSender: config.L2PS_QUOTA_PER_SENDER }
   })
+  const relay = config.CLUSTER_NAME === undefined ? '' : (config.RELAY_NAME ?? hostname())
+  await app.register(history, { now, relay })
   await app.register(identities, { now, idleDays: config.IDENTITY_IDLE_DAYS })
   await app.register(sockets, {
     requestMs: REQUEST_MS,
@@ -165,7 +182,11 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     await app.register(l2psRegistry, { directory: networksDirectory(config.DATA_DIR, config.L2PS_DIR) })
     await app.register(l2ps, { ...protocolOptions, now, proofWindowMs: config.PROOF_WINDOW_SECONDS * SECOND })
   }
-  await app.register(adminToken, { token: config.ADMIN_TOKEN, dataDir: config.DATA_DIR })
+  await app.register(adminToken, {
+    token: config.ADMIN_TOKEN,
+    dataDir: config.DATA_DIR,
+    file: tokensFile(config.DATA_DIR, config.TOKENS_FILE)
+  })
   if (options.withoutAudit !== true) await app.register(audit, auditOptions(app, config, now))
   await app.register(admin, {
     requestsPerMinute: config.ADMIN_REQUESTS_PER_MINUTE,
@@ -183,12 +204,18 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
 /** Builds the server and starts to listen. */
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<RunningServer> {
   const app = await buildServer(config, options)
-  const { HOST: host } = config
+  const { HOST: host, ADMIN_HOST: adminHost, ADMIN_PORT: adminPort } = config
   const { l2psListener } = app.sockets
+  const { server: adminServer } = app.adminListener
   try {
-    await listenOnNextFreePort((port) => app.listen({ host, port }), signalingPort(config), 100, host)
+    const open = (name: string, at: string, port: number, listenAt: Listen) =>
+      openListener(app, config.STRICT_PORTS, { name, host: at, port, listenAt })
+    await open('signaling', host, signalingPort(config), (port) => app.listen({ host, port }))
     if (config.L2PS_MESSAGING_ENABLED) {
-      await listenOnNextFreePort((port) => listen(l2psListener, host, port), config.L2PS_MESSAGING_PORT, 100, host)
+      await open('l2ps', host, config.L2PS_MESSAGING_PORT, (port) => listen(l2psListener, host, port))
+    }
+    if (adminServer !== undefined && adminPort !== undefined) {
+      await open('admin', adminHost, adminPort, (port) => listen(adminServer, adminHost, port))
     }
   } catch (error) {
     await app.close()
@@ -198,10 +225,12 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   const addresses = {
     http,
     signaling: http.replace(/^http/, 'ws'),
-    l2ps: l2psListener.listening ? addressOf(l2psListener).replace(/^http/, 'ws') : undefined
+    l2ps: l2psListener.listening ? addressOf(l2psListener).replace(/^http/, 'ws') : undefined,
+    admin: adminServer === undefined ? http : addressOf(adminServer)
   }
   app.readiness.listening('signaling', addresses.signaling)
   if (addresses.l2ps !== undefined) app.readiness.listening('l2ps', addresses.l2ps)
+  if (adminServer !== undefined) app.readiness.listening('admin', addresses.admin)
   const close = () => {
     app.readiness.stopping() // said as long as HTTP is still answered
     return app.close()
@@ -218,6 +247,21 @@ function stopAsAfterACrash(error: Error): void {
   setImmediate(() => {
     throw error
   })
+}
+
+/** How many ports are tried, from the one that was asked for. */
+const PORTS_TRIED = 100
+
+/** Listens on the port or, unless that is forbidden, on the next free one, and says so. */
+async function openListener(
+  { log, readiness }: FastifyInstance,
+  isStrict: boolean,
+  { name, host, port: asked, listenAt }: { name: string; host: string; port: number; listenAt: Listen }
+): Promise<void> {
+  const port = await listenOnNextFreePort(listenAt, asked, isStrict ? 1 : PORTS_TRIED, host)
+  if (port === asked) return
+  log.warn({ listener: name, takenPort: asked, port }, 'a port is taken: listening on the next free one')
+  readiness.addDetails(`${name} port`, () => ({ taken: asked, used: port }))
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

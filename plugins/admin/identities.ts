@@ -1,12 +1,35 @@
 // /admin/identities: who owns a name.
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import { readIdentity, releaseIdentity } from '../../src/store/identity.ts'
+import { countIdentities, listIdentities, readIdentity, releaseIdentity } from '../../src/store/identity.ts'
 import type { Amount } from '../../src/store/purge.ts'
 import { nameOf, PeerParams } from './peers.ts'
 import { ProblemError } from './problems.ts'
 import { AmountAnswer, purgeAll } from './queues.ts'
-import { type AdminApp, type AdminContext, described, ForceQuery, problems, Time, typed } from './resource.ts'
+import {
+  inTime,
+  lowered,
+  NextCursor,
+  PageQuery,
+  readPage,
+  SearchQuery,
+  sortedPlace,
+  sortOf,
+  sortQuery,
+  Total,
+  TotalQuery,
+  totalInTime
+} from './requests.ts'
+import {
+  type AdminApp,
+  type AdminContext,
+  described,
+  ForceQuery,
+  NetworkName,
+  problems,
+  Time,
+  typed
+} from './resource.ts'
 
 export const IdentityAnswer = Type.Object(
   {
@@ -29,7 +52,59 @@ const ReleaseAnswer = Type.Object(
 )
 
 export function identityRoutes(admin: FastifyInstance, context: AdminContext): void {
-  for (const route of [showIdentity, releaseName]) route(typed(admin), context)
+  for (const route of [listNames, showIdentity, releaseName]) route(typed(admin), context)
+}
+
+const IDENTITY_ORDERS = ['name', 'since'] as const
+
+const IdentitiesQuery = Type.Object(
+  {
+    network: Type.Optional(NetworkName),
+    ...{ ...SearchQuery, ...sortQuery(IDENTITY_ORDERS), ...TotalQuery, ...PageQuery }
+  },
+  { additionalProperties: false }
+)
+export const IdentityLine = Type.Object({
+  network: Type.String(),
+  peer: Type.String(),
+  algorithm: Type.String({ description: 'Of the signing key.' }),
+  keyId: Type.Union([Type.String(), Type.Null()], { description: 'Names the encryption key handed out now.' }),
+  registeredAt: Time,
+  lastSeenAt: Time
+})
+const IdentitiesAnswer = Type.Object(
+  { identities: Type.Array(IdentityLine), nextCursor: NextCursor, total: Type.Optional(Total) },
+  { description: 'Names that have an owner, by `sort`; `total` where it was asked for.' }
+)
+/** Longest that a page, or counting, may take, in ms. */
+const LIST_MS = 2_000
+
+function listNames(app: AdminApp, { database }: AdminContext): void {
+  const schema = {
+    ...described('identities', 'List names that have an owner', 'Connected or not; `since` is when they registered.'),
+    querystring: IdentitiesQuery,
+    response: { 200: IdentitiesAnswer, ...problems }
+  }
+  app.get('/identities', { schema }, async ({ query }) => {
+    const { network, search, sort = 'name', total: isCounted } = query
+    const filter = { network, search: search === undefined ? undefined : lowered(search) }
+    const after = sortedPlace({ ...query, sort })
+    const order = sortOf(sort, IDENTITY_ORDERS)
+    const { items, nextCursor } = await readPage(
+      query.limit,
+      (limit) =>
+        inTime(() => database.within(listIdentities(database.sql, filter, order, after, { limit, ms: LIST_MS }))),
+      (last) => [sort, last.since, last.network, last.peer]
+    )
+    const identities = items.map(({ since: _, registeredAt, lastSeenAt, ...line }) => ({
+      ...line,
+      registeredAt: registeredAt.toISOString(),
+      lastSeenAt: lastSeenAt.toISOString()
+    }))
+    if (isCounted !== true) return { identities, nextCursor }
+    const count = () => database.within(countIdentities(database.sql, filter, LIST_MS))
+    return { identities, nextCursor, total: await totalInTime(count) }
+  })
 }
 
 function showIdentity(app: AdminApp, { database }: AdminContext): void {
@@ -69,9 +144,10 @@ function releaseName(app: AdminApp, context: AdminContext): void {
     querystring: ForceQuery,
     response: { 200: ReleaseAnswer, ...problems }
   }
-  app.delete('/identities/:network/:peer', { schema }, async ({ params, query }) => {
+  app.delete('/identities/:network/:peer', { schema }, async ({ params, query, holder }) => {
     const name = nameOf(params)
-    const purged = await context.nameMutex.run(name.peer, () => release(context, name, query.force ?? false))
+    const act = { force: query.force ?? false, by: holder?.name }
+    const purged = await context.nameMutex.run(name.peer, () => release(context, name, act))
     if (purged === undefined) throw new ProblemError('too-many-requests', 'too many claims of this name are under way')
     return { released: true, purged }
   })
@@ -83,12 +159,12 @@ const TRIES = 5
 async function release(
   context: AdminContext,
   { network, peer }: Static<typeof PeerParams>,
-  force: boolean
+  { force, by }: { force: boolean; by: string | undefined }
 ): Promise<Amount> {
   const { database, identities, presence, now } = context
   const purged = { entries: 0, bytes: 0 }
   for (let tries = 0; tries < TRIES; tries++) {
-    const outcome = await database.within(releaseIdentity(database.sql, network, peer, now()))
+    const outcome = await database.within(releaseIdentity(database.sql, network, peer, now(), by))
     if (outcome === 'unknown') throw unregistered()
     if (outcome === 'released') {
       identities.set(network, peer, undefined)
@@ -96,7 +172,7 @@ async function release(
       return purged
     }
     if (!force) break
-    const step = await purgeAll(context, { network, recipient: peer })
+    const step = await purgeAll(context, { network, recipient: peer }, by)
     purged.entries += step.entries
     purged.bytes += step.bytes
   }

@@ -5,7 +5,12 @@ import type { TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { DatabaseUnavailable } from '../../src/database/database.ts'
+import { addressBlock } from '../../src/http/address.ts'
+import type { TokenHolder } from '../../src/http/tokens.ts'
 import { PROBLEM_TYPE, type ProblemName } from '../../src/protocol/problems.ts'
+import { eventRoutes } from './events.ts'
+import { historyRoutes } from './history.ts'
+import { holderRoutes } from './holder.ts'
 import { identityRoutes } from './identities.ts'
 import { memberRoutes } from './members.ts'
 import { networkRoutes } from './networks.ts'
@@ -15,8 +20,17 @@ import { queueRoutes } from './queues.ts'
 import { checkerFor } from './requests.ts'
 import { type StatsContext, statsRoutes } from './stats.ts'
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whose token the request carries; null: none that is valid. */
+    holder: TokenHolder | null
+    /** The numbers of a change's answer, and what it names, for the log. */
+    outcome: object | null
+  }
+}
+
 export interface AdminOptions {
-  /** Requests one address may make in a minute. */
+  /** Requests in a minute, for each token and address, and for each address without a valid token. */
   readonly requestsPerMinute: number
   /** Lifetime of a message that is queued again, in ms. */
   readonly ttlMs: number
@@ -36,17 +50,29 @@ export default fp<AdminOptions>(
       async (admin) => {
         admin.setValidatorCompiler<TSchema>(({ schema, httpPart }) => checkerFor(schema, httpPart as 'body'))
         admin.setErrorHandler(answerError)
+        admin.decorateRequest('holder', null)
+        admin.decorateRequest('outcome', null)
         await limitRequests(admin, options.requestsPerMinute)
         await askForToken(admin)
         admin.addHook('onRequest', async (_request, reply) => void reply.header('cache-control', 'no-store'))
+        admin.addHook('preSerialization', async (request, _reply, answer) => noteOutcome(request, answer))
         admin.addHook('onResponse', logChange)
         admin.removeContentTypeParser('text/plain') // Fastify's own: JSON is all there is
         admin.addHook('onRoute', (route) => {
           route.bodyLimit = MAX_BODY_BYTES
         })
         // A stranger is not even told which paths below /admin exist: the hooks above come first.
-        admin.setNotFoundHandler((request, reply) => sendProblem(reply, request, 'not-found', 'no such route'))
-        for (const routes of [statsRoutes, queueRoutes, peerRoutes, identityRoutes]) routes(admin, context)
+        admin.setNotFoundHandler((request, reply) => refuseRoute(admin.methodsAt(request), request, reply))
+        for (const routes of [
+          holderRoutes,
+          statsRoutes,
+          queueRoutes,
+          peerRoutes,
+          identityRoutes,
+          eventRoutes,
+          historyRoutes
+        ])
+          routes(admin, context)
         if (context.networks !== undefined) {
           for (const routes of [networkRoutes, memberRoutes]) routes(admin, { ...context, networks: context.networks })
         }
@@ -54,7 +80,12 @@ export default fp<AdminOptions>(
       { prefix: '/admin' }
     )
   },
-  { name: 'admin', fastify: '5.x', encapsulate: true, dependencies: ['admin-token', 'identities', 'offline-queue'] }
+  {
+    name: 'admin',
+    fastify: '5.x',
+    encapsulate: true,
+    dependencies: ['admin-token', 'identities', 'offline-queue', 'routes']
+  }
 )
 
 function contextOf(app: FastifyInstance, { ttlMs, now }: AdminOptions): StatsContext {
@@ -67,9 +98,13 @@ function contextOf(app: FastifyInstance, { ttlMs, now }: AdminOptions): StatsCon
   }
 }
 
-/** Comes before the token is checked, so that guessing tokens is limited too. */
+/** A valid token is counted apart: strangers of its address, or guesses, never keep it out. */
 async function limitRequests(admin: FastifyInstance, max: number): Promise<void> {
-  await admin.register(rateLimit, { global: false, max, timeWindow: MINUTE_MS, cache: ADDRESSES })
+  const keyGenerator = ({ holder, ip }: FastifyRequest) => `${holder?.name ?? ' '} ${addressBlock(ip)}`
+  await admin.register(rateLimit, { global: false, max, timeWindow: MINUTE_MS, cache: ADDRESSES, keyGenerator })
+  admin.addHook('onRequest', async (request) => {
+    request.holder = (await admin.adminToken.holder(request)) ?? null
+  })
   const take = admin.createRateLimit()
   admin.addHook('onRequest', async (request, reply) => {
     const verdict = await take(request)
@@ -85,13 +120,19 @@ async function askForToken(admin: FastifyInstance): Promise<void> {
   })
   await admin.register(bearerAuth, {
     keys: [],
-    auth: (_token, request) => admin.adminToken.isShown(request),
+    auth: (_token, request) => request.holder !== null,
     specCompliance: 'rfc6749', // as for the audit trail, the scheme's letter case does not matter (RFC 9110 §11.1)
     errorResponse: () => problemBody('unauthorized') as never,
     contentType: PROBLEM_TYPE,
     verifyErrorLogLevel: 'debug'
   })
+  admin.addHook('onRequest', async (request, reply) => {
+    if (request.holder?.role === 'admin' || isRead(request)) return
+    return sendProblem(reply, request, 'forbidden', `the token ${request.holder?.name} may only read`)
+  })
 }
+
+const isRead = ({ method }: FastifyRequest) => method === 'GET' || method === 'HEAD'
 
 /** The problems that Fastify itself finds in a request, by status. */
 const REFUSALS: ReadonlyMap<number | undefined, ProblemName> = new Map([
@@ -112,9 +153,25 @@ function answerError(error: Error & { statusCode?: number }, request: FastifyReq
   return sendProblem(reply, request, 'internal-error')
 }
 
+function refuseRoute(methods: readonly string[], request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  if (methods.length === 0 || methods.includes(request.method)) {
+    return sendProblem(reply, request, 'not-found', 'no such route')
+  }
+  reply.header('allow', methods.join(', '))
+  return sendProblem(reply, request, 'wrong-method', `this path has ${methods.join(', ')}`)
+}
+
+/** Names and numbers of an answer to a change: never more, so that nothing secret gets into the log. */
+async function noteOutcome(request: FastifyRequest, answer: unknown): Promise<unknown> {
+  if (isRead(request) || typeof answer !== 'object' || answer === null) return answer
+  const { purged, requeued, closed, changed, released, deleted, uid, enabled } = answer as Record<string, unknown>
+  request.outcome = { purged, requeued, closed, changed, released, deleted, uid, enabled }
+  return answer
+}
+
 async function logChange(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-  const { method, ip: address, routeOptions, query } = request
-  const isRead = method === 'GET' || method === 'HEAD' || (query as { dryRun?: boolean }).dryRun === true
-  if (isRead || reply.statusCode >= 400) return
-  request.log.info({ method, route: routeOptions.url, address }, 'administration: changed')
+  const { method, ip: address, routeOptions, query, params, holder, outcome } = request
+  if (isRead(request) || (query as { dryRun?: boolean }).dryRun === true || reply.statusCode >= 400) return
+  const facts = { method, route: routeOptions.url, ...(params as object), ...outcome, by: holder?.name, address }
+  request.log.info(facts, 'administration: changed')
 }

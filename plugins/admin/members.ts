@@ -66,9 +66,9 @@ function putMember(app: AdminApp, context: NetworksContext): void {
     params: MemberParams,
     response: { 200: MemberAnswer, ...problems }
   }
-  app.put('/networks/:uid/members/:peer', { schema }, async ({ params }) => {
+  app.put('/networks/:uid/members/:peer', { schema }, async ({ params, holder }) => {
     const peer = addressOf(params.peer)
-    const outcome = await database.within(addMember(database.sql, params.uid, peer, now()))
+    const outcome = await database.within(addMember(database.sql, params.uid, peer, now(), holder?.name))
     if (outcome === 'missing') refuseMissing(context, params.uid)
     await networks.refresh()
     return { peer, changed: outcome }
@@ -82,10 +82,10 @@ function dropMember(app: AdminApp, context: NetworksContext): void {
     params: MemberParams,
     response: { 200: MemberAnswer, ...problems }
   }
-  app.delete('/networks/:uid/members/:peer', { schema }, async ({ params }) => {
+  app.delete('/networks/:uid/members/:peer', { schema }, async ({ params, holder }) => {
     const { uid } = params
     const peer = addressOf(params.peer)
-    const isRemoved = await database.within(removeMember(database.sql, uid, peer, now()))
+    const isRemoved = await database.within(removeMember(database.sql, uid, peer, now(), holder?.name))
     if (!isRemoved) {
       if (networks.find(uid)?.source !== 'database') refuseMissing(context, uid)
       throw new ProblemError('not-found', 'no such member')

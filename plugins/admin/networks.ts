@@ -14,7 +14,7 @@ import {
 import { readQueueStats } from '../../src/store/mailbox-overview.ts'
 import { ProblemError } from './problems.ts'
 import { AmountAnswer, purgeAll } from './queues.ts'
-import { NextCursor, PageQuery, placeOf, readPage } from './requests.ts'
+import { NextCursor, PageQuery, placeOf, readPage, SearchQuery, startsWith, Total } from './requests.ts'
 import { type AdminApp, type AdminContext, described, ForceQuery, problems, Time, typed } from './resource.ts'
 
 export interface NetworksContext extends AdminContext {
@@ -47,7 +47,7 @@ export const NetworkAnswer = Type.Object(
   { description: 'A network as it is now.' }
 )
 const NetworksAnswer = Type.Object(
-  { networks: Type.Array(NetworkAnswer), nextCursor: NextCursor },
+  { networks: Type.Array(NetworkAnswer), nextCursor: NextCursor, total: Total },
   { description: 'Networks in the order of their uids.' }
 )
 const NewNetwork = Type.Object(
@@ -85,19 +85,19 @@ const Place = Type.Tuple([Type.String({ maxLength: 128 })])
 function listNetworks(app: AdminApp, context: NetworksContext): void {
   const schema = {
     ...described('networks', 'List L2PS networks', 'From files and from the database.'),
-    querystring: Type.Object(PageQuery, { additionalProperties: false }),
+    querystring: Type.Object({ ...SearchQuery, ...PageQuery }, { additionalProperties: false }),
     response: { 200: NetworksAnswer, ...problems }
   }
   app.get('/networks', { schema }, async ({ query }) => {
     const [after] = placeOf(query.cursor, Place) ?? ['']
-    const uids = context.networks.list().map(({ uid }) => uid)
+    const uids = context.networks.list().flatMap(({ uid }) => (startsWith(uid, query.search) ? uid : []))
     const rest = uids.filter((uid) => uid > after).sort()
     const { items, nextCursor } = await readPage(
       query.limit,
       (limit) => rest.slice(0, limit),
       (last) => [last]
     )
-    return { networks: await describe(context, items), nextCursor }
+    return { networks: await describe(context, items), nextCursor, total: uids.length }
   })
 }
 
@@ -108,12 +108,13 @@ function addNetwork(app: AdminApp, context: NetworksContext): void {
     body: NewNetwork,
     response: { 201: NetworkAnswer, ...problems }
   }
-  app.post('/networks', { schema }, async ({ body: { uid, ...given } }, reply) => {
+  app.post('/networks', { schema }, async ({ body: { uid, ...given }, holder }, reply) => {
     if (!isNetworkUid(uid)) throw new ProblemError('invalid-request', 'this name is reserved', 'body/uid')
     await networks.refresh()
     const settings = { name: null, description: null, enabled: true, membersOnly: false, auditPublic: false, ...given }
     const isNew =
-      networks.find(uid) === undefined && (await database.within(createNetwork(database.sql, uid, settings, now())))
+      networks.find(uid) === undefined &&
+      (await database.within(createNetwork(database.sql, uid, settings, now(), holder?.name)))
     if (!isNew) throw new ProblemError('network-exists', `${uid} is there already`, 'body/uid')
     const network = await refreshed(context, uid)
     return reply.code(201).header('location', `/admin/networks/${uid}`).send(network)
@@ -141,8 +142,8 @@ function editNetwork(app: AdminApp, context: NetworksContext): void {
     body: NetworkChanges,
     response: { 200: NetworkAnswer, ...problems }
   }
-  app.patch('/networks/:uid', { schema }, async ({ params: { uid }, body }) => {
-    const outcome = await database.within(changeNetwork(database.sql, uid, body, now()))
+  app.patch('/networks/:uid', { schema }, async ({ params: { uid }, body, holder }) => {
+    const outcome = await database.within(changeNetwork(database.sql, uid, body, now(), holder?.name))
     if (outcome === 'missing') refuseMissing(context, uid)
     return refreshed(context, uid)
   })
@@ -161,12 +162,12 @@ function dropNetwork(app: AdminApp, context: NetworksContext): void {
     querystring: ForceQuery,
     response: { 200: DeletedAnswer, ...problems }
   }
-  app.delete('/networks/:uid', { schema }, async ({ params: { uid }, query: { force = false } }) => {
-    const outcome = await database.within(deleteNetwork(database.sql, uid, force, now()))
+  app.delete('/networks/:uid', { schema }, async ({ params: { uid }, query: { force = false }, holder }) => {
+    const outcome = await database.within(deleteNetwork(database.sql, uid, force, now(), holder?.name))
     if (outcome === 'missing') refuseMissing(context, uid)
     if (outcome === 'waiting') throw new ProblemError('messages-waiting', 'messages wait in this network')
     await networks.refresh()
-    const purged = force ? await purgeAll(context, { network: uid }) : { entries: 0, bytes: 0 }
+    const purged = force ? await purgeAll(context, { network: uid }, holder?.name) : { entries: 0, bytes: 0 }
     return { deleted: true, purged }
   })
 }

@@ -5,7 +5,18 @@ import type { Member } from '../../src/delivery/member.ts'
 import { compareNames } from '../../src/presence/names.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import { ProblemError } from './problems.ts'
-import { NextCursor, PageQuery, placeOf, readPage } from './requests.ts'
+import {
+  NextCursor,
+  type Page,
+  PageQuery,
+  readPage,
+  SearchQuery,
+  sortedPlace,
+  sortOf,
+  sortQuery,
+  startsWith,
+  Total
+} from './requests.ts'
 import {
   type AdminApp,
   type AdminContext,
@@ -44,8 +55,8 @@ export const Peer = Type.Object(
   { description: 'A peer and its sessions.' }
 )
 const PeersAnswer = Type.Object(
-  { peers: Type.Array(Peer), nextCursor: NextCursor },
-  { description: 'Peers connected to this process, in the order of their names.' }
+  { peers: Type.Array(Peer), nextCursor: NextCursor, total: Total },
+  { description: 'Peers connected to this process, by `sort`.' }
 )
 export const ClosedAnswer = Type.Object(
   { closed: Type.Integer({ description: 'Sessions that were closed.' }) },
@@ -58,30 +69,80 @@ export function peerRoutes(admin: FastifyInstance, context: AdminContext): void 
   for (const route of [listPeers, showPeer, closePeer]) route(typed(admin), context)
 }
 
-const Place = Type.Tuple([NetworkName, PeerName('The last peer.')])
+const PEER_ORDERS = ['name', 'since', 'round-trip', 'unreceipted', 'buffered', 'sessions'] as const
+type PeerOrder = (typeof PEER_ORDERS)[number]
+
+/** What peers are sorted by; -1: not known, which comes first. */
+const VALUES: Readonly<Record<PeerOrder, (members: readonly Member[]) => number>> = {
+  name: () => 0,
+  since: (members) => Math.min(...members.map(({ session }) => session.connectedAt)),
+  'round-trip': (members) => Math.max(...members.map(({ roundTripMs }) => roundTripMs ?? -1)),
+  unreceipted: (members) => members.reduce((sum, { delivery }) => sum + delivery.unreceipted.messages, 0),
+  buffered: (members) => members.reduce((sum, { session }) => sum + session.writer.bufferedBytes, 0),
+  sessions: (members) => members.length
+}
+
+const PeersQuery = Type.Object(
+  { network: Type.Optional(NetworkName), ...SearchQuery, ...sortQuery(PEER_ORDERS), ...PageQuery },
+  { additionalProperties: false }
+)
 
 function listPeers(app: AdminApp, { presence }: AdminContext): void {
   const schema = {
     ...described('peers', 'List connected peers', 'Only those connected to this process.'),
-    querystring: Type.Object({ network: Type.Optional(NetworkName), ...PageQuery }, { additionalProperties: false }),
+    querystring: PeersQuery,
     response: { 200: PeersAnswer, ...problems }
   }
   app.get('/peers', { schema }, async ({ query }) => {
-    const after = placeOf(query.cursor, Place)
-    const { items, nextCursor } = await readPage(
-      query.limit,
-      (limit) => namesIn(presence, query.network, after, limit),
-      (last) => [last.network, last.peer]
-    )
-    return { peers: items.map((name) => peerOf(name, presence.sessions(name.network, name.peer))), nextCursor }
+    const { sort = 'name', search } = query
+    const list = sort === 'name' && search === undefined ? peersInOrder : sortedPeers
+    const { items, nextCursor, total } = await list(presence, { ...query, sort })
+    const peers = items.map((name) => peerOf(name, presence.sessions(name.network, name.peer)))
+    return { peers, nextCursor, total }
   })
+}
+
+type ListQuery = Static<typeof PeersQuery> & { readonly sort: string }
+type Found = Page<Name> & { readonly total: number }
+
+/** In the order of their names: a page costs what is on it. */
+async function peersInOrder(presence: AdminContext['presence'], query: ListQuery): Promise<Found> {
+  const { network, sort, limit } = query
+  const place = sortedPlace(query)
+  const after = place && ([place.network, place.peer] as const)
+  const page = await readPage(
+    limit,
+    (most) => namesIn(presence, network, after, most),
+    (last) => [sort, 0, last.network, last.peer]
+  )
+  const networks = network === undefined ? [...presence.networks()] : [network]
+  return { ...page, total: networks.reduce((sum, each) => sum + presence.peerCount(each), 0) }
+}
+
+/** In any other order, or by a search: every peer is looked at. */
+async function sortedPeers(presence: AdminContext['presence'], query: ListQuery): Promise<Found> {
+  const { network, search, sort, limit } = query
+  const { key, isDescending } = sortOf(sort, PEER_ORDERS)
+  const wanted = [...presence.everyone()].filter(
+    (name) => (network === undefined || name.network === network) && startsWith(name.peer, search)
+  )
+  const rows = wanted.map((name) => ({ ...name, value: VALUES[key](presence.sessions(name.network, name.peer)) }))
+  const inOrder = peerOrder(key, isDescending)
+  const after = sortedPlace(query)
+  const isAfter = (row: Row) => after === undefined || inOrder(row, { ...after, value: Number(after.value) }) > 0
+  const page = await readPage(
+    limit,
+    (most) => rows.filter(isAfter).sort(inOrder).slice(0, most),
+    (last) => [sort, last.value, last.network, last.peer]
+  )
+  return { ...page, total: rows.length }
 }
 
 /** Network by network, so that a page costs what is on it. */
 function namesIn(
   presence: AdminContext['presence'],
   only: string | undefined,
-  after: Static<typeof Place> | undefined,
+  after: readonly [network: string, peer: string] | undefined,
   limit: number
 ): Name[] {
   const names: Name[] = []
@@ -94,6 +155,16 @@ function namesIn(
     if (names.length === limit) break
   }
   return names
+}
+
+type Row = Name & { readonly value: number }
+
+/** By value, equal ones by name; by name alone, descending turns the names round. */
+function peerOrder(key: PeerOrder, isDescending: boolean): (a: Row, b: Row) => number {
+  const direction = isDescending ? -1 : 1
+  const byName = (a: Row, b: Row) => compareNames(a.network, b.network) || compareNames(a.peer, b.peer)
+  if (key === 'name') return (a, b) => direction * byName(a, b)
+  return (a, b) => direction * (a.value - b.value) || byName(a, b)
 }
 
 function showPeer(app: AdminApp, context: AdminContext): void {
@@ -116,11 +187,12 @@ function closePeer(app: AdminApp, context: AdminContext): void {
     params: PeerParams,
     response: { 200: ClosedAnswer, ...problems }
   }
-  app.delete('/peers/:network/:peer', { schema }, async ({ params }) => {
+  app.delete('/peers/:network/:peer', { schema }, async ({ params, holder }) => {
     const name = nameOf(params)
     membersOf(context, name)
     const event = { kind: 'administration', digest: 'sessionClose', sender: name.peer, network: name.network } as const
-    await database.within(insertAuditEvents(database.sql, [{ ...event, acceptedAt: now() }]))
+    const act = { ...event, acceptedAt: now(), by: holder?.name }
+    await database.within(database.sql.begin((tx) => insertAuditEvents(tx, [act])))
     const members = [...presence.sessions(name.network, name.peer)]
     for (const member of members) member.dismiss('dismissed')
     return { closed: members.length }

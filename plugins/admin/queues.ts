@@ -1,10 +1,34 @@
 // /admin/queues: messages that wait for their recipients.
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import { listEntries, listMailboxes, type MailboxSummary, summarizeMailbox } from '../../src/store/mailbox-overview.ts'
+import {
+  countMailboxes,
+  listEntries,
+  listMailboxes,
+  MAILBOX_ORDERS,
+  type MailboxFilter,
+  type MailboxSummary,
+  sortMailboxes,
+  summarizeMailbox
+} from '../../src/store/mailbox-overview.ts'
 import { type Amount, countEntries, purgeEntries, requeueEntries, type Selection } from '../../src/store/purge.ts'
 import { ProblemError } from './problems.ts'
-import { NextCursor, PageQuery, placeOf, readPage } from './requests.ts'
+import {
+  inTime,
+  lowered,
+  NextCursor,
+  type Page,
+  PageQuery,
+  placeOf,
+  readPage,
+  SearchQuery,
+  sortedPlace,
+  sortOf,
+  sortQuery,
+  Total,
+  TotalQuery,
+  totalInTime
+} from './requests.ts'
 import {
   type AdminApp,
   type AdminContext,
@@ -42,17 +66,22 @@ export const Queue = Type.Object({
     description: "Messages sealed for a key that is not the recipient's present one; they are not delivered."
   })
 })
+const QUEUE_ORDERS = ['name', ...MAILBOX_ORDERS] as const
+
 const QueuesQuery = Type.Object(
   {
     network: Type.Optional(NetworkName),
     recipient: Type.Optional(PeerName('Only mailboxes of this recipient, as the database calls it.')),
+    ...SearchQuery,
+    ...sortQuery(QUEUE_ORDERS),
+    ...TotalQuery,
     ...PageQuery
   },
   { additionalProperties: false }
 )
 const QueuesAnswer = Type.Object(
-  { queues: Type.Array(Queue), nextCursor: NextCursor },
-  { description: 'Mailboxes that hold something, in the order of their names.' }
+  { queues: Type.Array(Queue), nextCursor: NextCursor, total: Type.Optional(Total) },
+  { description: 'Mailboxes that hold something, by `sort`; `total` where it was asked for.' }
 )
 export const QueueEntryFacts = Type.Object(
   {
@@ -120,24 +149,60 @@ export function queueRoutes(admin: FastifyInstance, context: AdminContext): void
 
 const Place = Type.Tuple([NetworkName, PeerName('The last recipient.')])
 
-function listQueues(app: AdminApp, { database, now }: AdminContext): void {
+/** Longest that counting or sorting every mailbox may take, in ms. */
+const ALL_MS = 2_000
+
+function listQueues(app: AdminApp, context: AdminContext): void {
+  const { database, now } = context
   const schema = {
-    ...described('queues', 'List mailboxes that hold something'),
+    ...described(
+      'queues',
+      'List mailboxes that hold something',
+      'Sorted by anything but the name, every waiting message is read: 503 where that takes more than 2 s.'
+    ),
     querystring: QueuesQuery,
     response: { 200: QueuesAnswer, ...problems }
   }
   app.get('/queues', { schema }, async ({ query }) => {
-    const { network, recipient } = query
+    const { network, recipient, search } = query
     const isAddress = network !== undefined && recipient !== undefined
-    const filter = { network, recipient: isAddress ? addressIn(network, recipient) : recipient }
-    const after = placeOf(query.cursor, Place)
-    const { items, nextCursor } = await readPage(
-      query.limit,
-      (limit) => database.within(listMailboxes(database.sql, filter, after, limit)),
-      (last) => [last.network, last.recipient]
-    )
-    return { queues: items.map((summary) => queueOf(summary, now())), nextCursor }
+    const filter = {
+      network,
+      recipient: isAddress ? addressIn(network, recipient) : recipient,
+      search: search === undefined ? undefined : lowered(search)
+    }
+    const list = /^-?name$/.test(query.sort ?? 'name') ? queuesByName : sortedQueues
+    const { items, nextCursor, total } = await list(context, filter, query)
+    const queues = items.map((summary) => queueOf(summary, now()))
+    if (query.total !== true) return { queues, nextCursor }
+    const count = () => database.within(countMailboxes(database.sql, filter, ALL_MS))
+    return { queues, nextCursor, total: total ?? (await totalInTime(count)) }
   })
+}
+
+type ListQuery = Static<typeof QueuesQuery>
+type Found = Page<MailboxSummary> & { readonly total?: number | undefined }
+
+const queuesByName = ({ database }: AdminContext, filter: MailboxFilter, query: ListQuery): Promise<Found> => {
+  const after = placeOf(query.cursor, Place)
+  return readPage(
+    query.limit,
+    (limit) => database.within(listMailboxes(database.sql, filter, after, limit, query.sort === '-name')),
+    (last) => [last.network, last.recipient]
+  )
+}
+
+async function sortedQueues({ database }: AdminContext, filter: MailboxFilter, query: ListQuery): Promise<Found> {
+  const order = sortOf(query.sort, MAILBOX_ORDERS)
+  const place = sortedPlace(query)
+  const after = place && ([Number(place.value), place.network, place.peer] as const)
+  const page = await readPage(
+    query.limit,
+    (limit) => inTime(() => database.within(sortMailboxes(database.sql, filter, order, after, { limit, ms: ALL_MS }))),
+    (last) => [query.sort, last.value, last.network, last.recipient]
+  )
+  const items = page.items.map(({ value: _, total: __, ...summary }) => summary)
+  return { ...page, items, total: page.items[0]?.total }
 }
 
 const queueOf = ({ oldestAcceptedAt, ...summary }: MailboxSummary, now: number): Static<typeof Queue> => ({
@@ -196,7 +261,9 @@ function purgeQueue(app: AdminApp, context: AdminContext): void {
     querystring: PurgeQuery,
     response: { 200: PurgeAnswer, ...problems }
   }
-  app.delete('/queues/:network/:recipient', { schema }, ({ params, query }) => purge(context, boxOf(params), query))
+  app.delete('/queues/:network/:recipient', { schema }, ({ params, query, holder }) =>
+    purge(context, boxOf(params), query, holder?.name)
+  )
 }
 
 function purgeEntry(app: AdminApp, context: AdminContext): void {
@@ -205,8 +272,8 @@ function purgeEntry(app: AdminApp, context: AdminContext): void {
     params: Type.Object({ ...QueueParams.properties, seq: Type.Integer({ minimum: 1, description: 'Its place.' }) }),
     response: { 200: PurgeAnswer, ...problems }
   }
-  app.delete('/queues/:network/:recipient/:seq', { schema }, async ({ params: { seq, ...params } }) => {
-    const purged = await purgeAll(context, { ...boxOf(params), seq })
+  app.delete('/queues/:network/:recipient/:seq', { schema }, async ({ params: { seq, ...params }, holder }) => {
+    const purged = await purgeAll(context, { ...boxOf(params), seq }, holder?.name)
     if (purged.entries === 0) throw new ProblemError('not-found', 'no such message waits in this mailbox')
     return { purged, dryRun: false }
   })
@@ -224,29 +291,35 @@ function purgeNetwork(app: AdminApp, context: AdminContext): void {
     querystring: PurgeQuery,
     response: { 200: PurgeAnswer, ...problems }
   }
-  app.delete('/queues/:network', { schema }, async ({ params: { network }, query }) => {
-    if (query.sender !== undefined || query.olderThanSeconds !== undefined) return purge(context, { network }, query)
+  app.delete('/queues/:network', { schema }, async ({ params: { network }, query, holder }) => {
+    if (query.sender !== undefined || query.olderThanSeconds !== undefined) {
+      return purge(context, { network }, query, holder?.name)
+    }
     throw new ProblemError('invalid-request', 'say whose messages, or how old: sender, olderThanSeconds', 'query')
   })
 }
 
 /** Deletes waiting messages in steps, each with its record, or counts them. */
-async function purge(context: AdminContext, box: Where, query: Static<typeof PurgeQuery>) {
+async function purge(context: AdminContext, box: Where, query: Static<typeof PurgeQuery>, by: string | undefined) {
   const { database, now } = context
   const { olderThanSeconds = 0, dryRun = false } = query
   const sender = query.sender === undefined ? undefined : addressIn(box.network, query.sender)
   const selection = { ...box, sender, acceptedUntil: now() - olderThanSeconds * 1_000 }
   const purged = dryRun
     ? await database.within(countEntries(database.sql, selection))
-    : await purgeAll(context, selection)
+    : await purgeAll(context, selection, by)
   refuseUnknown(context, box, purged)
   return { purged, dryRun }
 }
 
-export async function purgeAll({ database, mailboxes, now }: AdminContext, selection: Selection): Promise<Amount> {
+export async function purgeAll(
+  { database, mailboxes, now }: AdminContext,
+  selection: Selection,
+  by: string | undefined
+): Promise<Amount> {
   const sum = { entries: 0, bytes: 0 }
   for (;;) {
-    const gone = await database.within(purgeEntries(database.sql, selection, STEP, now()))
+    const gone = await database.within(purgeEntries(database.sql, selection, STEP, now(), by))
     mailboxes.gone(gone)
     sum.entries += gone.length
     for (const { bytes } of gone) sum.bytes += bytes
@@ -267,14 +340,16 @@ function requeue(app: AdminApp, context: AdminContext): void {
     body: RequeueBody,
     response: { 200: RequeueAnswer, ...problems }
   }
-  app.post('/queues/:network/:recipient/requeue', { schema }, async ({ params, body }) => {
+  app.post('/queues/:network/:recipient/requeue', { schema }, async ({ params, body, holder }) => {
     const now = context.now()
     const box = boxOf(params)
     const sender = body.sender === undefined ? undefined : addressIn(box.network, body.sender)
     const change = { ...box, sender, withheld: body.withheld ?? false, expiresAt: now + ttlMs, acceptedUntil: now }
     let [entries, afterSeq] = [0, 0]
     for (let isMore = true; isMore; ) {
-      const places = await database.within(requeueEntries(database.sql, change, { afterSeq, limit: STEP, now }))
+      const places = await database.within(
+        requeueEntries(database.sql, change, { afterSeq, limit: STEP, now, by: holder?.name })
+      )
       for (const { delivery } of presence.sessions(box.network, box.recipient)) delivery.reread(...places)
       entries += places.length
       afterSeq = places.at(-1) ?? afterSeq

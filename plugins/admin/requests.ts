@@ -49,6 +49,90 @@ export const PageQuery = {
   )
 }
 
+/** What lists of names can be asked. */
+export const SearchQuery = {
+  search: Type.Optional(
+    Type.String({
+      ...{ minLength: 1, maxLength: 256, pattern: '^[^\\0]*$' },
+      description: 'Only names that begin so, whatever the case of their letters (A to Z).'
+    })
+  )
+}
+
+/** Does the name begin so? As the database compares: only the letters A to Z have a case. */
+export const startsWith = (name: string, search: string | undefined): boolean =>
+  search === undefined || lowered(name).startsWith(lowered(search))
+
+export const lowered = (text: string): string => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())
+
+/** By what a list can be sorted; a minus in front: descending. The first is what it is sorted by without being asked. */
+export const sortQuery = (keys: readonly string[]) => ({
+  sort: Type.Optional(
+    Type.String({
+      pattern: `^-?(${keys.join('|')})$`,
+      default: keys[0],
+      description: `By ${keys.join(', ')}; with a minus in front, descending. Equal ones are sorted by name.`
+    })
+  )
+})
+
+export interface Sort<K extends string> {
+  readonly key: K
+  readonly isDescending: boolean
+}
+
+export function sortOf<K extends string>(text: string | undefined, keys: readonly K[]): Sort<K> {
+  const isDescending = text?.startsWith('-') === true
+  return { key: (text === undefined ? keys[0] : text.replace(/^-/, '')) as K, isDescending }
+}
+
+/** A place in a sorted list: the order it belongs to, the value, and the name. */
+const SortedPlace = Type.Tuple([
+  Type.String(),
+  Type.Union([Type.Number(), Type.String()]),
+  Type.String({ maxLength: 128 }),
+  Type.String({ maxLength: 256 })
+])
+
+/** Where a sorted list goes on. Throws for a cursor of another order. */
+export function sortedPlace({ cursor, sort }: { cursor?: string | undefined; sort?: string | undefined }) {
+  const place = placeOf(cursor, SortedPlace)
+  if (place === undefined) return undefined
+  const [order, value, network, peer] = place
+  if (order === sort) return { value, network, peer }
+  throw new ProblemError('invalid-request', 'the cursor belongs to another order', 'query/cursor')
+}
+
+export const Total = Type.Union([Type.Integer(), Type.Null()], {
+  description: 'How many fit the filters, on all pages; null: counting them took too long.'
+})
+export const TotalQuery = {
+  total: Type.Optional(Type.Boolean({ default: false, description: 'Tell how many there are, too.' }))
+}
+
+/** PostgreSQL's query_canceled: the statement took longer than it may. */
+const isCancelled = (error: unknown) => (error as { code?: unknown }).code === '57014'
+
+/** What is counted; null when counting takes longer than it may. */
+export async function totalInTime(count: () => Promise<number>): Promise<number | null> {
+  try {
+    return await count()
+  } catch (error) {
+    if (isCancelled(error)) return null
+    throw error
+  }
+}
+
+/** What is read; a problem when sorting takes longer than it may. */
+export async function inTime<T>(read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    if (!isCancelled(error)) throw error
+    throw new ProblemError('too-slow', 'there is too much to sort: sort by name, or choose a network')
+  }
+}
+
 export const NextCursor = Type.Union([Type.String(), Type.Null()], { description: 'Null: this is the last page.' })
 
 export interface Page<T> {

@@ -1,26 +1,33 @@
-// plugins/admin/token.ts: the token of the administration. It is configured, or made once and kept in DATA_DIR.
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+// plugins/admin/token.ts: who may administer. One token is configured, or made once and kept in DATA_DIR; more may be named in a file.
+import { timingSafeEqual } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
-import { join } from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { adminTokenFile } from '../../src/config/files.ts'
+import { digestOf, FIRST_TOKEN, makeToken, TokenFile, type TokenHolder } from '../../src/http/tokens.ts'
 import { StartError } from '../../src/util/start-error.ts'
 import { writeOnce } from '../../src/util/write-once.ts'
+
+export { adminTokenFile }
 
 export interface AdminTokenOptions {
   /** ADMIN_TOKEN; undefined: the one kept in `dataDir`, made at the first start. */
   readonly token: string | undefined
   readonly dataDir: string
+  /** The file of the further tokens; it may be missing. */
+  readonly file: string
 }
 
 export interface AdminToken {
-  /** Where the token is kept; undefined when it is configured. */
+  /** Where the first token is kept; undefined when it is configured. */
   readonly file: string | undefined
-  /** Is this the token? Takes the same time for every guess. */
+  /** Is this the first token? Takes the same time for every guess. */
   matches(guess: string): boolean
-  /** Does the request carry the token in its only `Authorization: Bearer …` header (RFC 6750)? */
-  isShown(request: FastifyRequest): boolean
+  /** Whose token the request carries in its only `Authorization: Bearer …` header (RFC 6750). */
+  holder(request: FastifyRequest): Promise<TokenHolder | undefined>
+  /** Does the request carry a token, of whatever role? */
+  isShown(request: FastifyRequest): Promise<boolean>
 }
 
 declare module 'fastify' {
@@ -30,15 +37,21 @@ declare module 'fastify' {
 }
 
 export default fp<AdminTokenOptions>(
-  async (app, { token, dataDir }) => {
+  async (app, { token, dataDir, file }) => {
     const matches = tokenChecker(token ?? (await loadAdminToken(dataDir)))
+    const named = await TokenFile.open(file, ({ message }) =>
+      app.log.warn({ reason: message }, 'named tokens not read again: those read before stay in use')
+    )
+    const holder: AdminToken['holder'] = async ({ headers, raw }) => {
+      const [, guess] = /^bearer ([!-~]+)$/i.exec(headers.authorization ?? '') ?? []
+      if (guess === undefined || authorizations(raw) !== 1) return undefined
+      return matches(guess) ? { name: FIRST_TOKEN, role: 'admin' } : named.holderOf(guess)
+    }
     app.decorate('adminToken', {
       file: token === undefined ? adminTokenFile(dataDir) : undefined,
       matches,
-      isShown: ({ headers, raw }) => {
-        const [, guess] = /^bearer ([!-~]+)$/i.exec(headers.authorization ?? '') ?? []
-        return guess !== undefined && matches(guess) && authorizations(raw) === 1
-      }
+      holder,
+      isShown: async (request) => (await holder(request)) !== undefined
     })
   },
   { name: 'admin-token', fastify: '5.x' }
@@ -48,15 +61,11 @@ export default fp<AdminTokenOptions>(
 const authorizations = ({ rawHeaders }: IncomingMessage) =>
   rawHeaders.filter((text, index) => index % 2 === 0 && text.toLowerCase() === 'authorization').length
 
-/** Random bytes of a token that is made here. */
-const MADE_BYTES = 32
 /** Printable ASCII without spaces: what fits into a header. */
 const TOKEN = /^[!-~]{16,4096}$/
 
-export const adminTokenFile = (dataDir: string): string => join(dataDir, 'admin.token')
-
 /** A new token, as the text of its file. */
-export const makeAdminToken = (): string => `${randomBytes(MADE_BYTES).toString('base64url')}\n`
+export const makeAdminToken = (): string => `${makeToken()}\n`
 
 /** Reads the token of DATA_DIR; makes one (mode 0600) when there is none. Throws when the file holds no token. */
 export async function loadAdminToken(dataDir: string): Promise<string> {
@@ -70,8 +79,6 @@ export async function loadAdminToken(dataDir: string): Promise<string> {
 
 /** Compares SHA-256 digests, so that neither the time nor the length of a guess tells anything. */
 function tokenChecker(token: string): (guess: string) => boolean {
-  const digest = sha256(token)
-  return (guess) => timingSafeEqual(sha256(guess), digest)
+  const digest = digestOf(token)
+  return (guess) => timingSafeEqual(digestOf(guess), digest)
 }
-
-const sha256 = (text: string) => createHash('sha256').update(text).digest()

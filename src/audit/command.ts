@@ -149,9 +149,17 @@ function conclude(verdicts: readonly LogVerdict[], isFromUrl: boolean, { print }
   const broken = verdicts.filter(({ findings }) => findings.length > 0)
   const total = verdicts.reduce((sum, { size }) => sum + size, 0)
   const logs = verdicts.length === 1 ? '1 log' : `${verdicts.length} logs`
-  if (broken.length === 0) print(`audit verify: fine, ${logs} with ${total} records`)
+  if (broken.length === 0) print(`audit verify: fine, ${logs} with ${total} records${unread(verdicts)}`)
   else print(`audit verify: FAILED in ${broken.length} of ${logs}: ${broken.map((v) => v.network).join(', ')}`)
   return broken.length === 0 ? 0 : 1
+}
+
+/** Which logs were checked by their hashes alone. Without the records of the checkpoints, further networks stay unknown. */
+function unread(verdicts: readonly LogVerdict[]): string {
+  const withheld = verdicts.filter(({ isWithheld }) => isWithheld).map(({ network }) => network)
+  if (withheld.length === 0) return ''
+  const further = withheld.includes(ANCHORS) ? '; logs of further networks are not known without it, see --network' : ''
+  return `; NOT CHECKED: the records of ${withheld.join(', ')}, which want the admin token${further}`
 }
 
 async function accept(network: string, io: AuditCommandIo): Promise<0 | 1> {

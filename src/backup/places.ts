@@ -1,7 +1,7 @@
 // The files of a server besides its database: where the settings put them, and where they are in a backup.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { adminTokenFile, auditDirectory, networksDirectory, nodeKeyFile } from '../config/files.ts'
+import { adminTokenFile, auditDirectory, networksDirectory, nodeKeyFile, tokensFile } from '../config/files.ts'
 import type { Config } from '../config/schema.ts'
 import { filesBelow } from './parts.ts'
 
@@ -12,13 +12,14 @@ export interface Place {
   readonly file: string
 }
 
-type Settings = Pick<Config, 'DATA_DIR' | 'NODE_KEY_FILE' | 'L2PS_DIR'>
+type Settings = Pick<Config, 'DATA_DIR' | 'NODE_KEY_FILE' | 'L2PS_DIR' | 'TOKENS_FILE'>
 
 /** Where a part of a backup belongs under these settings; undefined: it is the database's. */
 export function placeOf(path: string, settings: Settings): string | undefined {
   const [first, ...rest] = path.split('/')
   if (path === 'node.key') return nodeKeyFile(settings.DATA_DIR, settings.NODE_KEY_FILE)
   if (path === 'admin.token') return adminTokenFile(settings.DATA_DIR)
+  if (path === 'tokens.json') return tokensFile(settings.DATA_DIR, settings.TOKENS_FILE)
   if (first === 'audit') return join(auditDirectory(settings.DATA_DIR), ...rest)
   if (first === 'l2ps') return join(networksDirectory(settings.DATA_DIR, settings.L2PS_DIR), ...rest)
   return undefined
@@ -28,7 +29,7 @@ export function placeOf(path: string, settings: Settings): string | undefined {
 export async function findPlaces(settings: Settings): Promise<Place[]> {
   const below = async (folder: string) =>
     (await filesBelow(placeOf(folder, settings)!)).files.map((name) => `${folder}/${name}`)
-  const paths = ['node.key', 'admin.token', ...(await below('audit')), ...(await below('l2ps'))]
+  const paths = ['node.key', 'admin.token', 'tokens.json', ...(await below('audit')), ...(await below('l2ps'))]
   const places = paths
     .filter((path) => !path.endsWith('.new'))
     .map((path) => ({ path, file: placeOf(path, settings)! }))

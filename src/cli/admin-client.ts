@@ -1,7 +1,10 @@
 // The admin API of a running server, as the commands call it.
 import { readFile } from 'node:fs/promises'
+import { type IncomingMessage, request as requestPlain } from 'node:http'
+import { type RequestOptions, request as requestByTls } from 'node:https'
+import { text as textOf } from 'node:stream/consumers'
 import { Option } from '@commander-js/extra-typings'
-import { adminTokenFile } from '../../plugins/admin/token.ts'
+import { adminTokenFile } from '../config/files.ts'
 import { signalingPort } from '../config/read.ts'
 import type { Config } from '../config/schema.ts'
 import { CommandError, EXIT, type ExitCode, type Io, UsageError, usual } from './command.ts'
@@ -10,8 +13,10 @@ import { plain } from './format.ts'
 /** Options of every command that talks to a server. */
 export const SERVER_URL = new Option(
   '--url <url>',
-  'the server; default: the signaling listener of the settings (http://127.0.0.1:3005)'
+  'the server; default: the listener of ADMIN_PORT, else of signaling (http://127.0.0.1:3005)'
 )
+export const CA_CERT = new Option('--cacert <file>', "certificates to trust (PEM) instead of the system's")
+export const INSECURE = new Option('--insecure', 'do not check the certificate of the server')
 export const JSON_OUTPUT = new Option('--json', 'print one JSON document')
 
 /** For the help of these commands. */
@@ -48,13 +53,22 @@ export interface AdminClient {
 export interface ServerOptions {
   readonly url?: string | undefined
   readonly json?: true | undefined
+  readonly cacert?: string | undefined
+  readonly insecure?: true | undefined
 }
+
+/** How the server's certificate is checked. */
+export type TlsTrust = Pick<
+  RequestOptions,
+  'ca' | 'rejectUnauthorized' | 'allowPartialTrustChain' | 'checkServerIdentity'
+>
 
 /** The client for --url and the token of the settings. */
 export async function openAdminClient(options: ServerOptions, io: Io): Promise<AdminClient> {
   const { config } = await io.settings()
   const url = serverUrl(options, config)
   const { token, origin } = await readToken(config)
+  const trust = await tlsTrust(options, config)
   const change: AdminClient['change'] = async <T>(
     method: string,
     path: readonly string[],
@@ -65,11 +79,7 @@ export async function openAdminClient(options: ServerOptions, io: Io): Promise<A
       ...(body === undefined ? {} : { 'content-type': 'application/json' })
     }
     const address = addressOf(url, ['admin', ...path], query)
-    const answer = await ask(address, {
-      method,
-      headers,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) })
-    })
+    const answer = await ask(address, trust, method, headers, body === undefined ? undefined : JSON.stringify(body))
     if (answer.status >= 400) throw refusal(answer, url, origin)
     return answer.body as T
   }
@@ -90,12 +100,13 @@ const listWith =
     }
   }
 
-/** The address of the server: --url, or the signaling listener of the settings. */
+/** The address of the server: --url, or the listener with the administration by the settings. */
 export function serverUrl({ url }: ServerOptions, config: Config): string {
   if (url !== undefined) return parsedUrl(url)
-  const port = signalingPort(config)
+  const [host, port] =
+    config.ADMIN_PORT === undefined ? [config.HOST, signalingPort(config)] : [config.ADMIN_HOST, config.ADMIN_PORT]
   if (port === 0) throw new UsageError('the settings let the server take any free port: name it with --url')
-  return `http://${hostToReach(config.HOST)}:${port}`
+  return `http${config.TLS_CERT_FILE === undefined ? '' : 's'}://${hostToReach(host)}:${port}`
 }
 
 /** The host part of a URL for a listener on this host: "any address" is reached over the loopback address. */
@@ -117,7 +128,8 @@ export function httpUrl(text: string): URL | undefined {
   return url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' ? url : undefined
 }
 
-async function readToken(config: Config): Promise<{ token: string; origin: string }> {
+/** The token of the settings, and where it comes from. */
+export async function readToken(config: Config): Promise<{ token: string; origin: string }> {
   if (config.ADMIN_TOKEN !== undefined) return { token: config.ADMIN_TOKEN, origin: 'ADMIN_TOKEN' }
   const path = adminTokenFile(config.DATA_DIR)
   try {
@@ -138,41 +150,72 @@ function addressOf(url: string, path: readonly string[], query: Query): string {
   return `${url}/${path.map(encodeURIComponent).join('/')}${search === '' ? '' : `?${search}`}`
 }
 
-/** One request. Rejects with a `CommandError` when no server answers, or one that is not a demos-relay. */
-export async function ask(address: string, init: RequestInit = {}): Promise<Answer> {
-  const { origin } = new URL(address)
-  let answer: Response
-  let text: string
+/**
+ * What --cacert and --insecure say. Without them and without --url, the server is that of these settings: its own
+ * certificate is trusted, whatever name it is for, since it rarely names the loopback address.
+ */
+export async function tlsTrust(options: ServerOptions, config: Config): Promise<TlsTrust> {
+  if (options.insecure) return { rejectUnauthorized: false }
+  const own = options.url === undefined ? config.TLS_CERT_FILE : undefined
+  const path = options.cacert ?? own
+  if (path === undefined) return {}
   try {
-    answer = await fetch(address, { ...init, signal: AbortSignal.timeout(REQUEST_MS) })
-    text = await answer.text()
+    const ca = await readFile(path, 'utf8')
+    return options.cacert === undefined
+      ? { ca, allowPartialTrustChain: true, checkServerIdentity: () => undefined }
+      : { ca, allowPartialTrustChain: true }
   } catch (cause) {
-    const reason = reasonOf(cause as Error)
-    throw new CommandError(
-      EXIT.unreachable,
-      `no server answers at ${origin} (${reason}). Is it running? --url says where`,
-      { cause }
-    )
+    const { code } = cause as NodeJS.ErrnoException
+    throw new CommandError(EXIT.failed, `the certificates in ${path} cannot be read (${code})`, { cause })
   }
+}
+
+/** One request. Rejects with a `CommandError` when no server answers, or one that is not a demos-relay. */
+export async function ask(
+  address: string,
+  trust: TlsTrust = {},
+  method = 'GET',
+  headers: Readonly<Record<string, string>> = {},
+  body?: string
+): Promise<Answer> {
+  const { origin } = new URL(address)
+  const { status, type, text } = await exchange(address, { ...trust, method, headers }, body).catch((cause) => {
+    const hint = isTlsRefusal(cause) ? 'See --cacert and --insecure' : 'Is it running? --url says where'
+    throw new CommandError(EXIT.unreachable, `no server answers at ${origin} (${reasonOf(cause)}). ${hint}`, { cause })
+  })
   try {
-    return { status: answer.status, body: JSON.parse(text) }
+    return { status, body: JSON.parse(text) }
   } catch (cause) {
-    const type = answer.headers.get('content-type') ?? 'no content type'
     throw new CommandError(
       EXIT.failed,
-      `what answers at ${origin} is no demos-relay (${answer.status}, ${plain(type)}). Give --url the server itself`,
+      `what answers at ${origin} is no demos-relay (${status}, ${plain(type)}). Give --url the server itself`,
       { cause }
     )
   }
 }
 
-function reasonOf(error: Error): string {
-  const cause = error.cause as NodeJS.ErrnoException | undefined
-  return (
-    cause?.code ??
-    cause?.message ??
-    (error.name === 'TimeoutError' ? `nothing within ${REQUEST_MS / 1_000} s` : error.message)
-  )
+async function exchange(
+  address: string,
+  options: RequestOptions,
+  body = ''
+): Promise<{ status: number; type: string; text: string }> {
+  const request = address.startsWith('https:') ? requestByTls : requestPlain
+  const signal = AbortSignal.timeout(REQUEST_MS)
+  const headers = { ...options.headers, ...(body === '' ? {} : { 'content-length': Buffer.byteLength(body) }) }
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    request(address, { ...options, headers, signal, agent: false }, resolve)
+      .on('error', reject)
+      .end(body)
+  })
+  const type = answer.headers['content-type'] ?? 'no content type'
+  return { status: answer.statusCode ?? 0, type, text: await textOf(answer) }
+}
+
+const isTlsRefusal = (error: NodeJS.ErrnoException): boolean => /CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(error.code ?? '')
+
+function reasonOf(error: NodeJS.ErrnoException): string {
+  if (error.name === 'TimeoutError' || error.name === 'AbortError') return `nothing within ${REQUEST_MS / 1_000} s`
+  return error.code ?? error.message
 }
 
 /** Why the server refused, and what to do. */

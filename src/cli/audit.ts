@@ -1,6 +1,7 @@
 import type { Command } from '@commander-js/extra-typings'
 import { databaseUrl } from '../config/read.ts'
-import { httpUrl } from './admin-client.ts'
+import type { Config } from '../config/schema.ts'
+import { httpUrl, readToken } from './admin-client.ts'
 import { CommandError, EXIT, endHelp, type Io, UsageError, usual } from './command.ts'
 import { statusLine } from './output.ts'
 
@@ -14,7 +15,7 @@ export function addAudit(program: Command, io: Io): void {
   audit
     .command('verify')
     .description(
-      'recompute every log, or one, from the database; with --from-url from what a server publishes, where ADMIN_TOKEN is needed for records that are not public'
+      'recompute every log, or one, from the database; with --from-url from what a server publishes, where the token is needed for records that are not public'
     )
     .option(NETWORK, ONE_LOG)
     .option('--from-url <url>', 'the server whose published log is verified')
@@ -50,6 +51,13 @@ async function runOrFail(action: string, options: Record<string, string | undefi
   if (exit !== EXIT.ok) throw new CommandError(exit)
 }
 
+/** Without a token, what is public is verified. */
+const tokenIfAny = (config: Config): Promise<string | undefined> =>
+  readToken(config).then(
+    ({ token }) => token,
+    () => undefined
+  )
+
 /** Runs an audit command on the database and the keys of the settings; resolves to its exit code. */
 export async function auditCommand(args: readonly string[], io: Io): Promise<0 | 1 | 2> {
   const { config } = await io.settings()
@@ -63,7 +71,7 @@ export async function auditCommand(args: readonly string[], io: Io): Promise<0 |
     dataDir: config.DATA_DIR,
     nodeKeyFile: config.NODE_KEY_FILE,
     origin: config.AUDIT_ORIGIN,
-    adminToken: config.ADMIN_TOKEN,
+    adminToken: await tokenIfAny(config),
     poolSize: config.DATABASE_POOL_SIZE,
     deadlineMs: config.DATABASE_DEADLINE_MS
   }

@@ -1,6 +1,7 @@
 import { adminTokenFile } from '../../plugins/admin/token.ts'
 import { signalingPort } from '../config/read.ts'
 import type { Config } from '../config/schema.ts'
+import type { Addresses } from '../server.ts'
 import { painter } from './format.ts'
 
 /** What a started server prints about itself; nothing in it is secret. */
@@ -18,32 +19,36 @@ export interface ServerFacts {
   metrics: string
   database: string
   dataDirectory: string
-  /** The port that was asked for, when another one had to be taken. */
-  takenPort?: number
+  /** The ports that were asked for and taken, by listener. */
+  takenPorts?: Readonly<Record<string, number>>
 }
 
 /** Collects the facts from the configuration and the addresses the listeners got. */
-export function serverFacts(
-  config: Config,
-  addresses: { signaling: string; l2ps: string | undefined; http: string },
-  version: string
-): ServerFacts {
-  const asked = signalingPort(config)
-  const { port } = new URL(addresses.signaling) // empty when it is the scheme's own
-  const moved = asked !== 0 && port !== '' && Number(port) !== asked
+export function serverFacts(config: Config, addresses: Addresses, version: string): ServerFacts {
+  const takenPorts = {
+    ...movedFrom('signaling', addresses.signaling, signalingPort(config)),
+    ...movedFrom('l2ps', addresses.l2ps, config.L2PS_MESSAGING_PORT),
+    ...(config.ADMIN_PORT === undefined ? {} : movedFrom('console', addresses.admin, config.ADMIN_PORT))
+  }
   return {
     version,
     signaling: reachable(addresses.signaling),
     l2ps: addresses.l2ps === undefined ? undefined : reachable(addresses.l2ps),
-    console: new URL('/console/', reachable(addresses.http)).href,
-    admin: new URL('/admin', reachable(addresses.http)).href,
+    console: new URL('/console/', reachable(addresses.admin)).href,
+    admin: new URL('/admin', reachable(addresses.admin)).href,
     ...(config.ADMIN_TOKEN === undefined ? { adminTokenFile: adminTokenFile(config.DATA_DIR) } : {}),
-    health: new URL('/health/ready', reachable(addresses.http)).href,
-    metrics: new URL('/metrics', reachable(addresses.http)).href,
+    health: new URL('/health/ready', reachable(addresses.admin)).href,
+    metrics: new URL('/metrics', reachable(addresses.admin)).href,
     database: databasePlace(config.DATABASE_URL),
     dataDirectory: config.DATA_DIR,
-    ...(moved ? { takenPort: asked } : {})
+    ...(Object.keys(takenPorts).length > 0 ? { takenPorts } : {})
   }
+}
+
+/** The port that was asked for, when the listener has another one. */
+function movedFrom(listener: string, address: string | undefined, asked: number): Record<string, number> {
+  const port = address === undefined ? '' : new URL(address).port // empty when it is the scheme's own
+  return asked === 0 || port === '' || Number(port) === asked ? {} : { [listener]: asked }
 }
 
 /** The address of the database, without user and password. */
@@ -72,11 +77,16 @@ export function banner(facts: ServerFacts, { colours, width = 80 }: BannerStyle)
     const shown = shortened(value, width - 15)
     return `  ${paint('dim', label.padEnd(12))} ${/^\w+:\/\//.test(shown) ? paint('cyan', shown) : shown}`
   }
+  const taken = (listener: string) => {
+    const port = facts.takenPorts?.[listener]
+    return port === undefined ? [] : [row('', `port ${port} was taken`)]
+  }
   const rows = [
     row('signaling', facts.signaling),
-    ...(facts.takenPort === undefined ? [] : [row('', `port ${facts.takenPort} was taken`)]),
-    ...(facts.l2ps === undefined ? [] : [row('l2ps', facts.l2ps)]),
+    ...taken('signaling'),
+    ...(facts.l2ps === undefined ? [] : [row('l2ps', facts.l2ps), ...taken('l2ps')]),
     row('console', facts.console),
+    ...taken('console'),
     row('admin', facts.admin),
     row('', `token in ${facts.adminTokenFile ?? 'ADMIN_TOKEN'}`),
     row('health', facts.health),

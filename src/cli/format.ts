@@ -21,18 +21,19 @@ export const ago = (seconds: number): string => (seconds < 1 ? 'just now' : `${s
 
 export const agoOf = (time: string, now: number): string => ago((now - Date.parse(time)) / 1_000)
 
-const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+const SIZES = ['B', 'kB', 'MB', 'GB', 'TB'] as const
 
-/** "512 B", "3.4 MiB". */
+/** "512 B", "3.4 MB": a kB is 1,000 bytes, here as in the console and the documents. */
 export function size(bytes: number): string {
   let [value, unit] = [bytes, 0]
-  for (; value >= 1_024 && unit < SIZES.length - 1; unit++) value /= 1_024
+  for (; value >= 999.5 && unit < SIZES.length - 1; unit++) value /= 1_000
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${SIZES[unit]}`
 }
 
 export const number = (value: number): string => value.toLocaleString('en')
 
-export const counted = (count: number, one: string): string => `${number(count)} ${one}${count === 1 ? '' : 's'}`
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+  `${number(count)} ${count === 1 ? one : many}`
 
 /** Longest name that is shown in full, in characters. */
 const NAME_WIDTH = 24

@@ -4,6 +4,8 @@ import type { MemberAnswer } from '../../plugins/admin/members.ts'
 import type { DeletedAnswer, NetworkAnswer } from '../../plugins/admin/networks.ts'
 import {
   ABOUT_SERVER,
+  CA_CERT,
+  INSECURE,
   JSON_OUTPUT,
   openAdminClient,
   SERVER_EXITS,
@@ -12,7 +14,7 @@ import {
 } from './admin-client.ts'
 import { CommandError, EXIT, endHelp, type Io } from './command.ts'
 import { agoOf, counted, number, plain, shortName, size } from './format.ts'
-import { confirm, FULL, LIMIT, printJson, printList, YES } from './output.ts'
+import { confirm, FULL, LIMIT, printJson, printList, SEARCH, YES } from './output.ts'
 
 type Network = Static<typeof NetworkAnswer>
 
@@ -22,10 +24,13 @@ export function addNetworks(program: Command, io: Io): void {
     .enablePositionalOptions(false)
     .description('manage L2PS networks and their members')
     .addOption(SERVER_URL)
+    .addOption(CA_CERT)
+    .addOption(INSECURE)
     .addOption(JSON_OUTPUT)
   networks
     .command('list', { isDefault: true })
     .description('list the networks of files and of the database (the default)')
+    .addOption(SEARCH)
     .addOption(LIMIT)
     .addOption(FULL)
     .action((_, command) => listNetworks(command.optsWithGlobals(), io))
@@ -91,13 +96,14 @@ export function addNetworks(program: Command, io: Io): void {
 }
 
 interface ListOptions extends ServerOptions {
+  readonly search?: string | undefined
   readonly limit?: number | undefined
   readonly full?: true | undefined
 }
 
 async function listNetworks(options: ListOptions, io: Io): Promise<void> {
   const client = await openAdminClient(options, io)
-  const found = await client.list<Network>(['networks'], 'networks', options.limit)
+  const found = await client.list<Network>(['networks'], 'networks', options.limit, { search: options.search })
   const name = options.full ? plain : shortName
   printList('network', found, options, io, [
     { head: 'NETWORK', cell: ({ uid }) => name(uid) },

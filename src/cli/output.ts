@@ -6,6 +6,12 @@ import { type Io, UsageError, wholeNumber } from './command.ts'
 import { counted, type Paint, painter } from './format.ts'
 
 export const LIMIT = new Option('--limit <n>', 'list at most n; default: all').argParser(wholeNumber)
+export const SEARCH = new Option(
+  '--search <text>',
+  'only names that begin so; upper or lower case (A to Z) is the same'
+)
+export const sortOption = (keys: string) =>
+  new Option('--sort <order>', `${keys}; with a minus in front, like --sort=-name: descending`)
 export const FULL = new Option('--full', 'print names and keys in full')
 export const YES = new Option('--yes', 'do not ask; needed where there is no terminal')
 
@@ -18,22 +24,26 @@ export interface Column<T> {
   readonly right?: true
 }
 
-/** A list as a table that ends with its count, or as JSON: an object with the list under its name. */
+/**
+ * A list as a table that ends with its count, or as JSON: an object with the list under its name. `what`: what one is
+ * called, and several, where that is more than an s.
+ */
 export function printList<T>(
-  one: string,
+  what: string | readonly [one: string, many: string],
   rows: readonly T[],
   { json, limit }: { json?: true | undefined; limit?: number | undefined },
   io: Io,
   columns: readonly Column<T>[]
 ): void {
+  const [one, many] = typeof what === 'string' ? [what, `${what}s`] : what
   if (json) {
-    printJson({ [`${one}s`]: rows }, io)
+    printJson({ [many]: rows }, io)
     return
   }
   const paint = painter(io.colours)
   if (rows.length > 0) io.stdout.write(table(rows, columns, paint))
   const more = rows.length === limit ? '; there may be more, see --limit' : ''
-  io.stdout.write(paint('dim', `${counted(rows.length, one)}${more}\n`))
+  io.stdout.write(paint('dim', `${counted(rows.length, one, many)}${more}\n`))
 }
 
 /** The rows below their heads, aligned; columns two spaces apart. */

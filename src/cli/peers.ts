@@ -1,10 +1,18 @@
 import type { Command } from '@commander-js/extra-typings'
 import type { Static } from '@sinclair/typebox'
 import type { ClosedAnswer, Peer } from '../../plugins/admin/peers.ts'
-import { ABOUT_SERVER, JSON_OUTPUT, openAdminClient, SERVER_EXITS, SERVER_URL } from './admin-client.ts'
+import {
+  ABOUT_SERVER,
+  CA_CERT,
+  INSECURE,
+  JSON_OUTPUT,
+  openAdminClient,
+  SERVER_EXITS,
+  SERVER_URL
+} from './admin-client.ts'
 import { endHelp, type Io } from './command.ts'
 import { agoOf, counted, plain, shortName, size } from './format.ts'
-import { FULL, LIMIT, printJson, printList } from './output.ts'
+import { FULL, LIMIT, printJson, printList, SEARCH, sortOption } from './output.ts'
 
 type PeerFacts = Static<typeof Peer>
 
@@ -14,17 +22,22 @@ export function addPeers(program: Command, io: Io): void {
     .enablePositionalOptions(false)
     .description('list connected peers; close their sessions')
     .addOption(SERVER_URL)
+    .addOption(CA_CERT)
+    .addOption(INSECURE)
     .addOption(JSON_OUTPUT)
   peers
     .command('list', { isDefault: true })
     .description('list connected peers (the default)')
     .option('--network <name>', 'only this network')
+    .addOption(SEARCH)
+    .addOption(sortOption('name, since, round-trip, unreceipted, buffered or sessions'))
     .addOption(LIMIT)
     .addOption(FULL)
     .action(async (_, command) => {
       const options = command.optsWithGlobals()
       const client = await openAdminClient(options, io)
-      const found = await client.list<PeerFacts>(['peers'], 'peers', options.limit, { network: options.network })
+      const { network, search, sort, limit } = options
+      const found = await client.list<PeerFacts>(['peers'], 'peers', limit, { network, search, sort })
       printPeers(found, options, io)
     })
   peers

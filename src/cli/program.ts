@@ -18,17 +18,20 @@ import {
   UsageError,
   wrapped
 } from './command.ts'
+import { addEvents } from './events.ts'
+import { addIdentities } from './identities.ts'
 import { addKeygen } from './keygen.ts'
 import { addNetworks } from './networks.ts'
 import { addPeers } from './peers.ts'
 import { addQueues } from './queues.ts'
 import { addCheckConfig, addCheckHealth, addServe } from './serve.ts'
 import { addStatus } from './status.ts'
+import { addTokens } from './tokens.ts'
 
 /** Commands in the order of the help. Their modules declare them; what a command runs is loaded when it is called. */
 const COMMANDS = [
-  ...[addServe, addCheckConfig, addCheckHealth, addKeygen],
-  ...[addStatus, addPeers, addQueues, addNetworks],
+  ...[addServe, addCheckConfig, addCheckHealth, addKeygen, addTokens],
+  ...[addStatus, addPeers, addQueues, addIdentities, addNetworks, addEvents],
   ...[addAudit, addBackup, addRestore],
   ...[addChat, addBench]
 ]

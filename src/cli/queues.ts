@@ -4,6 +4,8 @@ import type { PurgeAnswer, Queue, QueueAnswer, QueueEntryFacts, RequeueAnswer } 
 import {
   ABOUT_SERVER,
   type AdminClient,
+  CA_CERT,
+  INSECURE,
   JSON_OUTPUT,
   openAdminClient,
   SERVER_EXITS,
@@ -12,7 +14,7 @@ import {
 } from './admin-client.ts'
 import { CommandError, EXIT, endHelp, type Io, wholeNumber } from './command.ts'
 import { ago, agoOf, counted, number, plain, shortName, size, span } from './format.ts'
-import { confirm, FULL, LIMIT, printJson, printList, YES } from './output.ts'
+import { confirm, FULL, LIMIT, printJson, printList, SEARCH, sortOption, YES } from './output.ts'
 
 type QueueFacts = Static<typeof Queue>
 type EntryFacts = Static<typeof QueueEntryFacts>
@@ -27,12 +29,16 @@ export function addQueues(program: Command, io: Io): void {
     .enablePositionalOptions(false)
     .description('list mailboxes and their waiting messages; delete them, or queue them again')
     .addOption(SERVER_URL)
+    .addOption(CA_CERT)
+    .addOption(INSECURE)
     .addOption(JSON_OUTPUT)
   queues
     .command('list', { isDefault: true })
     .description('list mailboxes that are not empty (the default)')
     .option('--network <name>', 'only this network')
     .option('--recipient <name>', 'only mailboxes of this recipient')
+    .addOption(SEARCH)
+    .addOption(sortOption('name, depth, bytes or oldest'))
     .addOption(LIMIT)
     .addOption(FULL)
     .action((_, command) => listQueues(command.optsWithGlobals(), io))
@@ -81,12 +87,17 @@ interface ListOptions extends ServerOptions {
 }
 
 async function listQueues(
-  options: ListOptions & { network?: string | undefined; recipient?: string | undefined },
+  options: ListOptions & {
+    network?: string | undefined
+    recipient?: string | undefined
+    search?: string | undefined
+    sort?: string | undefined
+  },
   io: Io
 ): Promise<void> {
   const client = await openAdminClient(options, io)
-  const { network, recipient, limit } = options
-  const found = await client.list<QueueFacts>(['queues'], 'queues', limit, { network, recipient })
+  const { network, recipient, search, sort, limit } = options
+  const found = await client.list<QueueFacts>(['queues'], 'queues', limit, { network, recipient, search, sort })
   const name = options.full ? plain : shortName
   printList('queue', found, options, io, [
     { head: 'NETWORK', cell: ({ network }) => name(network) },

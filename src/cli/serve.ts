@@ -1,11 +1,12 @@
 // The server itself: start it, check its settings, ask whether it runs.
 import { get as getPlain } from 'node:http'
 import { get as getByTls } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from '@commander-js/extra-typings'
 import { signalingPort } from '../config/read.ts'
 import type { Config } from '../config/schema.ts'
 import { hostToReach } from './admin-client.ts'
-import { CommandError, EXIT, endHelp, type Io, settingsAreWrong, usual } from './command.ts'
+import { CommandError, EXIT, endHelp, type Io, settingsAreWrong, usual, wholeNumber } from './command.ts'
 
 export function addServe(program: Command, io: Io): void {
   const serve = program
@@ -58,18 +59,29 @@ export function addCheckHealth(program: Command, io: Io): void {
   const check = program
     .command('check-health')
     .description('ask the server with these settings whether it is alive')
-    .action(async () => {
+    .option('--wait <seconds>', 'ask until it is alive, at most so long', wholeNumber)
+    .action(async ({ wait = 0 }) => {
       const { config } = await io.settings()
-      const problem = await checkHealth(config)
+      const problem = await waitForHealth(config, wait * 1_000)
       if (problem !== undefined) throw new CommandError(EXIT.failed, problem)
     })
   endHelp(
     check,
     [
-      'For the health check of a container: asks on this machine, over TLS where the settings say so. Prints nothing when the server is alive.'
+      'For the health check of a container, and for systemd to wait for the start: asks on this machine, over TLS where the settings say so. Prints nothing when the server is alive.'
     ],
     { [EXIT.ok]: 'alive', [EXIT.failed]: 'not alive, or no server answers', ...usual(EXIT.settings) }
   )
+}
+
+/** Rest between two questions, in ms. */
+const ASK_AGAIN_MS = 250
+
+async function waitForHealth(config: Config, ms: number): Promise<string | undefined> {
+  for (const startedAt = performance.now(); ; await sleep(ASK_AGAIN_MS)) {
+    const problem = await checkHealth(config)
+    if (problem === undefined || performance.now() - startedAt >= ms) return problem
+  }
 }
 
 /** Longest the server may take to answer, in ms. */

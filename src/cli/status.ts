@@ -5,11 +5,15 @@ import type { ReadyAnswer, UnavailableAnswer } from '../../plugins/health.ts'
 import {
   ABOUT_SERVER,
   ask,
+  CA_CERT,
+  INSECURE,
   JSON_OUTPUT,
   openAdminClient,
   SERVER_URL,
   type ServerOptions,
-  serverUrl
+  serverUrl,
+  type TlsTrust,
+  tlsTrust
 } from './admin-client.ts'
 import { CommandError, EXIT, endHelp, type Io, usual } from './command.ts'
 import { ago, counted, number, type Paint, painter, plain, size, span } from './format.ts'
@@ -23,6 +27,8 @@ export function addStatus(program: Command, io: Io): void {
     .command('status')
     .description('print whether the server is ready, and its statistics')
     .addOption(SERVER_URL)
+    .addOption(CA_CERT)
+    .addOption(INSECURE)
     .addOption(JSON_OUTPUT)
     .action((options) => printStatus(options, io))
   endHelp(status, [ABOUT_SERVER, 'Readiness needs no token, the statistics do.'], {
@@ -35,7 +41,7 @@ export function addStatus(program: Command, io: Io): void {
 async function printStatus(options: ServerOptions, io: Io): Promise<void> {
   const { config } = await io.settings()
   const url = serverUrl(options, config)
-  const health = await healthOf(url)
+  const health = await healthOf(url, await tlsTrust(options, config))
   const answer = await statsOf(options, io)
   const ready = health.status === 'ok'
   if (options.json) printJson({ url, ready, health, ...answer }, io)
@@ -43,9 +49,9 @@ async function printStatus(options: ServerOptions, io: Io): Promise<void> {
   if (!ready) throw new CommandError(EXIT.failed)
 }
 
-async function healthOf(url: string): Promise<Health> {
+async function healthOf(url: string, trust: TlsTrust): Promise<Health> {
   try {
-    const { body } = await ask(`${url}/health/ready`)
+    const { body } = await ask(`${url}/health/ready`, trust)
     const { status: said } = body as Partial<Health>
     if (said === 'ok' || said === 'unavailable') return body as Health
   } catch (error) {
@@ -73,10 +79,10 @@ function printed(
   const isReady = health.status === 'ok'
   const word = isReady ? paint('green', 'is ready') : paint('red', 'is not ready')
   const name = paint('bold', 'demos-relay')
-  const failing = health.status === 'ok' ? [] : health.failing
+  const failing = health.status === 'ok' ? [] : (health.failing ?? [])
   const rows = [
     ...failing.map(({ part, reason }) => [part, paint('red', plain(reason))]),
-    ...Object.entries(health.doors).map(([listener, address]) => [listener, plain(address)]),
+    ...Object.entries(health.doors ?? {}).map(([listener, address]) => [listener, plain(address)]),
     ...(stats === null ? [] : statsRows(stats))
   ]
   const width = Math.max(...rows.map(([label]) => label!.length))

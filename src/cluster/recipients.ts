@@ -32,7 +32,7 @@ interface Room {
 interface Waiting {
   readonly message: Message
   readonly limit: MailboxLimit
-  readonly then: (admission: Admission | 'recipient-full' | 'unavailable') => void
+  readonly then: (admission: Admission | 'recipient_full' | 'unavailable') => void
 }
 
 interface ClusterAdmission extends Admission {
@@ -114,7 +114,7 @@ export class ClusterRecipients implements Recipients {
   admit(
     message: Message,
     limit: MailboxLimit,
-    then: (admission: Admission | 'recipient-full' | 'unavailable') => void
+    then: (admission: Admission | 'recipient_full' | 'unavailable') => void
   ) {
     const room = this.#roomOf(message)
     const waiting = { message, limit, then }
@@ -203,7 +203,7 @@ export class ClusterRecipients implements Recipients {
     const countMs = room.entries / ENTRIES_PER_MS
     const mostAge = isAway ? 0 : Math.max(isFull ? LEAST_MS : BELIEVED_MS, countMs)
     if (age > mostAge) this.#lookFirst(room, waiting)
-    else if (isFull) then('recipient-full')
+    else if (isFull) then('recipient_full')
     else {
       room.entries += 1
       room.bytes += message.bytes

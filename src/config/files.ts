@@ -4,6 +4,9 @@ import { join } from 'node:path'
 /** The admin token that the server made for itself. */
 export const adminTokenFile = (dataDir: string): string => join(dataDir, 'admin.token')
 
+/** Further tokens with names and roles. `given`: TOKENS_FILE. */
+export const tokensFile = (dataDir: string, given: string | undefined): string => given ?? join(dataDir, 'tokens.json')
+
 /** The last signed checkpoint of each audit log. */
 export const auditDirectory = (dataDir: string): string => join(dataDir, 'audit')
 

@@ -4,6 +4,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { closestMatch } from 'leven'
 import { type Config, ConfigSchema } from './schema.ts'
+import { readableSecrets } from './secret-files.ts'
 import { allowedValues, fileVariable, SETTINGS, type Setting } from './settings.ts'
 
 /** Variables by name, as `process.env` has them. An empty text counts as unset. */
@@ -16,7 +17,8 @@ export type ConfigReading =
 
 /**
  * Reads every setting from the environment and fills in the defaults.
- * A setting marked secret may instead come from the file that `<NAME>_FILE` names. Reads no other file, writes nothing.
+ * A setting marked secret may instead come from the file that `<NAME>_FILE` names. Reads no other file, looks at
+ * the permissions of those with secrets, and writes nothing.
  */
 export function readConfig(env: Environment): ConfigReading {
   const values: Partial<Record<keyof Config, unknown>> = {}
@@ -33,7 +35,8 @@ export function readConfig(env: Environment): ConfigReading {
   if (env.DATABASE_URL_FILE) values.DATABASE_URL_FILE = env.DATABASE_URL_FILE
   const config = Value.Default(ConfigSchema, values) as Config
   mistakes.push(...crossFieldMistakes(config))
-  return mistakes.length > 0 ? { mistakes, warnings } : { config, warnings }
+  if (mistakes.length > 0) return { mistakes, warnings }
+  return { config, warnings: [...warnings, ...readableSecrets(config, secretFiles(env))] }
 }
 
 /** The port of the signaling listener. RPC_SIGNALING_PORT wins. */
@@ -52,6 +55,13 @@ export function databaseUrl({
 /** Kubernetes gives every container variables of every service, `NAME_PORT=tcp://10.0.0.1:80` among them. */
 const isIgnored = ({ schema }: Setting, text: string): boolean =>
   schema.fallsBack === true || (schema.type === 'integer' && /^(tcp|udp|sctp):\/\//.test(text))
+const secretFiles = (env: Environment): Record<string, string> =>
+  Object.fromEntries(
+    SETTINGS.filter(({ secret }) => secret).flatMap((setting) => {
+      const variable = fileVariable(setting)
+      return env[variable] ? [[variable, env[variable]]] : []
+    })
+  )
 
 type Mistake = { variable: string; mistake: string }
 

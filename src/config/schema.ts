@@ -29,6 +29,10 @@ export const SECTIONS = {
       Port('Signaling port. If taken, the next free port is used. Wins over SIGNALING_SERVER_PORT.')
     ),
     SIGNALING_SERVER_PORT: Port('Signaling port when RPC_SIGNALING_PORT is unset.', 3005),
+    STRICT_PORTS: Type.Boolean({
+      description: 'Refuse to start when a port is taken, instead of using the next free one.',
+      default: false
+    }),
     TRUST_PROXY: Type.String({
       format: 'trusted-proxies',
       allowed: TRUSTED_PROXIES,
@@ -259,6 +263,12 @@ export const SECTIONS = {
     )
   },
   Administration: {
+    ADMIN_PORT: optional(
+      Port(
+        'Port of a listener for /admin, /console, /docs, /metrics and the details of /health/ready alone; the other listeners then answer 404 there. Unset: every listener serves them.'
+      )
+    ),
+    ADMIN_HOST: Text('Address the listener of ADMIN_PORT listens on.', '127.0.0.1'),
     ADMIN_TOKEN: optional(
       Type.String({
         pattern: '^[!-~]{16,4096}$',
@@ -268,8 +278,13 @@ export const SECTIONS = {
         secret: true
       })
     ),
+    TOKENS_FILE: optional(
+      Text(
+        'Further tokens, each with a name and a role (`demos-relay token`). Read again when it changes. Unset: tokens.json in DATA_DIR.'
+      )
+    ),
     ADMIN_REQUESTS_PER_MINUTE: Count(
-      'Requests to /admin one address may make in a minute, including those with a wrong token.',
+      'Requests to /admin in a minute, for each token and address. Requests without a valid token are counted apart.',
       600
     )
   },

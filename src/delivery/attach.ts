@@ -91,9 +91,9 @@ export class ConnectedRecipients implements Recipients {
     this.#releases = releases
   }
 
-  admit(message: Message, limit: MailboxLimit, then: (admission: Admission | 'recipient-full') => void): void {
+  admit(message: Message, limit: MailboxLimit, then: (admission: Admission | 'recipient_full') => void): void {
     const counter = this.#counterFor(message)
-    if (counter !== undefined && !counter.reserve(message.bytes, limit)) then('recipient-full')
+    if (counter !== undefined && !counter.reserve(message.bytes, limit)) then('recipient_full')
     else then({ slot: counter === undefined, counter })
   }
 

@@ -10,10 +10,10 @@ import type { MessageStore, Repeat } from './message-store.ts'
 /** Committed, and the recipient is connected, or away. */
 export const ACCEPTED = ['live', 'queued'] as const
 /**
- * `duplicate`: another body under a digest that was used, or one given up since. `quota` and `recipient-full` name the
+ * `duplicate`: another body under a digest that was used, or one given up since. `quota` and `recipient_full` name the
  * limit; `busy` and `unavailable` are ours.
  */
-export const NOT_ACCEPTED = ['duplicate', 'quota', 'recipient-full', 'busy', 'unavailable'] as const
+export const NOT_ACCEPTED = ['duplicate', 'quota', 'recipient_full', 'busy', 'unavailable'] as const
 /** What became of a message. */
 export type Acceptance = (typeof ACCEPTED)[number] | (typeof NOT_ACCEPTED)[number]
 
@@ -34,7 +34,7 @@ export interface Recipients {
   admit(
     message: Message,
     limit: MailboxLimit,
-    then: (admission: Admission | 'recipient-full' | 'unavailable') => void
+    then: (admission: Admission | 'recipient_full' | 'unavailable') => void
   ): void
   /** A message is committed: offers it. `done` hears, for one recipient in order, whether any of its sessions takes it. */
   committed(entry: QueueEntry, admission: Admission, done: (isConnected: boolean) => void): void
@@ -70,7 +70,7 @@ export interface MailboxOptions {
   readonly observer?: BatchObserver
 }
 
-type Refusal = 'quota' | 'recipient-full'
+type Refusal = 'quota' | 'recipient_full'
 type Verdict = QueueEntry | Repeat | Refusal
 
 /** An entry whose time is set when its group is written. */
@@ -237,7 +237,7 @@ export class Mailbox {
     if (sender.entries >= limits.quotaPerSender) return 'quota'
     const isFull =
       recipient.entries >= limits.recipientMessages || recipient.bytes + entry.bytes > limits.recipientBytes
-    if (isFull) return 'recipient-full'
+    if (isFull) return 'recipient_full'
     sender.entries += 1
     recipient.entries += 1
     recipient.bytes += entry.bytes

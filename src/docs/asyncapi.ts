@@ -1,6 +1,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import { PROTOCOLS, type ProtocolDoc } from '../protocol/frames.ts'
 import { VERSION } from '../util/package-root.ts'
+import { exampleOf } from './frame-examples.ts'
 
 /** The AsyncAPI 3.0 document of both WebSocket protocols, as plain JSON. `action` is what this server does. */
 export function asyncApiDocument(): object {
@@ -33,11 +34,13 @@ const serverOf = ({ name, port, title }: ProtocolDoc) => ({
 function channelOf({ name, title, description, clientFrames, serverFrames, hasRequestIds }: ProtocolDoc) {
   const fromClient = clientFrames.map(({ frame, summary }) => {
     const payload = frameSchema(frame.type, frame.payload, hasRequestIds ? CLIENT_FIELDS : {})
-    return [`client.${frame.type}`, { name: frame.type, title: frame.type, summary, payload }]
+    const examples = [{ payload: exampleOf(name, 'client', frame.type) }]
+    return [`client.${frame.type}`, { name: frame.type, title: frame.type, summary, payload, examples }]
   })
   const fromServer = serverFrames.map(({ type, summary, payload }) => {
     const schema = frameSchema(type, payload, hasRequestIds ? SERVER_FIELDS : {})
-    return [`server.${type}`, { name: type, title: type, summary, payload: schema }]
+    const examples = [{ payload: exampleOf(name, 'server', type) }]
+    return [`server.${type}`, { name: type, title: type, summary, payload: schema, examples }]
   })
   return {
     address: `/${name}`,

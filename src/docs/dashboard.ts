@@ -11,10 +11,16 @@ interface Panel {
   readonly unit: string
   readonly queries: readonly Query[]
   readonly about?: string
+  /** Default: lines over time. */
+  readonly type?: 'stat' | 'state-timeline' | 'alertlist'
+  /** Of a stat: from when on it is yellow and red; the other way round where less is worse. */
+  readonly thresholds?: readonly [yellow: number, red: number]
 }
 
-const PANELS_A_ROW = 3
-const [WIDTH, HEIGHT] = [24 / PANELS_A_ROW, 8]
+/** Columns of the dashboard. */
+const COLUMNS = 24
+/** Columns and rows that a panel takes, by its type. */
+const SIZES = { timeseries: [8, 8], stat: [4, 4], 'state-timeline': [12, 6], alertlist: [12, 6] } as const
 
 /** The series of the chosen servers, with further matchers. */
 const of = ({ name }: { readonly name: string }, matchers = '') =>
@@ -53,7 +59,36 @@ const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
   [
     'At a glance',
     [
-      { title: 'Ready', unit: 'none', queries: [each(M.ready, '{{instance}}')] },
+      { title: 'Ready', type: 'stat', unit: 'ready', queries: [{ expr: `min(${of(M.ready)})`, legend: 'ready' }] },
+      {
+        title: 'Sessions now',
+        type: 'stat',
+        unit: 'short',
+        queries: [{ expr: `sum(${of(M.sessions)})`, legend: 'sessions' }]
+      },
+      {
+        ...{ title: 'Accepted now', type: 'stat', unit: 'mps' },
+        queries: [{ expr: `sum(${rate(M.accepted)})`, legend: 'accepted' }]
+      },
+      {
+        ...{ title: 'Waiting now', type: 'stat', unit: 'short' },
+        queries: [{ expr: `sum(max by (protocol) (${of(M.queueEntries)}))`, legend: 'messages' }]
+      },
+      {
+        ...{ title: 'Connections used', type: 'stat', unit: 'percentunit', thresholds: [0.6, 0.8] },
+        queries: [{ expr: `sum(${of(M.sockets)}) / sum(${of(M.connectionsLimit)})`, legend: 'used' }],
+        about: 'Of MAX_CONNECTIONS.'
+      },
+      {
+        ...{ title: 'Certificate', type: 'stat', unit: 'd', thresholds: [30, 14] },
+        queries: [{ expr: `(min(${of(M.tlsCertificateExpiry)}) - time()) / 86400`, legend: 'days' }],
+        about: 'Days until the first TLS certificate ends; empty without TLS.'
+      },
+      {
+        ...{ title: 'Ready over time', type: 'state-timeline', unit: 'ready' },
+        queries: [each(M.ready, '{{instance}}')]
+      },
+      { title: 'Alerts', type: 'alertlist', unit: 'none', queries: [] },
       { title: 'Sessions', unit: 'short', queries: [sum(M.sessions), sum(M.sockets, '{{protocol}} sockets')] },
       { title: 'Messages accepted', unit: 'mps', queries: [per('protocol, route', M.accepted)] }
     ]
@@ -208,11 +243,18 @@ export function dashboard(): object {
       panels: []
     })
     y += 1
-    for (const [place, panel] of row.entries()) {
-      const [x, down] = [(place % PANELS_A_ROW) * WIDTH, Math.floor(place / PANELS_A_ROW) * HEIGHT]
-      panels.push(panelOf(panel, panels.length + 1, { x, y: y + down, w: WIDTH, h: HEIGHT }))
+    let [x, height] = [0, 0]
+    for (const panel of row) {
+      const [w, h] = SIZES[panel.type ?? 'timeseries']
+      if (x + w > COLUMNS || (height > 0 && h !== height)) {
+        x = 0
+        y += height
+      }
+      panels.push(panelOf(panel, panels.length + 1, { x, y, w, h }))
+      x += w
+      height = h
     }
-    y += Math.ceil(row.length / PANELS_A_ROW) * HEIGHT
+    y += height
   }
   return {
     ...{
@@ -224,13 +266,31 @@ export function dashboard(): object {
       editable: true
     },
     ...{ refresh: '10s', time: { from: 'now-1h', to: 'now' }, timezone: 'browser', graphTooltip: 1 },
-    templating: { list: [DATASOURCE_CHOICE, INSTANCE_CHOICE] },
+    links: LINKS,
+    templating: { list: [DATASOURCE_CHOICE, INSTANCE_CHOICE, CONSOLE_ADDRESS] },
     annotations: { list: [] },
     panels
   }
 }
 
 const DATASOURCE = { type: 'prometheus', uid: '$datasource' }
+/** Where the console is, for the links to it. */
+const CONSOLE_ADDRESS = {
+  ...{ name: 'console', label: 'Console', type: 'textbox', query: 'http://localhost:3007/console/' },
+  current: { text: 'http://localhost:3007/console/', value: 'http://localhost:3007/console/' }
+}
+const LINKS = [
+  ['Console', 'overview'],
+  ['Largest queues', 'queues'],
+  ['Slowest peers', 'peers?sort=-round-trip'],
+  ['Events', 'events']
+].map(([title, page]) => ({
+  title,
+  type: 'link',
+  icon: 'external link',
+  targetBlank: true,
+  url: `$\{console}#${page}`
+}))
 const DATASOURCE_CHOICE = {
   name: 'datasource',
   type: 'datasource',
@@ -244,14 +304,47 @@ const INSTANCE_CHOICE = {
   query: { query: `label_values(${METRICS.buildInfo.name}, instance)`, refId: 'instance' }
 }
 
-function panelOf({ title, unit, queries, about }: Panel, id: number, gridPos: object): object {
+function panelOf(panel: Panel, id: number, gridPos: object): object {
+  const { title, queries, about, type = 'timeseries' } = panel
+  if (type === 'alertlist') return { id, type, title, gridPos, options: ALERT_LIST }
   return {
-    ...{ id, type: 'timeseries', title, gridPos, datasource: DATASOURCE },
+    ...{ id, type, title, gridPos, datasource: DATASOURCE },
     ...(about === undefined ? {} : { description: about }),
-    fieldConfig: { defaults: { unit, min: 0, custom: { fillOpacity: 10, showPoints: 'never' } }, overrides: [] },
-    options: { legend: { displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'multi', sort: 'desc' } },
+    fieldConfig: { defaults: defaultsOf(panel), overrides: [] },
+    options: OPTIONS[type],
     targets: queries.map(({ expr, legend }, place) => ({
       ...{ refId: String.fromCharCode(65 + place), datasource: DATASOURCE, expr, legendFormat: legend, range: true }
     }))
   }
+}
+
+const ALERT_LIST = {
+  ...{ showOptions: 'current', maxItems: 20, sortOrder: 3, groupMode: 'default', alertName: 'Relay' },
+  stateFilter: { firing: true, pending: true, noData: false, normal: false, error: true }
+}
+const OPTIONS = {
+  timeseries: { legend: { displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'multi', sort: 'desc' } },
+  stat: { colorMode: 'value', graphMode: 'area', reduceOptions: { calcs: ['lastNotNull'] } },
+  'state-timeline': { showValue: 'never', rowHeight: 0.8, legend: { displayMode: 'list', placement: 'bottom' } }
+}
+
+const READY = {
+  type: 'value',
+  options: { 1: { text: 'ready', color: 'green', index: 0 }, 0: { text: 'not ready', color: 'red', index: 1 } }
+}
+
+function defaultsOf({ unit, type, thresholds }: Panel): object {
+  if (unit === 'ready')
+    return { unit: 'none', mappings: [READY], color: { mode: 'thresholds' }, thresholds: steps([1, 1], 'red') }
+  if (type === 'stat') return { unit, min: 0, color: { mode: 'thresholds' }, thresholds: steps(thresholds) }
+  return { unit, min: 0, custom: { fillOpacity: 10, showPoints: 'never' } }
+}
+
+/** Green up to yellow and red; where red is the lower one, the other way round. */
+function steps(limits?: readonly [yellow: number, red: number], below = 'green'): object {
+  if (limits === undefined) return { mode: 'absolute', steps: [{ color: 'text', value: null }] }
+  const [yellow, red] = limits
+  const colours = yellow < red ? [below, 'yellow', 'red'] : ['red', 'yellow', 'green']
+  const values = [null, ...[yellow, red].sort((a, b) => a - b)]
+  return { mode: 'absolute', steps: values.map((value, place) => ({ color: colours[place], value })) }
 }

@@ -81,7 +81,12 @@ export async function listenOnNextFreePort(listen: Listen, port: number, tries =
       if (codeOf(error) !== 'EADDRINUSE') throw cannotListen(candidate, host, error)
     }
   }
-  const taken = port === 0 ? 'no port is free' : `every port from ${port} to ${last} is taken`
+  const taken =
+    port === 0
+      ? 'no port is free'
+      : last === port
+        ? `port ${port} is taken. Stop what has it, choose another port, or unset STRICT_PORTS`
+        : `every port from ${port} to ${last} is taken`
   throw new ListenError(`Cannot listen${on(host)}: ${taken}.`)
 }
 

@@ -55,7 +55,7 @@ function answerTo(
       return refuse(context, 'L2PS_SUBMIT_FAILED', 'Duplicate message', request)
     case 'quota':
       return refuse(context, 'RATE_LIMITED', 'Offline message limit reached', request)
-    case 'recipient-full':
+    case 'recipient_full':
       return refuse(context, 'RATE_LIMITED', 'Too many messages are waiting for this recipient', request)
     case 'busy':
       return refuse(context, 'RATE_LIMITED', 'The server is busy. Please try again.', request)

@@ -13,6 +13,8 @@ export interface RelayMetrics extends Metrics {
   onRead(step: () => void): void
   /** Runs every step, so that values are as they are now. */
   refresh(): void
+  /** The cumulative buckets of a histogram, its series together: upper bounds, ascending, and counts. */
+  buckets(name: string): Promise<(readonly [bound: number, count: number])[]>
   /** Everything in the text format of Prometheus. */
   text(): Promise<string>
 }
@@ -30,6 +32,17 @@ export function createMetrics(): RelayMetrics {
     contentType: registry.contentType,
     onRead: (step) => void steps.push(step),
     refresh,
+    buckets: async (name) => {
+      const { values } = await registry.getSingleMetric(name)!.get()
+      const counts = new Map<number, number>()
+      for (const { labels, value } of values) {
+        const { le } = labels as { le?: string | number }
+        if (le === undefined) continue
+        const bound = le === '+Inf' ? Number.POSITIVE_INFINITY : Number(le)
+        counts.set(bound, (counts.get(bound) ?? 0) + value)
+      }
+      return [...counts].sort(([a], [b]) => a - b)
+    },
     text: () => {
       refresh()
       return registry.metrics()

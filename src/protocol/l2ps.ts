@@ -31,8 +31,12 @@ export const RegisterFrame = defineFrame('register', 'Missing publicKey, l2psUid
 
 /** A sealed body: opaque but for its two required texts; further members are kept. */
 const Encrypted = Type.Object({
-  ciphertext: Type.String({ minLength: 1, description: `base64, at most ${MAX_CIPHERTEXT_LENGTH} characters` }),
-  nonce: Type.String({ minLength: 1, description: 'base64' })
+  ciphertext: Type.String({
+    minLength: 1,
+    contentEncoding: 'base64',
+    description: `base64, at most ${MAX_CIPHERTEXT_LENGTH} characters`
+  }),
+  nonce: Type.String({ minLength: 1, contentEncoding: 'base64', description: 'base64' })
 })
 
 /**

@@ -17,10 +17,20 @@ export const PROBLEMS = {
     title: 'The administration token is missing or wrong',
     advice: 'Send `Authorization: Bearer <ADMIN_TOKEN>`; the banner says where the token is kept.'
   },
+  forbidden: {
+    status: 403,
+    title: 'The token may only read',
+    advice: 'Use a token of the role admin: `demos-relay token create NAME --role admin`.'
+  },
   'not-found': {
     status: 404,
     title: 'There is nothing of that name',
     advice: 'Check network, name and path; names in a path are percent-encoded.'
+  },
+  'wrong-method': {
+    status: 405,
+    title: 'The path has no such method',
+    advice: 'Use one of the methods in `Allow`.'
   },
   'network-exists': {
     status: 409,
@@ -45,13 +55,18 @@ export const PROBLEMS = {
   },
   'too-many-requests': {
     status: 429,
-    title: 'This address asks too often',
+    title: 'Too many requests in a minute',
     advice: 'Wait for the seconds in `Retry-After`.'
   },
   'internal-error': {
     status: 500,
     title: 'Our fault',
     advice: 'Try again; if it fails again, the cause is in the server log.'
+  },
+  'too-slow': {
+    status: 503,
+    title: 'This takes too long now',
+    advice: 'Ask for less: one network, or the order of the names.'
   },
   'database-unavailable': {
     status: 503,

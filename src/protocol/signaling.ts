@@ -18,9 +18,17 @@ const Truthy = (description: string) =>
 /** Proof that the owner of a signing key stands behind `publicKey`; all three values are base64 (RFC 4648 §4). */
 export const Verification = Type.Object({
   algorithm: Type.String({ maxLength: 32, description: 'ml-dsa, falcon or ed25519' }),
-  serializedSignedData: Type.String({ maxLength: 8192, description: 'signature over the message' }),
-  serializedPublicKey: Type.String({ maxLength: 8192, description: 'the signing key' }),
-  serializedMessage: Type.String({ maxLength: 8192, description: 'the signed message: the bytes of publicKey' })
+  serializedSignedData: Type.String({
+    maxLength: 8192,
+    contentEncoding: 'base64',
+    description: 'signature over the message'
+  }),
+  serializedPublicKey: Type.String({ maxLength: 8192, contentEncoding: 'base64', description: 'the signing key' }),
+  serializedMessage: Type.String({
+    maxLength: 8192,
+    contentEncoding: 'base64',
+    description: 'the signed message: the bytes of publicKey'
+  })
 })
 export type Verification = Static<typeof Verification>
 
@@ -68,7 +76,10 @@ export const AckFrame = defineFrame('ack', 'Missing seq', {
 })
 
 /** The application's answer to a `server_question`. Never answered. */
-export const PeerResponseFrame = defineFrame('peer_response', 'Invalid message format', {})
+export const PeerResponseFrame = defineFrame('peer_response', 'Invalid message format', {
+  questionId: Type.Optional(Type.Unknown({ description: 'of the question' })),
+  response: Type.Optional(Type.Unknown({ description: 'whatever the application answers' }))
+})
 
 // What the server sends, encoded. A sealed body is JSON text already and is spliced in, never parsed again.
 

@@ -75,7 +75,7 @@ function answerTo(acceptance: Acceptance, targetId: string, quota: number): Answ
       return { frame: encodeMessageQueued(targetId), isNotification: true }
     case 'quota':
       return notice(`Offline message limit reached (${quota} messages). Please wait for recipient to come online.`)
-    case 'recipient-full':
+    case 'recipient_full':
       return notice('Too many messages are waiting for this recipient. Please try again later.')
     case 'busy':
       return notice('The server is busy. Please try again.')

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { PendingQuery, Row } from 'postgres'
 import type { AnySql, TransactionSql } from '../database/database.ts'
+import { insertAdminEvents } from './admin-event.ts'
 import { ANCHORS } from './audit-log.ts'
 
 /** What an administrator may do that has no kind of event of its own. */
@@ -21,6 +22,12 @@ interface Fact {
   readonly acceptedAt: number
 }
 
+/** Done by an administrator. */
+interface Act extends Fact {
+  /** The name of the token, for `admin_event`; it is no part of the record. */
+  readonly by?: string | undefined
+}
+
 /** A message was accepted. */
 export interface MessageEvent extends Fact {
   readonly kind: 'message'
@@ -38,9 +45,9 @@ export type AuditEvent =
   /** A peer registered another encryption key, named by its digest. */
   | (Fact & { readonly kind: 'key-change'; readonly sender: string; readonly digest: string })
   /** An administrator released a peer's name. */
-  | (Fact & { readonly kind: 'identity-release'; readonly sender: string })
+  | (Act & { readonly kind: 'identity-release'; readonly sender: string })
   /** An administrator deleted waiting messages: of a mailbox, or of one sender in it. */
-  | (Fact & {
+  | (Act & {
       readonly kind: 'purge'
       readonly recipient: string
       readonly sender?: string
@@ -48,7 +55,7 @@ export type AuditEvent =
       readonly bytes: number
     })
   /** An administrator did something else, named by `digest`: to the peer `sender`, or to the network. */
-  | (Fact & {
+  | (Act & {
       readonly kind: 'administration'
       readonly digest: AdministrationAction
       readonly sender?: string
@@ -123,6 +130,7 @@ export async function insertAuditEvents(sql: AnySql, events: readonly AuditEvent
     insert into audit_inbox (network, count, events)
     select * from unnest(${rows.map(({ network }) => network)}::text[], ${rows.map(({ packed }) => packed.length)}::int[],
       ${rows.map(({ packed }) => JSON.stringify(packed))}::text[])`
+  await insertAdminEvents(sql, events)
 }
 
 /**

@@ -2,6 +2,7 @@ import { numberColumn, textColumns } from '../database/columns.ts'
 import type { AnySql, Sql } from '../database/database.ts'
 import type { ProofAlgorithm } from '../protocol/peer-key.ts'
 import { insertAuditEvents } from './audit-inbox.ts'
+import { namesFrom } from './mailbox-overview.ts'
 
 /** The keys pinned to a peer's name. */
 export interface Identity {
@@ -190,6 +191,68 @@ export async function signingKeysOf(
     select peer, signing_key as "signingKey" from identity where network = ${network} and peer = any(${peers}::text[])`
 }
 
+/** A line of the list of identities. */
+export interface IdentityLine {
+  readonly network: string
+  readonly peer: string
+  readonly algorithm: ProofAlgorithm
+  readonly keyId: string | null
+  readonly registeredAt: Date
+  readonly lastSeenAt: Date
+  /** Microseconds since 1970: what it is sorted by. */
+  readonly since: number
+}
+
+export interface IdentityFilter {
+  readonly network: string | undefined
+  /** In lower case; see namesFrom(). */
+  readonly search: string | undefined
+}
+
+const fits = (sql: AnySql, { network, search }: IdentityFilter) => sql`
+  ${network === undefined ? sql`true` : sql`network = ${network}`} and ${namesFrom(sql, sql`peer`, search)}`
+
+/**
+ * Identities after a place, by name or by the time they registered: at most `limit`. Found by a search, they are in the order
+ * of their names in lower case, as the index that finds them has them.
+ */
+export async function listIdentities(
+  sql: Sql,
+  filter: IdentityFilter,
+  { key, isDescending }: { key: 'name' | 'since'; isDescending: boolean },
+  after: { value: string | number; network: string; peer: string } | undefined,
+  { limit, ms }: { limit: number; ms: number }
+): Promise<IdentityLine[]> {
+  return sql.begin(async (tx) => {
+    await tx`select set_config('statement_timeout', ${String(ms)}, true)`
+    const [beyond, direction] = isDescending ? [tx`<`, tx`desc`] : [tx`>`, tx`asc`]
+    const { value = 0, network = '', peer = '' } = after ?? {}
+    const since = tx`timestamptz 'epoch' + ${Number(value)} * interval '1 microsecond'`
+    const first = key === 'since' ? 'registered_at' : filter.search === undefined ? 'network' : 'lower'
+    const { column, place } = {
+      registered_at: { column: tx`registered_at`, place: since },
+      network: { column: tx`network`, place: tx`${network}` },
+      lower: { column: tx`lower(peer)`, place: tx`lower(${peer} collate "C")` }
+    }[first]
+    const isAfter = tx`(${column}, network, peer) ${beyond} (${place}, ${network}, ${peer})`
+    return tx<IdentityLine[]>`
+      select network, peer, algorithm, key_id as "keyId", registered_at as "registeredAt", last_seen_at as "lastSeenAt",
+        (extract(epoch from registered_at) * 1000000)::bigint as since
+      from identity
+      where ${fits(tx, filter)} and ${after === undefined ? tx`true` : isAfter}
+      order by ${column} ${direction}, network ${direction}, peer ${direction} limit ${limit}`
+  }) as Promise<IdentityLine[]>
+}
+
+/** How many identities fit. Rejects with `query_canceled` after `ms`. */
+export async function countIdentities(sql: Sql, filter: IdentityFilter, ms: number): Promise<number> {
+  return sql.begin(async (tx) => {
+    await tx`select set_config('statement_timeout', ${String(ms)}, true)`
+    const [row] = await tx<{ count: number }[]>`select count(*) from identity where ${fits(tx, filter)}`
+    return row!.count
+  }) as Promise<number>
+}
+
 /** Everything kept about a name's owner. */
 export interface IdentityFacts {
   readonly algorithm: ProofAlgorithm
@@ -221,7 +284,8 @@ export async function releaseIdentity(
   sql: Sql,
   network: string,
   peer: string,
-  now: number
+  now: number,
+  by?: string
 ): Promise<'released' | 'unknown' | 'waiting'> {
   return sql.begin(async (tx) => {
     const [held] = await tx<{ waiting: boolean }[]>`
@@ -231,7 +295,7 @@ export async function releaseIdentity(
     if (held.waiting) return 'waiting'
     await tx`delete from identity_key where network = ${network} and peer = ${peer}`
     await tx`delete from identity where network = ${network} and peer = ${peer}`
-    await insertAuditEvents(tx, [{ kind: 'identity-release', network, sender: peer, acceptedAt: now }])
+    await insertAuditEvents(tx, [{ kind: 'identity-release', network, sender: peer, acceptedAt: now, by }])
     return 'released'
   }) as Promise<'released' | 'unknown' | 'waiting'>
 }

@@ -27,9 +27,15 @@ export async function readNetworkDates(sql: Sql, uids: readonly string[]): Promi
 }
 
 /** Makes a network; false when there is one of that uid. */
-export async function createNetwork(sql: Sql, uid: string, settings: NetworkSettings, now: number): Promise<boolean> {
+export async function createNetwork(
+  sql: Sql,
+  uid: string,
+  settings: NetworkSettings,
+  now: number,
+  by?: string
+): Promise<boolean> {
   const { name, description, enabled, membersOnly, auditPublic } = settings
-  return change(sql, { network: uid, digest: 'networkCreate', now }, async (tx) => {
+  return change(sql, { network: uid, digest: 'networkCreate', now, by }, async (tx) => {
     const made = await tx`
       insert into l2ps_network (uid, name, description, enabled, members_only, audit_public)
       values (${uid}, ${name}, ${description}, ${enabled}, ${membersOnly}, ${auditPublic})
@@ -43,7 +49,8 @@ export async function changeNetwork(
   sql: Sql,
   uid: string,
   changes: Partial<NetworkSettings>,
-  now: number
+  now: number,
+  by?: string
 ): Promise<boolean | 'missing'> {
   const columns = {
     ...{ name: changes.name, description: changes.description, enabled: changes.enabled },
@@ -51,7 +58,7 @@ export async function changeNetwork(
   }
   const given = Object.fromEntries(Object.entries(columns).filter(([, value]) => value !== undefined))
   let isThere = false
-  const isChanged = await change(sql, { network: uid, digest: 'networkChange', now }, async (tx) => {
+  const isChanged = await change(sql, { network: uid, digest: 'networkChange', now, by }, async (tx) => {
     const [before] = await tx`
       select name, description, enabled, members_only, audit_public from l2ps_network where uid = ${uid} for update`
     isThere = before !== undefined
@@ -67,10 +74,11 @@ export async function deleteNetwork(
   sql: Sql,
   uid: string,
   evenIfWaiting: boolean,
-  now: number
+  now: number,
+  by?: string
 ): Promise<'deleted' | 'missing' | 'waiting'> {
   let outcome: 'deleted' | 'missing' | 'waiting' = 'missing'
-  await change(sql, { network: uid, digest: 'networkDelete', now }, async (tx) => {
+  await change(sql, { network: uid, digest: 'networkDelete', now, by }, async (tx) => {
     const [held] = await tx<{ waiting: boolean }[]>`
       select exists (select from queue_entry where network = ${uid}) as waiting
       from l2ps_network where uid = ${uid} for update`
@@ -83,9 +91,15 @@ export async function deleteNetwork(
 }
 
 /** Lists a peer as a member; false when it was one. The first member closes the network to everybody else. */
-export async function addMember(sql: Sql, uid: string, peer: string, now: number): Promise<boolean | 'missing'> {
+export async function addMember(
+  sql: Sql,
+  uid: string,
+  peer: string,
+  now: number,
+  by?: string
+): Promise<boolean | 'missing'> {
   let isThere = false
-  const isAdded = await change(sql, { network: uid, digest: 'memberAdd', sender: peer, now }, async (tx) => {
+  const isAdded = await change(sql, { network: uid, digest: 'memberAdd', sender: peer, now, by }, async (tx) => {
     isThere = (await tx`select from l2ps_network where uid = ${uid} for update`).count > 0
     if (!isThere) return false
     return (await tx`insert into l2ps_member (uid, peer) values (${uid}, ${peer}) on conflict do nothing`).count > 0
@@ -94,8 +108,8 @@ export async function addMember(sql: Sql, uid: string, peer: string, now: number
 }
 
 /** Takes a peer off the list; false when it was not on it. */
-export async function removeMember(sql: Sql, uid: string, peer: string, now: number): Promise<boolean> {
-  return change(sql, { network: uid, digest: 'memberRemove', sender: peer, now }, async (tx) => {
+export async function removeMember(sql: Sql, uid: string, peer: string, now: number, by?: string): Promise<boolean> {
+  return change(sql, { network: uid, digest: 'memberRemove', sender: peer, now, by }, async (tx) => {
     return (await tx`delete from l2ps_member where uid = ${uid} and peer = ${peer}`).count > 0
   })
 }
@@ -110,7 +124,7 @@ export async function listMembers(sql: Sql, uid: string, after: string, limit: n
 /** One transaction: the change, and the record of it when there was one. */
 function change(
   sql: Sql,
-  what: { network: string; digest: AdministrationAction; sender?: string; now: number },
+  what: { network: string; digest: AdministrationAction; sender?: string; now: number; by: string | undefined },
   work: (tx: TransactionSql) => Promise<boolean>
 ): Promise<boolean> {
   const { now: acceptedAt, ...event } = what

@@ -1,3 +1,4 @@
+import type { PendingQuery, Row } from 'postgres'
 import type { AnySql, Sql } from '../database/database.ts'
 
 /** Totals of one mailbox. */
@@ -39,31 +40,110 @@ const summary = (sql: AnySql) => sql`
     from queue_entry as entry left join identity on identity.network = entry.network and identity.peer = entry.recipient
     where entry.network = box.network and entry.recipient = box.recipient) as summary`
 
+/** Which mailboxes are listed: of a network, of one recipient, of recipients whose names begin so (see `namesFrom`). */
+export interface MailboxFilter {
+  readonly network: string | undefined
+  readonly recipient: string | undefined
+  readonly search: string | undefined
+}
+
+const filtered = (sql: AnySql, { network, recipient }: MailboxFilter) => sql`
+  ${network === undefined ? sql`true` : sql`network = ${network}`}
+  and ${recipient === undefined ? sql`true` : sql`recipient = ${recipient}`}`
+
 /**
- * The mailboxes that hold something, in the order of their names, after one of them: at most `limit`. Walks from one to
- * the next by the primary key, so a full mailbox before the page costs nothing.
+ * Names that begin with `search`, which is in lower case: a range, so that an index on lower(name) serves it whatever the
+ * text. The columns have the collation "C", under which only the letters A to Z have a case.
  */
-export async function listMailboxes(
-  sql: Sql,
-  filter: { network: string | undefined; recipient: string | undefined },
-  after: readonly [network: string, recipient: string] | undefined,
-  limit: number
-): Promise<MailboxSummary[]> {
-  const wanted = sql`
-    ${filter.network === undefined ? sql`true` : sql`network = ${filter.network}`}
-    and ${filter.recipient === undefined ? sql`true` : sql`recipient = ${filter.recipient}`}`
-  const [network, recipient] = after ?? ['', '']
-  return sql<MailboxSummary[]>`
+export const namesFrom = (sql: AnySql, name: PendingQuery<Row[]>, search: string | undefined) =>
+  search === undefined ? sql`true` : sql`(lower(${name}) >= ${search} and lower(${name}) < ${`${search}\u{10ffff}`})`
+
+/**
+ * A CTE `box` of the mailboxes that hold something, in the order of their names after one of them. Walks from one to the
+ * next by the primary key, so a full mailbox costs no more than one with a message.
+ */
+function walk(sql: AnySql, filter: MailboxFilter, after?: readonly [string, string], isDescending = false) {
+  const [beyond, direction] = isDescending ? [sql`<`, sql`desc`] : [sql`>`, sql`asc`]
+  const order = sql`order by network ${direction}, recipient ${direction} limit 1`
+  const wanted = filtered(sql, filter)
+  const isAfter = after === undefined ? sql`true` : sql`(network, recipient) ${beyond} (${after[0]}, ${after[1]})`
+  return sql`
     with recursive box as (
-      (select network, recipient from queue_entry
-        where ${wanted} and (network, recipient) > (${network}, ${recipient}) order by network, recipient limit 1)
+      (select network, recipient from queue_entry where ${wanted} and ${isAfter} ${order})
       union all
       select next.network, next.recipient from box cross join lateral (
         select network, recipient from queue_entry
-        where ${wanted} and (network, recipient) > (box.network, box.recipient) order by network, recipient limit 1) as next
-    )
-    select box.network, box.recipient, summary.* from (select * from box limit ${limit}) as box ${summary(sql)}
-    order by box.network, box.recipient`
+        where ${wanted} and (network, recipient) ${beyond} (box.network, box.recipient) ${order}) as next
+    )`
+}
+
+/** The mailboxes that hold something, in the order of their names, after one of them: at most `limit`. */
+export async function listMailboxes(
+  sql: Sql,
+  filter: MailboxFilter,
+  after: readonly [network: string, recipient: string] | undefined,
+  limit: number,
+  isDescending = false
+): Promise<MailboxSummary[]> {
+  const direction = isDescending ? sql`desc` : sql`asc`
+  const wanted = namesFrom(sql, sql`box.recipient`, filter.search)
+  return sql<MailboxSummary[]>`
+    ${walk(sql, filter, after, isDescending)}
+    select box.network, box.recipient, summary.*
+    from (select * from box where ${wanted} limit ${limit}) as box ${summary(sql)}
+    order by box.network ${direction}, box.recipient ${direction}`
+}
+
+/** How many mailboxes hold something. Rejects with `query_canceled` after `ms`. */
+export async function countMailboxes(sql: Sql, filter: MailboxFilter, ms: number): Promise<number> {
+  return sql.begin(async (tx) => {
+    await tx`select set_config('statement_timeout', ${String(ms)}, true)`
+    const [row] = await tx<{ count: number }[]>`
+      ${walk(tx, filter)} select count(*) from box where ${namesFrom(tx, tx`box.recipient`, filter.search)}`
+    return row!.count
+  }) as Promise<number>
+}
+
+/** By what mailboxes can be sorted, besides their names. */
+export const MAILBOX_ORDERS = ['depth', 'bytes', 'oldest'] as const
+export type MailboxOrder = (typeof MAILBOX_ORDERS)[number]
+
+export interface SortedMailbox extends MailboxSummary {
+  /** What it was sorted by. */
+  readonly value: number
+  /** How many mailboxes fit the filter. */
+  readonly total: number
+}
+
+/**
+ * The mailboxes that hold something, sorted, after a place. Reads every entry of the filter: sums are kept nowhere, since they
+ * would have to be written with each message. Rejects with `query_canceled` after `ms`.
+ */
+export async function sortMailboxes(
+  sql: Sql,
+  filter: MailboxFilter,
+  { key, isDescending }: { key: MailboxOrder; isDescending: boolean },
+  after: readonly [value: number, network: string, recipient: string] | undefined,
+  { limit, ms }: { limit: number; ms: number }
+): Promise<SortedMailbox[]> {
+  return sql.begin(async (tx) => {
+    await tx`select set_config('statement_timeout', ${String(ms)}, true), set_config('enable_seqscan', 'on', true)`
+    const values = { depth: tx`count(*)`, bytes: tx`sum(size_bytes)::bigint`, oldest: tx`min(accepted_at)` }
+    const [beyond, direction] = isDescending ? [tx`<`, tx`desc`] : [tx`>`, tx`asc`]
+    const [value, network, recipient] = after ?? [0, '', '']
+    const isAfter = tx`(value ${beyond} ${value} or (value = ${value} and (network, recipient) > (${network}, ${recipient})))`
+    return tx<SortedMailbox[]>`
+      with sums as (
+        select network, recipient, ${values[key]} as value from queue_entry
+        where ${filtered(tx, filter)} and ${namesFrom(tx, tx`recipient`, filter.search)}
+        group by network, recipient
+      )
+      select box.*, summary.* from (
+        select network, recipient, value, (select count(*) from sums) as total from sums
+        where ${after === undefined ? tx`true` : isAfter}
+        order by value ${direction}, network, recipient limit ${limit}) as box ${summary(tx)}
+      order by box.value ${direction}, box.network, box.recipient`
+  }) as Promise<SortedMailbox[]>
 }
 
 /** One mailbox, also an empty one. */

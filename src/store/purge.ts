@@ -39,7 +39,13 @@ export async function countEntries(sql: Sql, selection: Selection): Promise<Amou
  * Deletes up to `limit` of these messages and returns them. In the same transaction it gives their slots back, notes in
  * history that they were given up, and leaves a record for each mailbox. Entries that are locked by a release stay.
  */
-export async function purgeEntries(sql: Sql, selection: Selection, limit: number, now: number): Promise<GoneEntry[]> {
+export async function purgeEntries(
+  sql: Sql,
+  selection: Selection,
+  limit: number,
+  now: number,
+  by?: string
+): Promise<GoneEntry[]> {
   return sql.begin(async (tx) => {
     const gone = await tx<(SlotUse & GoneEntry & { slot: boolean })[]>`
       delete from queue_entry where seq = any(array(
@@ -52,12 +58,16 @@ export async function purgeEntries(sql: Sql, selection: Selection, limit: number
       tx,
       gone.filter(({ slot }) => slot)
     )
-    await insertAuditEvents(tx, purgeEvents(gone, selection, now))
+    await insertAuditEvents(tx, purgeEvents(gone, selection, { acceptedAt: now, by }))
     return [...gone]
   }) as Promise<GoneEntry[]>
 }
 
-function purgeEvents(gone: readonly SlotUse[], { network, sender }: Selection, acceptedAt: number): AuditEvent[] {
+function purgeEvents(
+  gone: readonly SlotUse[],
+  { network, sender }: Selection,
+  act: { acceptedAt: number; by: string | undefined }
+): AuditEvent[] {
   const mailboxes = new Map<string, SlotUse[]>()
   for (const use of gone) {
     const known = mailboxes.get(use.recipient)
@@ -65,7 +75,7 @@ function purgeEvents(gone: readonly SlotUse[], { network, sender }: Selection, a
     else known.push(use)
   }
   return Array.from(mailboxes, ([recipient, uses]) => ({
-    ...{ kind: 'purge' as const, network, recipient, acceptedAt },
+    ...{ kind: 'purge' as const, network, recipient, ...act },
     ...(sender === undefined ? {} : { sender }),
     ...{ entries: uses.length, bytes: sumOfBytes(uses) }
   }))
@@ -91,7 +101,7 @@ export interface Requeue {
 export async function requeueEntries(
   sql: Sql,
   requeue: Requeue,
-  { afterSeq, limit, now }: { afterSeq: number; limit: number; now: number }
+  { afterSeq, limit, now, by }: { afterSeq: number; limit: number; now: number; by?: string | undefined }
 ): Promise<number[]> {
   const { network, recipient, withheld, expiresAt } = requeue
   return sql.begin(async (tx) => {
@@ -108,7 +118,7 @@ export async function requeueEntries(
     const entries = touched.length
     if (entries > 0) {
       const event = { kind: 'administration', digest: 'requeue', network, sender: recipient, entries } as const
-      await insertAuditEvents(tx, [{ ...event, acceptedAt: now }])
+      await insertAuditEvents(tx, [{ ...event, acceptedAt: now, by }])
     }
     return touched.map(({ seq }) => seq).sort((one, other) => one - other)
   }) as Promise<number[]>

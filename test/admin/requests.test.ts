@@ -97,13 +97,17 @@ test('a body that is too large, or no JSON, is refused as such, and so is a path
   await server.refused('invalid-request', 'GET', '/queues/signaling/%ff')
   await server.refused('invalid-request', 'GET', `/queues/signaling/${'x'.repeat(5_000)}`)
   await server.refused('not-found', 'GET', '/no-such-route')
-  await server.refused('not-found', 'POST', '/stats', {})
+  await server.refused('wrong-method', 'POST', '/stats', {})
+  const wrong = await server.ask('PUT', '/queues/signaling/bob/7')
+  assert.deepEqual([wrong.status, wrong.headers.get('allow')], [405, 'DELETE'])
+  const elsewhere = await fetch(`${server.addresses.http}/health/live`, { method: 'POST' })
+  assert.deepEqual([elsewhere.status, elsewhere.headers.get('allow')], [405, 'GET, HEAD'])
 })
 
-test('an address that asks too often is told when to ask again; its sockets are not touched', async (t) => {
+test('a token that asks too often is told when to ask again; its sockets are not touched', async (t) => {
   const server = await startAdministered(t, { ADMIN_REQUESTS_PER_MINUTE: 5 })
   const [alice, bob] = [await server.join('alice'), await server.join('bob')]
-  for (let n = 0; n < 3; n++) await server.ok('GET', '/peers')
+  for (let n = 0; n < 4; n++) await server.ok('GET', '/peers')
   const strange = await fetch(`${server.addresses.http}/admin/peers`, { headers: { authorization: 'Bearer no' } })
   assert.equal(strange.status, 401)
   await server.refused('not-found', 'GET', '/no-such-route')

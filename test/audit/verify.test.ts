@@ -199,6 +199,7 @@ test('the public URLs alone are enough; without the token only the hashes are ve
   const closed = commandOf(trail)
   assert.equal(await closed.run('verify', '--from-url', server.url, '--network', 'signaling'), 0)
   assert.equal(closed.lines[1], 'signaling: 700 hashes verified, the records are not public')
+  assert.match(closed.lines.at(-1)!, /NOT CHECKED: the records of signaling, which want the admin token/)
   assert.equal(await closed.run('verify', '--from-url', server.url, '--network', 'nobody'), 1)
   assert.equal(closed.lines.at(-1), 'audit verify: FAILED in 1 of 1 log: nobody')
 })

@@ -70,7 +70,7 @@ test('status of a server that is not ready, or not there, ends with 1', async (t
 })
 
 test('a refused command prints one sentence with what to do, and has its own exit code', async (t) => {
-  const server = await startAdminServer(t, { ADMIN_REQUESTS_PER_MINUTE: 3 })
+  const server = await startAdminServer(t, { ADMIN_REQUESTS_PER_MINUTE: 2 })
   const refusal = async (env: Record<string, string>, ...args: string[]) => {
     const { code, stdout, stderr } = await callTo(server, env)(...args)
     assert.equal(stdout, '')

@@ -6,7 +6,8 @@ import { readConfig } from '../../src/config/read.ts'
 const ADDRESSES: Parameters<typeof serverFacts>[1] = {
   signaling: 'ws://127.0.0.1:3005',
   l2ps: 'ws://127.0.0.1:3006',
-  http: 'http://127.0.0.1:3005'
+  http: 'http://127.0.0.1:3005',
+  admin: 'http://127.0.0.1:3005'
 }
 
 function factsOf(env: Record<string, string> = {}, addresses = ADDRESSES) {
@@ -47,20 +48,28 @@ test('a database URL that only the driver can read is not repeated', () => {
 test('a listener on any address is shown as one a client can connect to', () => {
   const any = factsOf(
     { HOST: '0.0.0.0' },
-    { signaling: 'ws://0.0.0.0:3005/', l2ps: undefined, http: 'http://0.0.0.0:3005' }
+    { signaling: 'ws://0.0.0.0:3005/', l2ps: undefined, http: 'http://0.0.0.0:3005', admin: 'http://0.0.0.0:3005' }
   )
   assert.equal(any.signaling, 'ws://127.0.0.1:3005')
   assert.equal(any.health, 'http://127.0.0.1:3005/health/ready')
-  const any6 = factsOf({ HOST: '::' }, { signaling: 'ws://[::]:3005', l2ps: undefined, http: 'http://[::]:3005' })
+  const any6 = factsOf(
+    { HOST: '::' },
+    { signaling: 'ws://[::]:3005', l2ps: undefined, http: 'http://[::]:3005', admin: 'http://[::]:3005' }
+  )
   assert.equal(any6.metrics, 'http://[::1]:3005/metrics')
 })
 
 test('the banner says so when the asked port was taken, and only then', () => {
-  const moved = { signaling: 'ws://127.0.0.1:3006', l2ps: undefined, http: 'http://127.0.0.1:3006' }
-  assert.equal(factsOf({}, moved).takenPort, 3005)
+  const moved = {
+    signaling: 'ws://127.0.0.1:3006',
+    l2ps: undefined,
+    http: 'http://127.0.0.1:3006',
+    admin: 'http://127.0.0.1:3006'
+  }
+  assert.deepEqual(factsOf({}, moved).takenPorts, { signaling: 3005 })
   assert.match(banner(factsOf({}, moved), { colours: false }), /port 3005 was taken/)
-  assert.equal(factsOf().takenPort, undefined)
-  assert.equal(factsOf({ RPC_SIGNALING_PORT: '0' }, moved).takenPort, undefined)
+  assert.equal(factsOf().takenPorts, undefined)
+  assert.equal(factsOf({ RPC_SIGNALING_PORT: '0' }, moved).takenPorts, undefined)
 })
 
 test('no line of the banner is wider than the terminal', () => {
@@ -74,4 +83,14 @@ test('no line of the banner is wider than the terminal', () => {
 test('without colours the banner is plain text', () => {
   assert.doesNotMatch(banner(factsOf(), { colours: false }), /\x1b/)
   assert.match(banner(factsOf(), { colours: true }), /\x1b\[1mdemos-relay\x1b\[0m/)
+})
+
+test('with ADMIN_PORT the console, the metrics and the health are where it listens', () => {
+  const facts = factsOf({ ADMIN_PORT: '3007' }, { ...ADDRESSES, admin: 'http://127.0.0.1:3008' })
+  assert.deepEqual(
+    [facts.console, facts.metrics, facts.health],
+    ['console/', 'metrics', 'health/ready'].map((path) => `http://127.0.0.1:3008/${path}`)
+  )
+  assert.deepEqual(facts.takenPorts, { console: 3007 })
+  assert.match(banner(facts, { colours: false }), /console .*3008.*\n +port 3007 was taken/)
 })

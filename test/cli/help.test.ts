@@ -19,8 +19,8 @@ const ALL = program.commands.flatMap((command): [string[], CommandUnknownOpts][]
 
 test('the commands are those that are promised', () => {
   assert.deepEqual(NAMES, [
-    ...['serve', 'check-config', 'check-health', 'keygen', 'status', 'peers', 'queues', 'networks'],
-    ...['audit', 'backup', 'restore', 'chat', 'bench', 'help']
+    ...['serve', 'check-config', 'check-health', 'keygen', 'token', 'status', 'peers', 'queues'],
+    ...['identities', 'networks', 'events', 'audit', 'backup', 'restore', 'chat', 'bench', 'help']
   ])
 })
 

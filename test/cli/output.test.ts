@@ -19,11 +19,11 @@ test('spans, sizes and counts are put in their largest unit', () => {
   assert.deepEqual([ago(0.3), ago(61)], ['just now', '1 minute ago'])
   assert.deepEqual([0, 1_023, 1_024, 1_536, 1_048_576, 131_072].map(size), [
     '0 B',
-    '1023 B',
-    '1.0 KiB',
-    '1.5 KiB',
-    '1.0 MiB',
-    '128 KiB'
+    '1.0 kB',
+    '1.0 kB',
+    '1.5 kB',
+    '1.0 MB',
+    '131 kB'
   ])
   assert.deepEqual(
     [counted(1, 'peer'), counted(0, 'peer'), counted(1_234, 'peer')],

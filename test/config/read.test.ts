@@ -15,7 +15,7 @@ function secretFile(t: TestContext, content: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'demos-relay-secret-'))
   t.after(() => rmSync(directory, { recursive: true }))
   const path = join(directory, 'secret')
-  writeFileSync(path, content)
+  writeFileSync(path, content, { mode: 0o600 })
   return path
 }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { after, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import { BROWSER, closeBrowser, openBoard, openPage, shoot, startConsoleServer, TOKEN } from './browser.ts'
+import { BROWSER, closeBrowser, goTo, openBoard, openPage, shoot, startConsoleServer, TOKEN } from './browser.ts'
 import { makeBusy } from './busy.ts'
 
 after(closeBrowser)
@@ -34,14 +36,33 @@ test(
     const server = await startConsoleServer(t)
     await makeBusy(server)
     const page = await openPage(t, server)
+    await page.locator('#token:focus').waitFor() // once no other tab knows the token
     assert.equal((await focused(page)).name, 'Admin token')
     await page.keyboard.type(TOKEN)
     await page.keyboard.press('Enter')
-    await page.getByText('Live').waitFor()
-    await page.getByRole('row', { name: /^carol/ }).waitFor()
-    assert.equal((await focused(page)).name, 'Messages a second')
+    await page.getByText('Live', { exact: true }).waitFor()
+    assert.equal((await focused(page)).name, 'Overview')
+    await page.keyboard.press('Shift+Tab')
+    assert.equal((await focused(page)).name, 'Events')
+    for (const name of ['Audit', 'Networks', 'Identities', 'Peers', 'Queues']) {
+      await page.keyboard.press('Shift+Tab')
+      assert.equal((await focused(page)).name, name)
+    }
+    await page.keyboard.press('Enter')
+    const row = page.getByRole('row', { name: /^carol/ })
+    await row.waitFor()
+    assert.equal((await focused(page)).name, 'Queues')
     const passed = await tabTo(page, 'Purge the queue of carol')
-    assert.deepEqual(passed, ['Network', 'Recipient', 'Show the queue of carol', 'Requeue the messages for carol'])
+    assert.deepEqual(passed.slice(0, 7), [
+      'Recipient',
+      'Network',
+      'Recipient',
+      'Messages',
+      'Size',
+      'Oldest',
+      'signaling'
+    ])
+    assert.deepEqual(passed.slice(-2), ['Show the queue of carol', 'Requeue the messages for carol'])
     await page.keyboard.press('Enter')
     const dialog = page.getByRole('dialog')
     await dialog.getByRole('button', { name: 'Delete 3 messages' }).waitFor()
@@ -59,49 +80,57 @@ test(
     await page.keyboard.press('Enter')
     await page.getByRole('row', { name: /^carol/ }).waitFor({ state: 'detached' })
     assert.equal((await focused(page)).name, 'Queues', 'its row is gone: the focus is on the heading')
-    await page.getByRole('link', { name: 'Skip to the figures' }).focus()
+    await page.getByRole('link', { name: 'Skip to the content' }).focus()
     await page.keyboard.press('Enter')
     assert.equal(await page.evaluate('document.activeElement.id'), 'main')
+    assert.match(page.url(), /#queues$/, 'the page stays')
   }
 )
 
-test('every control has a name, every table a caption, every figure a heading', BROWSER, async (t) => {
-  const server = await startConsoleServer(t)
-  const { alice } = await makeBusy(server)
-  const page = await openBoard(t, server)
-  await page.getByRole('row', { name: /^carol/ }).waitFor()
-  await page
-    .getByRole('row', { name: /^alice/ })
-    .getByRole('button', { name: 'Identity' })
-    .click()
-  await page.getByRole('button', { name: 'Release' }).waitFor()
-  const tree = await page.locator('body').ariaSnapshot()
-  const controls = tree
-    .split('\n')
-    .filter((line) => /- (button|textbox|link|combobox|checkbox|img|table|dialog|region|form)\b/.test(line))
-  assert.ok(controls.length > 40, tree)
-  for (const line of controls) assert.match(line, /- \w+ "[^"]+"/, line.trim())
-  for (const region of [
-    'Messages a second',
-    'Receipts by strength',
-    'Sessions',
-    'Waiting',
-    'Event loop',
-    'Queues',
-    'Peers',
-    'Networks',
-    'Audit logs',
-    'Identity'
-  ]) {
-    await page.getByRole('region', { name: region }).getByRole('heading', { level: 2, name: region }).waitFor()
+const REGIONS: Readonly<Record<string, readonly string[]>> = {
+  Overview: ['Messages a second', 'Receipts by strength', 'Sessions', 'Waiting', 'Event loop', 'History'],
+  ...{ Queues: ['Queues'], Peers: ['Peers'], Identities: ['Identities'], Networks: ['Networks'] },
+  ...{ Audit: ['Audit logs'], Events: ['Events'] }
+}
+
+test(
+  'on every page every control has a name, every table a caption, every part a heading, and axe finds nothing',
+  BROWSER,
+  async (t) => {
+    const server = await startConsoleServer(t)
+    await makeBusy(server)
+    await server.app.writeMinute()
+    const page = await openBoard(t, server)
+    for (const [name, regions] of Object.entries(REGIONS)) {
+      await goTo(page, name)
+      for (const region of regions) {
+        await page.getByRole('region', { name: region }).getByRole('heading', { level: 2, name: region }).waitFor()
+      }
+      await page.waitForLoadState('networkidle')
+      const tree = await page.locator('body').ariaSnapshot()
+      const controls = tree
+        .split('\n')
+        .filter((line) =>
+          /- (button|textbox|searchbox|link|combobox|checkbox|img|table|dialog|region|form)\b/.test(line)
+        )
+      assert.ok(controls.length > 10, tree)
+      for (const line of controls) assert.match(line, /- \w+ "[^"]+"/, line.trim())
+      const names = controls.filter((line) => line.includes('- button')).map((line) => line.trim())
+      assert.equal(new Set(names).size, names.length, `${name}: no two buttons are called the same`)
+      assert.deepEqual(await axeFindings(page), [], name)
+    }
   }
-  const names = controls.filter((line) => line.includes('- button')).map((line) => line.trim())
-  assert.equal(new Set(names).size, names.length, 'no two buttons are called the same')
-  await alice.nothingMore()
-})
+)
+
+/** What axe-core finds wrong, of every rule of WCAG and of good practice. */
+async function axeFindings(page: Page): Promise<string[]> {
+  await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'))
+  return page.evaluate(`axe.run().then(({ violations }) =>
+    violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ': ' + html.slice(0, 160))))`)
+}
 
 for (const colorScheme of ['light', 'dark'] as const) {
-  test(`${colorScheme}: every text can be read, on the board and in a dialog`, BROWSER, async (t) => {
+  test(`${colorScheme}: every text can be read, on every page and in a dialog`, BROWSER, async (t) => {
     const server = await startConsoleServer(t)
     const busy = await makeBusy(server)
     const page = await openPage(t, server, { colorScheme })
@@ -115,13 +144,19 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await page.keyboard.press('Enter')
     for (let turn = 0; turn < 25; turn++) await busy.exchange()
     await page.locator('#rates path.line').first().waitFor()
+    for (const name of Object.keys(REGIONS)) {
+      await goTo(page, name)
+      await shoot(page, `${name.toLowerCase()}-${colorScheme}`)
+      assert.deepEqual(await faintTexts(page), [])
+    }
+    await goTo(page, 'Audit')
     await page
       .getByRole('row', { name: /^signaling/ })
       .getByRole('button', { name: 'Verify' })
       .click()
     await page.getByText(/^Right/).waitFor()
-    await shoot(page, `board-${colorScheme}`)
     assert.deepEqual(await faintTexts(page), [])
+    await goTo(page, 'Queues')
     await page
       .getByRole('row', { name: /^carol/ })
       .getByRole('button', { name: 'Purge' })
@@ -148,10 +183,14 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await shoot(page, `narrow-token-${colorScheme}`)
     await page.getByLabel('Admin token').fill(TOKEN)
     await page.keyboard.press('Enter')
-    await page.getByRole('row', { name: /carol/ }).waitFor()
     await page.locator('#rates path.line').first().waitFor({ state: 'attached' })
-    await assertFits(page)
-    await shoot(page, `narrow-${colorScheme}`)
+    for (const name of [...Object.keys(REGIONS), 'Queues']) {
+      await goTo(page, name)
+      await page.waitForLoadState('networkidle')
+      await assertFits(page)
+      await shoot(page, `narrow-${name.toLowerCase()}-${colorScheme}`)
+    }
+    await page.getByRole('row', { name: /carol/ }).waitFor()
     await page.getByRole('button', { name: 'Purge the queue of carol' }).click()
     await page.getByRole('button', { name: 'Delete 3 messages' }).waitFor()
     await assertFits(page)

@@ -20,7 +20,7 @@ test('a purge says first what it would delete, and deletes just that', BROWSER, 
   const server = await startConsoleServer(t)
   const { bob } = await makeBusy(server)
   await queue(bob, 'carol', 2)
-  const page = await openBoard(t, server)
+  const page = await openBoard(t, server, 'Queues')
   await rowOf(page, 'Queues', 'carol').getByRole('button', { name: 'Purge' }).click()
   const dialog = page.getByRole('dialog', { name: 'Delete waiting messages' })
   await dialog.getByText('This would delete 5 messages, 50 B.').waitFor()
@@ -49,7 +49,7 @@ test('what waits can be looked at, never its body, and queued again', BROWSER, a
   const { sql } = server.app.database
   const expiry = async () =>
     (await sql`select min(expires_at)::float8 as at from queue_entry where recipient = 'carol'`)[0]?.at
-  const page = await openBoard(t, server)
+  const page = await openBoard(t, server, 'Queues')
   await rowOf(page, 'Queues', 'carol').getByRole('button', { name: 'Show' }).click()
   const entries = page.getByRole('dialog', { name: 'Waiting messages' }).getByRole('row', { name: /^\d+ alice 10 B/ })
   await entries.nth(2).waitFor()
@@ -75,7 +75,7 @@ test(
     const [poison] = await sql`
     update queue_entry set deliveries = 1204
     where seq = (select min(seq) from queue_entry where recipient = 'carol') returning seq::int`
-    const page = await openBoard(t, server)
+    const page = await openBoard(t, server, 'Queues')
     await rowOf(page, 'Queues', 'carol').getByRole('button', { name: 'Show' }).click()
     const list = page.getByRole('dialog', { name: 'Waiting messages' })
     const row = list.getByRole('row', { name: new RegExp(`^${poison!.seq} alice `) })
@@ -108,7 +108,7 @@ test(
 test("a peer's sessions are closed", BROWSER, async (t) => {
   const server = await startConsoleServer(t)
   const { alice, ann } = await makeBusy(server)
-  const page = await openBoard(t, server)
+  const page = await openBoard(t, server, 'Peers')
   for (const [name, peer] of [
     ['alice', alice],
     [ann.key, ann]
@@ -124,7 +124,7 @@ test("a peer's sessions are closed", BROWSER, async (t) => {
 
 test('a network is created, changed, disabled, enabled and deleted', BROWSER, async (t) => {
   const server = await startConsoleServer(t)
-  const page = await openBoard(t, server)
+  const page = await openBoard(t, server, 'Networks')
   await page.getByText('There is no L2PS network yet.').waitFor()
   const create = async (uid: string) => {
     await page.getByRole('button', { name: 'New network' }).click()
@@ -183,7 +183,7 @@ test('members are listed, added and removed', BROWSER, async (t) => {
   const server = await startConsoleServer(t)
   await server.addNetworks('team')
   const signer = await quickSigner()
-  const page = await openBoard(t, server)
+  const page = await openBoard(t, server, 'Networks')
   await rowOf(page, 'Networks', 'team').getByRole('button', { name: 'Members' }).click()
   const dialog = page.getByRole('dialog')
   await dialog.getByText('No member is listed.').waitFor()
@@ -211,16 +211,15 @@ test('a name is looked up and released, with what waits for its owner only when 
   for (let n = 0; n < 3; n++) await carol.next('message')
   await carol.close()
   await queue(alice, 'carol', 2)
-  const page = await openBoard(t, server)
-  const identity = page.getByRole('region', { name: 'Identity' })
-  await identity.getByLabel('Peer').fill('nobody')
-  await identity.getByRole('button', { name: 'Look up' }).click()
-  await identity.getByText('nobody ever registered this name here').waitFor()
-  await identity.getByLabel('Peer').fill('carol')
-  await page.keyboard.press('Enter')
+  const page = await openBoard(t, server, 'Identities')
+  await page.getByRole('form', { name: 'Show only' }).getByLabel('Peer').fill('nobody')
+  await page.getByText('No match for “nobody”.').waitFor()
+  await page.getByRole('form', { name: 'Show only' }).getByLabel('Peer').fill('CAR')
+  await rowOf(page, 'Identities', 'carol').getByRole('button', { name: 'Show' }).click()
+  const identity = page.getByRole('dialog', { name: 'Identity' })
   await identity.getByText(Buffer.from(carol.identity.signingPublicKey).toString('base64')).waitFor()
   await shoot(page, 'identity')
-  await identity.getByRole('button', { name: 'Release' }).click()
+  await identity.getByRole('button', { name: 'Release the name' }).click()
   await yes(page, 'Release')
   await page.getByRole('dialog').getByText('Messages are waiting').waitFor()
   await page.getByLabel(/Delete the \d messages waiting for its owner/).check()

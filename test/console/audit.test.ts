@@ -32,7 +32,7 @@ async function verify(page: Page): Promise<string> {
 test('the page verifies a log, and that it goes on from what it saw before', BROWSER, async (t) => {
   const server = await startConsoleServer(t)
   await record(server, 700)
-  const page = await openBoard(t, server)
+  const page = await openBoard(t, server, 'Audit')
   assert.match(
     await verify(page),
     /^Right: key [0-9a-f]{8} signed it, and the hashes of all 700 records give the signed root/
@@ -46,7 +46,7 @@ test('the page verifies a log, and that it goes on from what it saw before', BRO
 test('a bit that is changed in the database is seen by the page, and the tile named', BROWSER, async (t) => {
   const server = await startConsoleServer(t)
   await record(server, 700)
-  const page = await openBoard(t, server)
+  const page = await openBoard(t, server, 'Audit')
   assert.match(await verify(page), /^Right/)
   const { sql } = server.app.database
   const flip = (level: number, idx: number) => sql`
@@ -70,7 +70,7 @@ test('a bit that is changed in the database is seen by the page, and the tile na
 test('a log that was rewritten between two looks is seen', BROWSER, async (t) => {
   const server = await startConsoleServer(t)
   await record(server, 300)
-  const page = await openBoard(t, server)
+  const page = await openBoard(t, server, 'Audit')
   assert.match(await verify(page), /^Right/)
   await page.evaluate(`{
     const name = 'demos-relay checked logs'
@@ -88,7 +88,11 @@ test(
     const server = await startConsoleServer(t)
     await record(server, 3)
     const { port } = new URL(server.addresses.http)
-    const page = await openBoard(t, { addresses: { ...server.addresses, http: `http://${ELSEWHERE}:${port}` } })
+    const page = await openBoard(
+      t,
+      { addresses: { ...server.addresses, http: `http://${ELSEWHERE}:${port}` } },
+      'Audit'
+    )
     assert.equal(await verify(page), 'Not checked: A browser can check this only over https, or on this machine.')
   }
 )

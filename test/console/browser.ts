@@ -49,16 +49,28 @@ export async function openPage(t: TestContext, { addresses }: Addressed, options
 }
 
 /** The page with the token given, its figures there. */
-export async function openBoard(t: TestContext, server: Addressed, options?: BrowserContextOptions): Promise<Page> {
+export async function openBoard(
+  t: TestContext,
+  server: Addressed,
+  name = 'Overview',
+  options?: BrowserContextOptions
+): Promise<Page> {
   const page = await openPage(t, server, options)
   await enter(page)
+  if (name !== 'Overview') await goTo(page, name)
   return page
 }
 
 export async function enter(page: Page): Promise<void> {
   await page.getByLabel('Admin token').fill(TOKEN)
   await page.keyboard.press('Enter')
-  await page.getByText('Live').waitFor()
+  await page.getByText('Live', { exact: true }).waitFor()
+}
+
+/** Goes to a page of the console by its link. */
+export async function goTo(page: Page, name: string): Promise<void> {
+  await page.getByRole('navigation', { name: 'Pages of the console' }).getByRole('link', { name }).click()
+  await page.getByRole('heading', { level: 1, name }).waitFor({ state: 'attached' })
 }
 
 /** The page on a clock that the test can put forward (`page.clock`). */

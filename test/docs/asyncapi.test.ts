@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Parser } from '@asyncapi/parser'
+import type { TSchema } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import { asyncApiDocument } from '../../src/docs/asyncapi.ts'
 import { PROTOCOLS } from '../../src/protocol/frames.ts'
 import { startTestServer } from '../helpers/server.ts'
@@ -23,6 +25,28 @@ test('the AsyncAPI document is valid, and has every frame with its schema and it
     for (const { type } of serverFrames) assert.ok(messages.get(`server.${type}`), type)
     const types = new Set(serverFrames.map(({ type }) => type))
     for (const { answers } of clientFrames) for (const type of answers) assert.ok(types.has(type), type)
+  }
+})
+
+test('every frame has an example that its own schema takes', () => {
+  interface Message {
+    readonly payload: TSchema
+    readonly examples: readonly { readonly payload: unknown }[]
+  }
+  const { channels } = asyncApiDocument() as { channels: Record<string, { messages: Record<string, Message> }> }
+  for (const { name, clientFrames, serverFrames, hasRequestIds } of PROTOCOLS) {
+    for (const [key, { examples }] of Object.entries(channels[name]!.messages)) {
+      const [from, type] = key.split('.')
+      const frames = from === 'client' ? clientFrames.map(({ frame }) => frame) : serverFrames
+      const { payload } = frames.find((frame) => frame.type === type)!
+      assert.equal(examples.length, 1, key)
+      const example = examples[0]!.payload as { type: string; payload: unknown; timestamp?: number }
+      assert.ok(
+        Value.Check(payload, example.payload),
+        `${name} ${key}: ${JSON.stringify([...Value.Errors(payload, example.payload)])}`
+      )
+      assert.deepEqual([example.type, typeof example.timestamp], [type, hasRequestIds ? 'number' : 'undefined'])
+    }
   }
 })
 

@@ -21,4 +21,4 @@ export function servedRoutes(app: FastifyInstance): ServedRoute[] {
 }
 
 /** Its path in the OpenAPI document. */
-export const documentedPath = (url: string): string => url.replace(/:(\w+)/g, '{$1}').replace('*', '{*}')
+export const documentedPath = (url: string): string => url.replace(/:(\w+)/g, '{$1}').replace('*', '{path}')

@@ -390,7 +390,7 @@ table('send: what became of it decides the answer', asAlice, [
     'too much waits for the recipient',
     send(sealed()),
     'RATE_LIMITED: Too many messages are waiting for this recipient',
-    { acceptance: 'recipient-full' }
+    { acceptance: 'recipient_full' }
   ],
   ['a busy server', send(sealed()), 'RATE_LIMITED: The server is busy. Please try again.', { acceptance: 'busy' }],
   [

@@ -429,7 +429,7 @@ table('message: what became of it decides the answer', asAlice, [
     'too much waits for the recipient',
     message('"x"'),
     'INTERNAL_ERROR: Too many messages are waiting for this recipient. Please try again later.',
-    { acceptance: 'recipient-full' }
+    { acceptance: 'recipient_full' }
   ],
   ['a busy server', message('"x"'), 'INTERNAL_ERROR: The server is busy. Please try again.', { acceptance: 'busy' }],
   [

@@ -20,7 +20,9 @@ const ERROR_CODES = [...new Set([...Object.keys(SIGNALING_ERRORS), ...Object.key
   | SignalingErrorType
   | L2psErrorCode
 )[]
-const CLOSE_REASONS = [...(Object.keys(CLOSE) as CloseReason[]), 'peer', 'lost'] as const
+/** Values of labels are in lower case, their words joined by `_`; error codes are as the protocol has them. */
+export const labelOf = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+const CLOSE_REASONS = [...(Object.keys(CLOSE) as CloseReason[]).map(labelOf), 'peer', 'lost']
 const ALGORITHMS = PROOF_ALGORITHMS.map(({ name }) => name)
 
 /** Buckets of durations: from a commit on a fast disk to the longest wait for the database. */
@@ -62,6 +64,7 @@ const server = {
 const sockets = {
   sockets: gauge('demos_relay_sockets', 'Open sockets, registered or not.', { protocol }),
   sessions: gauge('demos_relay_sessions', 'Sockets that speak for a peer.', { protocol }),
+  connectionsLimit: gauge('demos_relay_connections_limit', 'Sockets that may be open at once (MAX_CONNECTIONS).'),
   socketsRefused: counter('demos_relay_sockets_refused_total', 'Connections refused before they became a socket.', {
     reason: ['origin', 'unregistered', 'full']
   }),
@@ -99,7 +102,7 @@ const messages = {
   ),
   rejected: counter('demos_relay_messages_rejected_total', 'Messages that were not accepted, by reason.', {
     protocol,
-    reason: ['duplicate', 'quota', 'recipient-full', 'busy', 'unavailable']
+    reason: ['duplicate', 'quota', 'recipient_full', 'busy', 'unavailable']
   }),
   delivered: counter('demos_relay_messages_delivered_total', 'Messages received, by the strength of the receipt.', {
     protocol,
@@ -231,6 +234,8 @@ const audit = {
 const ofProcess = {
   cpuSeconds: counter('process_cpu_seconds_total', 'Processor time, user and system.'),
   residentMemory: gauge('process_resident_memory_bytes', 'Resident memory.'),
+  openFds: gauge('process_open_fds', 'Open file descriptors, at the last poll; where the system tells it.'),
+  maxFds: gauge('process_max_fds', 'Most file descriptors that may be open; where the system tells it.'),
   startTime: gauge('process_start_time_seconds', 'When the process started, in seconds since 1970.'),
   heapUsed: gauge('nodejs_heap_size_used_bytes', 'Heap of the JavaScript engine in use.'),
   heapTotal: gauge('nodejs_heap_size_total_bytes', 'Heap of the JavaScript engine.'),

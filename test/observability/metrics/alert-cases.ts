@@ -39,6 +39,7 @@ const accepted = (route: string) => `demos_relay_messages_accepted_total{${AT},p
 const delivered = (receipt: string) =>
   `demos_relay_messages_delivered_total{${AT},protocol="l2ps",receipt="${receipt}"}`
 const closed = (reason: string) => `demos_relay_sockets_closed_total{${AT},protocol="l2ps",reason="${reason}"}`
+const sockets = (protocol: string) => `demos_relay_sockets{${AT},protocol="${protocol}"}`
 const refused = (reason: string) => `demos_relay_sockets_refused_total{${AT},reason="${reason}"}`
 const proofs = (result: string) => `demos_relay_proofs_total{${AT},algorithm="ml-dsa",result="${result}"}`
 const pongs = `demos_relay_proxy_pongs_total{${AT},protocol="l2ps"}`
@@ -80,7 +81,7 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
     around: { [accepted('live')]: '0+50x240', [accepted('queued')]: '0+50x240', [rejected('unavailable')]: '0x240' },
     fires: [
       [{ [rejected('quota')]: '0+6x240' }, L2PS],
-      [{ [rejected('recipient-full')]: '0+3x240', [rejected('duplicate')]: '0+3x240' }, L2PS]
+      [{ [rejected('recipient_full')]: '0+3x240', [rejected('duplicate')]: '0+3x240' }, L2PS]
     ],
     quiet: [{ [rejected('quota')]: '0+5x240' }, { [rejected('busy')]: '0+50x240', [rejected('quota')]: '0x240' }]
   },
@@ -105,6 +106,19 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
   RelayFull: {
     fires: [[{ [refused('full')]: '0x110 3x130' }, SERVER]],
     quiet: [{ [refused('full')]: '3x240', [refused('origin')]: '0+1x240' }]
+  },
+  RelayNearlyFull: {
+    around: { [`demos_relay_connections_limit{${AT}}`]: '100x240' },
+    fires: [[{ [sockets('l2ps')]: '41x240', [sockets('signaling')]: '40x240' }, SERVER]],
+    quiet: [
+      { [sockets('l2ps')]: '40x240', [sockets('signaling')]: '40x240' },
+      { [sockets('l2ps')]: '40x110 90x10 40x120', [sockets('signaling')]: '1x240' }
+    ]
+  },
+  RelayDescriptorsNearlyUsed: {
+    around: { [`process_max_fds{${AT}}`]: '1000x240' },
+    fires: [[{ [`process_open_fds{${AT}}`]: '801x240' }, SERVER]],
+    quiet: [{ [`process_open_fds{${AT}}`]: '800x240' }, {}]
   },
   RelayProofsBusy: {
     around: { [proofs('valid')]: '0+10x240', [proofs('invalid')]: '0+1x240' },

@@ -55,7 +55,6 @@ test('every alert asks for metrics, labels and values that are shown, and its wo
 /** Not drawn: a label is all it has, an alert says it in time, or another metric says it better over time. */
 const UNDRAWN = [
   'demos_relay_build_info',
-  'demos_relay_tls_certificate_expiry_timestamp_seconds',
   'demos_relay_event_loop_lag_p50_seconds',
   'demos_relay_queue_figures_age_seconds',
   'demos_relay_window_messages',
@@ -95,7 +94,7 @@ test('every alert has its section in the runbook, and every section an alert', (
     alerts().map(({ alert }) => alert)
   )
   for (const { alert, labels, annotations } of alerts()) {
-    assert.equal(annotations.runbook_url, `docs/runbook.md#${alert.toLowerCase()}`)
+    assert.equal(annotations.runbook_url, `{{ $externalLabels.runbook }}#${alert.toLowerCase()}`)
     assert.match(labels.severity, /^(critical|warning|info)$/)
   }
   for (const [, anchor] of runbook.matchAll(/\]\(#([^)]+)\)/g)) {
@@ -111,7 +110,7 @@ test('Prometheus scrapes the relay of docker-compose.yml, and Grafana asks that 
   const { scrape_configs: scrapes } = parse(deployed('prometheus/prometheus.yml'))
   const [host, port] = scrapes[0].static_configs[0].targets[0].split(':')
   assert.ok(host in compose.services, host)
-  assert.equal(port, '3005')
+  assert.equal(port, '3007', 'the listener of ADMIN_PORT')
   assert.equal(scrapes[0].job_name, 'demos-relay')
   const { datasources } = parse(deployed('grafana/provisioning/datasources/prometheus.yml'))
   assert.deepEqual([datasources[0].type, datasources[0].url], ['prometheus', 'http://prometheus:9090'])

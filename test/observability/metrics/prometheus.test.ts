@@ -154,6 +154,7 @@ test(
     assert.equal(sample!.metric.instance, new URL(server.addresses.http).host)
 
     for (const { title, expr } of dashboardQueries()) {
+      if (title === 'Certificate') continue // this server has none
       const here = expr.replaceAll('$__rate_interval', '30s').replaceAll('$instance', '.*')
       await finds(here).catch(() => assert.fail(`${title}: ${here} finds nothing`))
     }
