@@ -41,7 +41,7 @@ export async function startDebianPostgres(t: Scope, { tls }: DebianOptions = {})
   const method = tls === undefined ? 'trust' : 'scram-sha-256'
   const options = ['-U', 'relay', '-A', method, `--pwfile=${password}`, '-E', 'UTF8', '--locale=C', '-N']
   await runProgram(join(bin, 'initdb'), ['-D', directory, ...options], account, silentLog)
-  if (tls !== undefined) await useCertificate(directory, account, tls)
+  if (tls !== undefined) await installCertificate(directory, account, tls)
   return serve(t, directory, account, tls === undefined ? {} : { ssl: 'on' })
 }
 
@@ -60,7 +60,7 @@ async function emptyDirectory(t: Scope): Promise<{ directory: string; account: A
   return { directory, account }
 }
 
-async function useCertificate(directory: string, account: Account, { certFile, keyFile }: TestCertificate) {
+async function installCertificate(directory: string, account: Account, { certFile, keyFile }: TestCertificate) {
   for (const [from, name] of [
     [certFile, 'server.crt'],
     [keyFile, 'server.key']
