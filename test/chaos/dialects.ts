@@ -64,10 +64,10 @@ async function signaling(spec: PeerSpec): Promise<Dialect> {
     path: '/signaling',
     address: spec.name,
     register: () => registerFrame(spec.name, identity, features),
-    // Answers come in order, and a message to a peer that is here has none: the list of peers comes in its place.
+    // Answers come in order, and a message to a peer that is here has none: a question of the server comes in its place.
     send: (id, to) => [
       { type: 'message', payload: { targetId: to, message: { id, body: bodyOf(id) } } },
-      { type: 'discover', payload: {} }
+      { type: 'debug_question', payload: {} }
     ],
     read: readSignaling
   }
@@ -75,7 +75,7 @@ async function signaling(spec: PeerSpec): Promise<Dialect> {
 
 function readSignaling({ type, payload }: Frame): Reading {
   if (type === 'register') return { kind: 'registered' }
-  if (type === 'discover') return { kind: 'settled' }
+  if (type === 'server_question') return { kind: 'settled' }
   if (type === 'message') {
     const { id, body } = payload.message
     const ack = { type: 'ack', payload: { seq: payload.seq } }
