@@ -258,7 +258,9 @@ export class ClusterRecipients implements Recipients {
     const { network, sender, recipient } = entry
     const takers = places.filter((place) => takes(place, entry))
     const isShared = network !== SIGNALING_NETWORK && takers.length > 1
-    const isWhole = entry.seq > 0 && !own.hasMoved(network, sender)
+    // A message before this one may not have come to the recipient: then the mailbox is read, in its order.
+    const mayMiss = this.#unlooked.delete(keyOf(network, recipient)) || own.hasMoved(network, sender)
+    const isWhole = entry.seq > 0 && !mayMiss
     const shared = isShared ? { ...entry, isShared } : entry
     for (const place of takers) {
       if (isWhole) {
