@@ -105,6 +105,7 @@ test('every secret may come from a file', (t) => {
     DATABASE_URL: 'postgres://relay@db/relay',
     DEMOS_RPC_URL: 'https://rpc.example',
     DEMOS_RPC_KEY: '7f'.repeat(32),
+    NATS_URL: 'nats://nats.example:4222',
     ADMIN_TOKEN: 'correct-horse-battery'
   }
   const secrets = SETTINGS.filter(({ secret }) => secret).map(({ name }) => name)
