@@ -111,7 +111,12 @@ test('every secret may come from a file', (t) => {
   const secrets = SETTINGS.filter(({ secret }) => secret).map(({ name }) => name)
   assert.deepEqual(secrets.toSorted(), Object.keys(values).toSorted())
   const env = Object.fromEntries(secrets.map((name) => [`${name}_FILE`, secretFile(t, `${values[name]}\n`)]))
-  const { config, warnings } = readConfig(env)
+  const { config, warnings } = readConfig({
+    ...env,
+    CLUSTER_NAME: 'one',
+    NODE_KEY_FILE: '/key',
+    AUDIT_ORIGIN: 'relay.example'
+  })
   assert.deepEqual(warnings, [])
   for (const name of secrets) assert.equal(config?.[name], values[name])
 })
