@@ -105,12 +105,18 @@ test('every secret may come from a file', (t) => {
     DATABASE_URL: 'postgres://relay@db/relay',
     DEMOS_RPC_URL: 'https://rpc.example',
     DEMOS_RPC_KEY: '7f'.repeat(32),
+    NATS_URL: 'nats://nats.example:4222',
     ADMIN_TOKEN: 'correct-horse-battery'
   }
   const secrets = SETTINGS.filter(({ secret }) => secret).map(({ name }) => name)
   assert.deepEqual(secrets.toSorted(), Object.keys(values).toSorted())
   const env = Object.fromEntries(secrets.map((name) => [`${name}_FILE`, secretFile(t, `${values[name]}\n`)]))
-  const { config, warnings } = readConfig(env)
+  const { config, warnings } = readConfig({
+    ...env,
+    CLUSTER_NAME: 'one',
+    NODE_KEY_FILE: '/key',
+    AUDIT_ORIGIN: 'relay.example'
+  })
   assert.deepEqual(warnings, [])
   for (const name of secrets) assert.equal(config?.[name], values[name])
 })
