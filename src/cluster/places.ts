@@ -211,15 +211,16 @@ export class ClusterPlaces implements Places {
     for (const member of [...this.#options.registry.sessions(network, peer)]) member.dismiss('replaced')
   }
 
-  /** A client id seems to have no place here any more: Postgres is asked. */
+  /** A client id seems to have no place here any more: Postgres is asked. What fails now is found by the next `compare`. */
   doubt(peer: PeerName): void {
+    const local = this.#peers.get(keyOf(peer))
+    if (local === undefined) return
     const { database, relay, log } = this.#options
-    if (this.epochOf(peer.network, peer.peer) === undefined) return
-    const before = this.#snapshot([this.#peers.get(keyOf(peer))!])
-    database.within(findPlaces(database.sql, [peer])).then(
-      (places) => this.#reenterLost(before, new Set(places.filter((place) => place.relay === relay).map(keyOf))),
-      (error: unknown) => log.warn({ err: error }, 'the place of a peer was not looked up')
-    )
+    const before = this.#snapshot([local])
+    database
+      .within(findPlaces(database.sql, [peer]))
+      .then((places) => this.#reenterLost(before, new Set(places.filter((place) => place.relay === relay).map(keyOf))))
+      .catch((error: unknown) => log.warn({ err: error }, 'the place of a peer was not looked up'))
   }
 
   /** Looks whether this relay's places are those that Postgres has for it. */
