@@ -40,10 +40,7 @@ export default fp<AdminListenerOptions>(
     // Nobody listens to its `upgrade` event, so Node hands a WebSocket handshake over as a plain request.
     const server = createListener(app.routing, requestMs, certificate?.context)
     server.on(certificate === undefined ? 'connection' : 'secureConnection', (socket) => connections.add(socket))
-    app.addHook('onClose', async () => {
-      server.close()
-      server.closeIdleConnections()
-    })
+    app.addHook('onClose', async () => void server.close()) // its connections are ended with those of the other listeners
     const isOperators = ({ raw }: FastifyRequest) => connections.has(raw.socket)
     app.decorate('adminListener', { server, isOperators })
     app.addHook('onRequest', async (request, reply) => {

@@ -57,7 +57,8 @@ export default fp<SocketsOptions>(
       fromL2psListener.add(socket)
     )
     const listeners = [app.server as Server, l2psListener]
-    const connections = listeners.map(followConnections)
+    const { server: adminListener } = app.adminListener
+    const connections = [...listeners, ...(adminListener === undefined ? [] : [adminListener])].map(followConnections)
     for (const listener of listeners) {
       acceptHandshakes(listener, (...handshake) => void app.handshakes.emit('upgrade', ...handshake))
     }

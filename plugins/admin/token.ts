@@ -41,7 +41,9 @@ export default fp<AdminTokenOptions>(
     const matches = tokenChecker(token ?? (await loadAdminToken(dataDir)))
     const named = await TokenFile.open(file, ({ message }) =>
       app.log.warn({ reason: message }, 'named tokens not read again: those read before stay in use')
-    )
+    ).catch(({ message }: Error) => {
+      throw new StartError(message)
+    })
     const holder: AdminToken['holder'] = async ({ headers, raw }) => {
       const [, guess] = /^bearer ([!-~]+)$/i.exec(headers.authorization ?? '') ?? []
       if (guess === undefined || authorizations(raw) !== 1) return undefined

@@ -55,6 +55,7 @@ export function databaseUrl({
 /** Kubernetes gives every container variables of every service, `NAME_PORT=tcp://10.0.0.1:80` among them. */
 const isIgnored = ({ schema }: Setting, text: string): boolean =>
   schema.fallsBack === true || (schema.type === 'integer' && /^(tcp|udp|sctp):\/\//.test(text))
+
 const secretFiles = (env: Environment): Record<string, string> =>
   Object.fromEntries(
     SETTINGS.filter(({ secret }) => secret).flatMap((setting) => {
