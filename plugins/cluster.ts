@@ -7,6 +7,7 @@ import type { NatsSettings } from '../src/cluster/nats-bus.ts'
 import { openNotifyBus } from '../src/cluster/notify-bus.ts'
 import { holdRelayLock, type RelayLock } from '../src/cluster/relay-lock.ts'
 import { VERSION } from '../src/util/package-root.ts'
+import { StartError } from '../src/util/start-error.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -37,7 +38,7 @@ export default fp<ClusterPluginOptions>(
     const { database, log } = app
     const { name: cluster, replaced } = options
     const lock: RelayLock = await holdRelayLock({ database, cluster, log, replaced })
-    app.addHook('onClose', async () => lock.release())
+    app.addHook('onClose', () => lock.release())
     app.decorate('cluster', cluster === undefined ? undefined : await joinCluster(app, cluster, options))
   },
   { name: 'cluster', fastify: '5.x', dependencies: ['database', 'presence', 'metrics'] }
@@ -48,6 +49,11 @@ type App = Parameters<Parameters<typeof fp<ClusterPluginOptions>>[0]>[0]
 async function joinCluster(app: App, name: string, options: ClusterPluginOptions): Promise<Cluster> {
   const { database, presence, sessions, metrics, log } = app
   const { relayName, nats, sessionsPerPeer, now, throughBus = (bus) => bus } = options
+  if (nats === undefined && database.isPooledByTransaction) {
+    throw new StartError(
+      'The database is behind a pooler that gives each transaction another connection, so relays cannot notify each other through it. Set NATS_URL, or give DATABASE_URL a way around the pooler'
+    )
+  }
   const openBus = async (listener: BusListener, relay: string): Promise<Bus> => {
     const parts = { cluster: name, relay, listener, log }
     if (nats === undefined) return throughBus(await openNotifyBus({ ...parts, database }))

@@ -145,8 +145,9 @@ class NotifyBus implements Bus {
       if (listening !== undefined && this.#connection === listening) this.#lost()
     }
     const connection = await database.reserve({ onNotify: (_channel, payload) => this.#hear(payload), onLost: lost })
-    const [row] = await connection<{ pid: number }[]>`select pg_backend_pid() as pid`
-    await connection.unsafe(`listen "${this.#channelOf(relay)}"; listen "${this.#channelOf('all')}"`).simple()
+    const [row] = await database.within(connection<{ pid: number }[]>`select pg_backend_pid() as pid`)
+    const listen = `listen "${this.#channelOf(relay)}"; listen "${this.#channelOf('all')}"`
+    await database.within(connection.unsafe(listen).simple())
     listening = connection
     this.#connection = connection
     this.#listenerPid = row!.pid

@@ -1,9 +1,12 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Database, ReservedSql } from '../database/database.ts'
-import { aliveRelays } from '../store/relay.ts'
+import { RELAY_LOCK } from '../database/migrate.ts'
+import { aliveRelays, endLease, type OwnRelay, renewLease } from '../store/relay.ts'
 import type { Log } from '../util/log.ts'
+import { VERSION } from '../util/package-root.ts'
 import { StartError } from '../util/start-error.ts'
+import { LEASE_MS } from './lease.ts'
 
 /** Another relay runs over the database, and the two do not belong to one cluster. */
 export class RelayRefused extends StartError {
@@ -20,11 +23,9 @@ export interface RelayLockOptions {
 }
 
 export interface RelayLock {
-  release(): void
+  release(): Promise<void>
 }
 
-/** Any number, the same in every version of this server, and not the one of another lock. */
-const LOCK = 30_053_012
 /** Where the holder of the lock is asked whether it lives. */
 const CHANNEL = 'demos_relay_lock'
 /** How long its answer is waited for, and how long after that the lock is tried for, in ms. */
@@ -47,26 +48,84 @@ const RETRY_MS = 500
  */
 export async function holdRelayLock(options: RelayLockOptions): Promise<RelayLock> {
   await refuseOtherClusters(options)
-  if (options.database.isPooledByTransaction) return { release: () => {} }
-  const lock = new HeldLock(options)
-  await lock.take()
-  return lock
+  if (!options.database.isPooledByTransaction) {
+    const lock = new HeldLock(options)
+    await lock.take()
+    return lock
+  }
+  if (options.cluster !== undefined) return { release: async () => {} } // its lease is that of the cluster
+  const lease = new HeldLease(options)
+  await lease.take()
+  return lease
 }
 
-/** Relays behind a pooler cannot hold a lock: their leases speak for them. One that was killed is waited for. */
+/** Relays behind a pooler cannot hold a lock: their leases speak for them. That of one that was killed runs out. */
 async function refuseOtherClusters({ database, cluster }: RelayLockOptions): Promise<void> {
-  const end = performance.now() + TRY_MS
+  const leases = new Map<string, number>()
   for (;;) {
     const others = await database.within(aliveRelays(database.sql))
     const strangers = others.filter((relay) => relay.cluster !== cluster)
     if (strangers.length === 0) return
-    if (performance.now() > end) throw refused(cluster, strangers[0]?.cluster)
+    for (const { id, cluster: other, leaseUntil } of strangers) {
+      if ((leases.get(id) ?? leaseUntil) !== leaseUntil) throw refused(cluster, other) // it is renewed: the relay lives
+      leases.set(id, leaseUntil)
+    }
     await delay(RETRY_MS)
   }
 }
 
+/** The lease of a relay that is alone, behind a pooler: where a lock would belong to another transaction's process. */
+class HeldLease implements RelayLock {
+  readonly #options: RelayLockOptions
+  readonly #relay: OwnRelay
+  #timer: NodeJS.Timeout | undefined
+  #renewing: Promise<void> = Promise.resolve()
+
+  constructor(options: RelayLockOptions) {
+    this.#options = options
+    this.#relay = { id: randomUUID(), cluster: ALONE, name: 'alone', version: VERSION, listenerPid: null }
+  }
+
+  /** Of two that start at once, the one that sees the other refuses. */
+  async take(): Promise<void> {
+    if (await this.#hasRival()) {
+      await this.release()
+      throw refused(undefined, undefined)
+    }
+    this.#timer = setInterval(() => {
+      this.#renewing = this.#renew()
+    }, LEASE_MS / 5)
+  }
+
+  async release(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#renewing
+    const { database } = this.#options
+    await database.within(endLease(database.sql, this.#relay.id)).catch(() => {}) // it runs out
+  }
+
+  async #renew(): Promise<void> {
+    const { log, replaced } = this.#options
+    const hasRival = await this.#hasRival().catch(() => false) // Postgres is away, for others too
+    if (!hasRival) return
+    clearInterval(this.#timer)
+    const error = refused(undefined, undefined)
+    log.fatal({ reason: error.message }, 'another relay has taken over this database')
+    replaced(error)
+  }
+
+  async #hasRival(): Promise<boolean> {
+    const { database } = this.#options
+    const { alive } = await database.within(renewLease(database.sql, this.#relay, LEASE_MS))
+    return alive.some(({ id }) => id !== this.#relay.id)
+  }
+}
+
+/** In the place of a cluster's name, which cannot be spelled so. */
+const ALONE = '-'
+
 function refused(cluster: string | undefined, other: string | undefined): RelayRefused {
-  const who = other === undefined ? 'Another relay runs' : `A relay of the cluster ${other} runs`
+  const who = other === undefined || other === ALONE ? 'Another relay runs' : `A relay of the cluster ${other} runs`
   return new RelayRefused(
     cluster === undefined
       ? `${who} over this database. Give this one a database of its own, or set CLUSTER_NAME to the same name on both.`
@@ -98,7 +157,7 @@ class HeldLock implements RelayLock {
     })
     held = connection
     try {
-      await connection.unsafe(`listen ${CHANNEL}`)
+      await database.within(connection.unsafe(`listen ${CHANNEL}`))
       if (!(await this.#tryToTake(connection))) throw refused(cluster, undefined)
       if (isLost) throw new Error('the connection to Postgres was lost')
     } catch (error) {
@@ -108,7 +167,7 @@ class HeldLock implements RelayLock {
     this.#connection = connection
   }
 
-  release(): void {
+  async release(): Promise<void> {
     this.#isReleased = true
     this.#connection?.release()
     this.#connection = undefined
@@ -117,13 +176,14 @@ class HeldLock implements RelayLock {
   /** False: somebody holds it who lives. */
   async #tryToTake(connection: ReservedSql): Promise<boolean> {
     if (await this.#lock(connection)) return true
+    const { database } = this.#options
     const nonce = randomBytes(9).toString('base64url')
     let isAnswered = false
     this.#heard = (payload) => {
       isAnswered ||= payload === `here ${nonce}`
     }
     try {
-      await connection`select pg_notify(${CHANNEL}, ${`who ${nonce}`})`
+      await database.within(connection`select pg_notify(${CHANNEL}, ${`who ${nonce}`})`)
       const askedAt = performance.now()
       for (let hasEnded = false; performance.now() - askedAt < TRY_MS; await delay(PAUSE_MS)) {
         if (isAnswered) return false
@@ -140,20 +200,23 @@ class HeldLock implements RelayLock {
   }
 
   async #lock(connection: ReservedSql): Promise<boolean> {
-    const [row] =
-      this.#options.cluster === undefined
-        ? await connection<{ held: boolean }[]>`select pg_try_advisory_lock(${LOCK}) as held`
-        : await connection<{ held: boolean }[]>`select pg_try_advisory_lock_shared(${LOCK}) as held`
+    const { database, cluster } = this.#options
+    const asked =
+      cluster === undefined
+        ? connection<{ held: boolean }[]>`select pg_try_advisory_lock(${RELAY_LOCK}) as held`
+        : connection<{ held: boolean }[]>`select pg_try_advisory_lock_shared(${RELAY_LOCK}) as held`
+    const [row] = await database.within(asked)
     return row?.held === true
   }
 
   /** Whoever holds the lock does not answer: its connection is all that is left of it, or it hangs. */
   async #endHolders(connection: ReservedSql): Promise<void> {
-    this.#options.log.warn({}, 'the relay that ran over this database does not answer, its connection is ended')
-    await connection`
+    const { database, log } = this.#options
+    log.warn({}, 'the relay that ran over this database does not answer, its connection is ended')
+    await database.within(connection`
       select pg_terminate_backend(pid) from pg_locks
-      where locktype = 'advisory' and classid = 0 and objid = ${LOCK} and objsubid = 1 and granted
-        and database = (select oid from pg_database where datname = current_database()) and pid <> pg_backend_pid()`
+      where locktype = 'advisory' and classid = 0 and objid = ${RELAY_LOCK} and objsubid = 1 and granted
+        and database = (select oid from pg_database where datname = current_database()) and pid <> pg_backend_pid()`)
   }
 
   #hear(payload: string): void {
@@ -173,7 +236,7 @@ class HeldLock implements RelayLock {
       if (this.#isReleased) return
       try {
         await this.take()
-        if (this.#isReleased) this.release()
+        if (this.#isReleased) await this.release()
         return
       } catch (error) {
         if (error instanceof RelayRefused) {

@@ -30,6 +30,8 @@ const GRANT =
 
 /** Any number, the same in every version of this server. */
 export const MIGRATION_LOCK = 30_053_006
+/** Held while a relay runs, shared where it belongs to a cluster (src/cluster/relay-lock.ts). */
+export const RELAY_LOCK = 30_053_012
 
 /**
  * Brings the schema up to date with the files `NNNN_name.sql` of a directory, in the order of their numbers; returns
@@ -56,6 +58,7 @@ async function applyNext(tx: TransactionSql, migrations: readonly Migration[]): 
   await tx`select pg_advisory_xact_lock(${MIGRATION_LOCK})`
   const next = migrations[await countApplied(tx, migrations)]
   if (!next) return undefined
+  if (next.breaks) await refuseWhileRelaysRun(tx, next.name)
   try {
     await tx.unsafe(next.text)
   } catch (cause) {
@@ -65,6 +68,20 @@ async function applyNext(tx: TransactionSql, migrations: readonly Migration[]): 
     insert into schema_migration (version, name, checksum, breaks)
     values (${next.version}, ${next.name}, ${next.checksum}, ${next.breaks})`
   return next.name
+}
+
+/** A relay that does not know the migration could not go on. */
+async function refuseWhileRelaysRun(tx: TransactionSql, name: string): Promise<void> {
+  const [lock] = await tx`
+    select from pg_locks
+    where locktype = 'advisory' and classid = 0 and objid = ${RELAY_LOCK} and objsubid = 1 and granted
+      and database = (select oid from pg_database where datname = current_database())`
+  const [table] = await tx`select from pg_class where oid = to_regclass('relay')`
+  const [lease] = table === undefined ? [] : await tx`select from relay where lease_until > now()`
+  if (lock === undefined && lease === undefined) return
+  throw new StartError(
+    `migration ${name} changes what running relays rely on, and at least one runs over this database. Stop all of them, then start this one`
+  )
 }
 
 function failureOf(name: string, cause: Error): Error {

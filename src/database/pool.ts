@@ -292,7 +292,11 @@ class ConnectionPool {
       if (at !== -1) this.#idle.splice(at, 1)
     }
     const socket = new PostgresSocket(opened, {
-      ended: gone,
+      // The driver ends a connection by itself when Postgres says that it is over.
+      ended: () => {
+        gone()
+        if (!connection.isRetired) onLost?.()
+      },
       lost: (cause) => {
         gone()
         if (connection.isRetired) return // we closed it ourselves

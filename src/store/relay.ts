@@ -47,10 +47,11 @@ export async function renewLease(
   }
 }
 
-/** The relays whose lease holds. */
-export async function aliveRelays(sql: Sql): Promise<RelayRow[]> {
-  return sql<RelayRow[]>`
-    select id::text, cluster, name, version, (extract(epoch from started_at) * 1000)::bigint as "startedAt"
+/** The relays whose lease holds, and until when (ms since 1970, by Postgres' clock). */
+export async function aliveRelays(sql: Sql): Promise<(RelayRow & { leaseUntil: number })[]> {
+  return sql<(RelayRow & { leaseUntil: number })[]>`
+    select id::text, cluster, name, version, (extract(epoch from started_at) * 1000)::bigint as "startedAt",
+      (extract(epoch from lease_until) * 1000)::bigint as "leaseUntil"
     from relay where lease_until > now() order by id`
 }
 
