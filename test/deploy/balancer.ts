@@ -1,5 +1,5 @@
 // Debian's HAProxy with deploy/haproxy-cluster.cfg, and the name server that it asks for the relays.
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import type { TestContext } from 'node:test'
@@ -7,8 +7,10 @@ import { freePort } from '../../src/database/embedded/embedded-postgres.ts'
 import { packageFile } from '../../src/util/package-root.ts'
 import { startCluster, type TestCluster } from '../cluster/relays.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
+import { temporaryDirectory } from '../helpers/database.ts'
+import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { findProgram } from '../helpers/programs.ts'
-import type { Settings, TestServer } from '../helpers/server.ts'
+import { type Settings, sharedByRelays, type TestServer } from '../helpers/server.ts'
 import { until } from '../helpers/wait.ts'
 
 /** Answers every question for an address with those that `addresses` has at that moment. */
@@ -52,6 +54,8 @@ export interface Balanced {
   readonly admin: string
   /** Starts one more relay, at the next address; HAProxy finds it by name. */
   add(): Promise<TestServer>
+  /** The same, in a process of its own, which can be killed. */
+  spawn(): Promise<ChildProcess>
 }
 
 /** So many relays, each at an address of its own (127.0.0.1, 127.0.0.2 and so on), behind HAProxy. */
@@ -65,6 +69,13 @@ export async function startBalanced(t: TestContext, count: number, settings: Set
     const relay = await cluster.add({ HOST: address })
     addresses.push(address)
     return relay
+  }
+  const spawnOne = async () => {
+    const address = `127.0.0.${addresses.length + 1}`
+    const shared = { CLUSTER_NAME: 'test', DATABASE_URL: cluster.databaseUrl, ...sharedByRelays(cluster.databaseUrl) }
+    const child = await startRelayProcess(t, { HOST: address, ...common, ...shared })
+    addresses.push(address)
+    return child
   }
   for (let index = 0; index < count; index++) await add()
   await until('all relays know each other', () =>
@@ -82,11 +93,34 @@ export async function startBalanced(t: TestContext, count: number, settings: Set
   })
   const url = (port: number) => `127.0.0.1:${port}`
   return {
-    ...{ cluster, add },
+    ...{ cluster, add, spawn: spawnOne },
     signaling: `ws://${url(publicPort)}`,
     l2ps: `ws://${url(l2psPort)}`,
     admin: `http://${url(adminPort)}`
   }
+}
+
+async function startRelayProcess(t: Scope, settings: Settings): Promise<ChildProcess> {
+  const values = Object.entries(settings).map(([name, value]) => [name, String(value)])
+  const env = {
+    ...process.env,
+    DATA_DIR: await temporaryDirectory(t),
+    LOG_LEVEL: 'warn',
+    ...Object.fromEntries(values)
+  }
+  const child = spawn(process.execPath, [...OWN_OPTIONS, ownFile('src/main.ts'), 'serve'], {
+    env,
+    stdio: ['ignore', 'ignore', 'inherit']
+  })
+  const ended = once(child, 'exit')
+  atEnd(t, () => child.kill('SIGKILL') && ended)
+  await until('the relay is ready', () =>
+    fetch(`http://${settings.HOST}:${settings.RPC_SIGNALING_PORT}/health/ready`).then(
+      ({ status }) => status === 200,
+      () => child.exitCode !== null && Promise.reject(new Error(`the relay ended with ${child.exitCode}`))
+    )
+  )
+  return child
 }
 
 async function startHaproxy(t: Scope, ports: readonly number[], env: Readonly<Record<string, string>>): Promise<void> {
