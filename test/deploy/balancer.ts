@@ -60,20 +60,21 @@ export interface Balanced {
 
 /** So many relays, each at an address of its own (127.0.0.1, 127.0.0.2 and so on), behind HAProxy. */
 export async function startBalanced(t: TestContext, count: number, settings: Settings = {}): Promise<Balanced> {
-  const [signaling, l2ps, ...listeners] = await Promise.all(Array.from({ length: 5 }, freePort))
-  const common = { RPC_SIGNALING_PORT: signaling!, L2PS_MESSAGING_PORT: l2ps!, TRUST_PROXY: 'loopback', ...settings }
+  const [signaling, l2ps, admin, ...listeners] = await Promise.all(Array.from({ length: 6 }, freePort))
+  const ports = { RPC_SIGNALING_PORT: signaling!, L2PS_MESSAGING_PORT: l2ps!, ADMIN_PORT: admin! }
+  const common = { ...ports, TRUST_PROXY: 'loopback', ...settings }
   const cluster = await startCluster(t, 0, 'postgres', common)
   const addresses: string[] = []
   const add = async () => {
     const address = `127.0.0.${addresses.length + 1}`
-    const relay = await cluster.add({ HOST: address })
+    const relay = await cluster.add({ HOST: address, ADMIN_HOST: address })
     addresses.push(address)
     return relay
   }
   const spawnOne = async () => {
     const address = `127.0.0.${addresses.length + 1}`
     const shared = { CLUSTER_NAME: 'test', DATABASE_URL: cluster.databaseUrl, ...sharedByRelays(cluster.databaseUrl) }
-    const child = await startRelayProcess(t, { HOST: address, ...common, ...shared })
+    const child = await startRelayProcess(t, { HOST: address, ADMIN_HOST: address, ...common, ...shared })
     addresses.push(address)
     return child
   }
@@ -86,7 +87,7 @@ export async function startBalanced(t: TestContext, count: number, settings: Set
     RELAY_DNS: `127.0.0.1:${await startNameServer(t, () => addresses)}`,
     RELAY_SIGNALING: `relay:${signaling}`,
     RELAY_L2PS: `relay:${l2ps}`,
-    RELAY_ADMIN: `relay:${signaling}`,
+    RELAY_ADMIN: `relay:${admin}`,
     RELAY_BIND: `127.0.0.1:${publicPort}`,
     RELAY_L2PS_BIND: `127.0.0.1:${l2psPort}`,
     RELAY_ADMIN_BIND: `127.0.0.1:${adminPort}`

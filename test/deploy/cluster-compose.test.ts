@@ -51,7 +51,17 @@ const unset = (value: string) => value.replaceAll(/\$\{\w+:-([^}]*)\}/g, '$1')
 test('docker-compose takes the file for several relays as it is', needs('docker-compose'), async () => {
   const { stdout } = await run(findProgram('docker-compose')!, ['-f', FILE, 'config'])
   const named = Object.keys(parse(stdout).services)
-  assert.deepEqual(named.toSorted(), ['database', 'grafana', 'haproxy', 'nats', 'prometheus', 'relay', 'secrets'])
+  named.push('alertmanager') // of a profile: named by Compose before 2.0 alone
+  assert.deepEqual([...new Set(named)].toSorted(), [
+    'alertmanager',
+    'database',
+    'grafana',
+    'haproxy',
+    'nats',
+    'prometheus',
+    'relay',
+    'secrets'
+  ])
 })
 
 test('its services are confined, limited and pinned as those of docker-compose.yml', () => {
@@ -80,7 +90,7 @@ test('only HAProxy is reached from outside, and only relays reach NATS and the d
   const published = services.flatMap(([name, { ports = [] }]) => ports.map((port) => `${name} ${unset(port)}`))
   assert.deepEqual(published, [
     ...['haproxy 3005:3005', 'haproxy 3006:3006', 'haproxy 127.0.0.1:3007:3007'],
-    ...['prometheus 127.0.0.1:9090:9090', 'grafana 127.0.0.1:3000:3000']
+    ...['prometheus 127.0.0.1:9090:9090', 'alertmanager 127.0.0.1:9093:9093', 'grafana 127.0.0.1:3000:3000']
   ])
   const on = (network: string) => services.flatMap(([name, { networks }]) => (networks?.includes(network) ? name : []))
   assert.deepEqual(
@@ -132,8 +142,9 @@ test('HAProxy and Prometheus find the relays by the name and port of their servi
   const { SIGNALING_SERVER_PORT, L2PS_MESSAGING_PORT } = readConfig({}).config!
   assert.match(haproxy, new RegExp(`presetenv RELAY_SIGNALING relay:${SIGNALING_SERVER_PORT}\n`))
   assert.match(haproxy, new RegExp(`presetenv RELAY_L2PS relay:${L2PS_MESSAGING_PORT}\n`))
+  assert.match(haproxy, new RegExp(`presetenv RELAY_ADMIN relay:${relay.environment!.ADMIN_PORT} `))
   const [scrape] = parse(readFileSync(packageFile('deploy/prometheus/cluster.yml'), 'utf8')).scrape_configs
   assert.deepEqual(scrape.dns_sd_configs[0].names, ['relay'])
-  assert.equal(scrape.dns_sd_configs[0].port, SIGNALING_SERVER_PORT)
+  assert.equal(String(scrape.dns_sd_configs[0].port), relay.environment!.ADMIN_PORT)
   assert.equal(scrape.job_name, 'demos-relay')
 })

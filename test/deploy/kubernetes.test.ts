@@ -89,7 +89,7 @@ const selects = (selector: Labels, labels: Labels | undefined) =>
 
 test('every selector finds the labels that it is meant for, and nothing else', () => {
   const ofRelays: Labels[] = [
-    ...[relay.spec.selector.matchLabels, find('Service').spec.selector],
+    ...[relay.spec.selector.matchLabels, find('Service').spec.selector, find('Service', 'relay-admin').spec.selector],
     ...[find('PodDisruptionBudget').spec.selector.matchLabels, find('NetworkPolicy').spec.podSelector.matchLabels],
     ...pod.topologySpreadConstraints.map(
       (it: { labelSelector: { matchLabels: Labels } }) => it.labelSelector.matchLabels
@@ -113,8 +113,9 @@ test('every selector finds the labels that it is meant for, and nothing else', (
   }
   const monitored = find('ServiceMonitor').spec.selector.matchLabels
   const services = manifests.filter(({ kind, metadata }) => kind === 'Service' && selects(monitored, metadata.labels))
-  assert.deepEqual(services, [find('Service')])
-  assert.equal(find('Service').metadata.labels![find('ServiceMonitor').spec.jobLabel], 'demos-relay')
+  const [admin] = services
+  assert.deepEqual(services, [find('Service', 'relay-admin')])
+  assert.equal(admin!.metadata.labels![find('ServiceMonitor').spec.jobLabel], 'demos-relay')
 })
 
 test('ports are those that the relay listens on, and are named the same everywhere', () => {
@@ -123,10 +124,11 @@ test('ports are those that the relay listens on, and are named the same everywhe
     [...ports],
     [
       ['signaling', SIGNALING_SERVER_PORT],
-      ['l2ps', L2PS_MESSAGING_PORT]
+      ['l2ps', L2PS_MESSAGING_PORT],
+      ['admin', Number(settings.ADMIN_PORT)]
     ]
   )
-  const served = find('Service').spec.ports
+  const served = [...find('Service').spec.ports, ...find('Service', 'relay-admin').spec.ports]
   for (const { name, port, targetPort } of served) assert.equal(ports.get(targetPort), port, name)
   const names = served.map(({ name }: { name: string }) => name)
   for (const { port } of find('ServiceMonitor').spec.endpoints) assert.ok(names.includes(port), port)
