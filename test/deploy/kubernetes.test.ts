@@ -67,7 +67,9 @@ test('the relays have settings of ours that are fine, and secrets that the examp
 
   const directory = await temporaryDirectory(t)
   const secrets: Labels = find('Secret').stringData
-  for (const [name, text] of Object.entries(secrets)) await writeFile(join(directory, name), text)
+  const [{ secret }] = pod.volumes.filter(({ name }: { name: string }) => name === 'secrets')
+  const mode = secret.defaultMode
+  for (const [name, text] of Object.entries(secrets)) await writeFile(join(directory, name), text, { mode })
   const mount = container.volumeMounts.find(({ name }: { name: string }) => name === 'secrets').mountPath
   const here = env.map(({ name, value = 'relay-7d4b9-x2xkp' }) => [name, value.replace(mount, directory)])
   const { config, mistakes, warnings } = readConfig({ ...settings, ...Object.fromEntries(here) })
@@ -76,7 +78,6 @@ test('the relays have settings of ours that are fine, and secrets that the examp
   for (const { value = '' } of env.filter(({ value }) => value?.startsWith(mount))) {
     assert.ok(Object.keys(secrets).includes(value.slice(mount.length + 1)), value)
   }
-  const [{ secret }] = pod.volumes.filter(({ name }: { name: string }) => name === 'secrets')
   assert.equal(secret.secretName, find('Secret').metadata.name)
 })
 
