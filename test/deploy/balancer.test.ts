@@ -5,7 +5,9 @@ import { get } from 'node:http'
 import { type TestContext, test } from 'node:test'
 import { createIdentity } from '../../client/src/identity.ts'
 import { createSignalingClient, type SignalingClient } from '../../client/src/index.ts'
+import { BUSES } from '../cluster/relays.ts'
 import { openL2psPeer, sendFrame } from '../helpers/l2ps-peer.ts'
+import { startNats } from '../helpers/nats.ts'
 import { openPeer } from '../helpers/peer.ts'
 import { needs } from '../helpers/programs.ts'
 import type { TestServer } from '../helpers/server.ts'
@@ -65,27 +67,35 @@ test('clients of a relay that is stopped move to the other one and get what was 
   await until('alice is there, too', () => isAt(other, 'alice'))
 })
 
-test('clients of a relay that is killed are back at another one, under their own names', program, async (t) => {
-  const balanced = await startBalanced(t, 1)
-  const [left] = balanced.cluster.relays as [TestServer]
-  const alice = await joinBy(t, balanced, 'alice')
-  const killed = await balanced.spawn()
-  const others: SignalingClient[] = []
-  await until('some clients are at the relay that will be killed', async () => {
-    others.push(await joinBy(t, balanced, `bob ${others.length}`))
-    return others.filter(({ clientId }) => !isAt(left, clientId)).length >= 5
-  })
-  const heard = new Map(others.map(({ clientId }) => [clientId, [] as string[]]))
-  for (const { clientId, events } of others) events.on('message', ({ text }) => heard.get(clientId)!.push(text!))
+for (const bus of BUSES) {
+  const programs = bus === 'nats' ? needs('haproxy', 'nats-server') : program
+  test(
+    `clients of a relay that is killed are back at another one, under their own names (${bus})`,
+    programs,
+    async (t) => {
+      const settings = bus === 'nats' ? { NATS_URL: (await startNats(t)).url } : {}
+      const balanced = await startBalanced(t, 1, settings)
+      const [left] = balanced.cluster.relays as [TestServer]
+      const alice = await joinBy(t, balanced, 'alice')
+      const killed = await balanced.spawn()
+      const others: SignalingClient[] = []
+      await until('some clients are at the relay that will be killed', async () => {
+        others.push(await joinBy(t, balanced, `bob ${others.length}`))
+        return others.filter(({ clientId }) => !isAt(left, clientId)).length >= 5
+      })
+      const heard = new Map(others.map(({ clientId }) => [clientId, [] as string[]]))
+      for (const { clientId, events } of others) events.on('message', ({ text }) => heard.get(clientId)!.push(text!))
 
-  killed.kill('SIGKILL')
-  const since = performance.now()
-  for (const { clientId } of others) await alice.send(clientId, 'after')
-  await until('everybody is back', () => others.every(({ clientId }) => isAt(left, clientId)))
-  t.diagnostic(`everybody was back after ${Math.round(performance.now() - since)} ms`)
-  await until('everybody has heard it', () => [...heard.values()].every((texts) => texts.length >= 1))
-  for (const texts of heard.values()) assert.deepEqual(texts, ['after'])
-})
+      killed.kill('SIGKILL')
+      const since = performance.now()
+      for (const { clientId } of others) await alice.send(clientId, 'after')
+      await until('everybody is back', () => others.every(({ clientId }) => isAt(left, clientId)))
+      t.diagnostic(`everybody was back after ${Math.round(performance.now() - since)} ms`)
+      await until('everybody has heard it', () => [...heard.values()].every((texts) => texts.length >= 1))
+      for (const texts of heard.values()) assert.deepEqual(texts, ['after'])
+    }
+  )
+}
 
 test(
   'a relay that is not ready keeps its sockets and gets no new ones; one that is added gets some',
