@@ -8,6 +8,7 @@ packages=(
   prometheus # scrapes the server; promtool checks metrics and rules
   chromium # opens the console
   nginx haproxy # stand in front of the server
+  nats-server # carries messages between relays
   docker-compose # reads docker-compose.yml
   openssl # makes certificates
   systemd # systemd-analyze

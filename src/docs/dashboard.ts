@@ -185,7 +185,7 @@ const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
         queries: [
           { expr: `max(${of(M.auditLogRecords)})`, legend: 'records' },
           { expr: `max(${of(M.auditWaiting)})`, legend: 'waiting events' },
-          { expr: `sum(${of(M.auditHaltedLogs)})`, legend: 'halted logs' }
+          { expr: `max(${of(M.auditHaltedLogs)})`, legend: 'halted logs' }
         ]
       },
       {
@@ -201,6 +201,61 @@ const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
         title: 'Anchor failures',
         unit: 'cps',
         queries: [{ expr: `sum(${rate(M.auditAnchorFailures)})`, legend: 'failures' }]
+      }
+    ]
+  ],
+  [
+    'Cluster',
+    [
+      {
+        title: 'Relays',
+        unit: 'short',
+        queries: [
+          { expr: `max(${of(M.clusterRelays)})`, legend: 'most that one sees' },
+          { expr: `min(${of(M.clusterRelays)})`, legend: 'fewest that one sees' }
+        ],
+        about: 'Relays whose leases hold. This row is empty for a relay that is alone.'
+      },
+      {
+        title: 'Lease and bus',
+        unit: 'none',
+        queries: [each(M.clusterLease, '{{instance}} lease'), each(M.clusterBus, '{{instance}} bus')],
+        about: '1: fine. Without its lease the peers of a relay count as away; without the bus it is told by Postgres.'
+      },
+      {
+        title: 'Sessions by relay',
+        unit: 'short',
+        queries: [{ expr: `sum by (instance) (${of(M.sessions)})`, legend: '{{instance}}' }]
+      },
+      { title: 'Messages accepted by relay', unit: 'mps', queries: [per('instance', M.accepted)] },
+      {
+        title: 'Handed to other relays',
+        unit: 'mps',
+        queries: [
+          { expr: `sum(${rate(M.clusterHandedOver)})`, legend: 'handed over' },
+          { expr: `sum(${rate(M.clusterTaken)})`, legend: 'taken' }
+        ],
+        about: 'What is handed over and not taken was lost on the bus, and is read from the mailboxes.'
+      },
+      {
+        title: 'Share that crosses',
+        unit: 'percentunit',
+        queries: [{ expr: `sum(${rate(M.clusterHandedOver)}) / sum(${rate(M.accepted)})`, legend: 'of those accepted' }]
+      },
+      {
+        title: 'Misses and looks',
+        unit: 'cps',
+        queries: [
+          { expr: `sum by (instance) (${rate(M.clusterMisses)})`, legend: '{{instance}} misses' },
+          { expr: `sum by (instance) (${rate(M.clusterLooks)})`, legend: '{{instance}} looks' }
+        ],
+        about: 'A look every 30 s is usual; one a second while the bus is away.'
+      },
+      {
+        title: "Waiting for other relays' receipts",
+        unit: 'short',
+        queries: [each(M.clusterSharedWaiting, '{{instance}}')],
+        about: M.clusterSharedWaiting.help
       }
     ]
   ],

@@ -11,8 +11,8 @@ format of Prometheus. Reading them costs the database no query: what is in the d
 every few seconds.
 
 Every label has the values listed here and no others; none names a peer, a network or a message. Frame types that the
-protocol does not have count as \`unknown\`. Counters begin at 0 with the process. With several servers on one database,
-mailboxes and logs are shown by each of them: take the maximum, not the sum.
+protocol does not have count as \`unknown\`. Counters begin at 0 with the process. In a cluster, mailboxes
+are shown by the relay that counts them and logs by each: take the maximum, not the sum ([cluster.md](cluster.md#metrics)).
 
 Alerts on them: [deploy/prometheus/alerts.yml](../deploy/prometheus/alerts.yml), explained in [runbook.md](runbook.md).
 A dashboard: [deploy/grafana](../deploy/grafana).

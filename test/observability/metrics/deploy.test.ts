@@ -49,7 +49,9 @@ test('every query of the dashboard asks for metrics, labels and values that are 
 })
 
 test('every alert asks for metrics, labels and values that are shown, and its words too', () => {
-  for (const { expr, annotations } of alerts()) assertDeclared(expr, annotations.summary)
+  for (const { expr, annotations } of [...alerts(), ...alerts('cluster-alerts.yml')]) {
+    assertDeclared(expr, annotations.summary)
+  }
 })
 
 /** Not drawn: a label is all it has, an alert says it in time, or another metric says it better over time. */
@@ -89,11 +91,12 @@ test('the panels of the dashboard lie side by side', () => {
 test('every alert has its section in the runbook, and every section an alert', () => {
   const runbook = readFileSync(packageFile('docs/runbook.md'), 'utf8')
   const sections = [...runbook.matchAll(/^## (.+)$/gm)].map(([, title]) => title)
+  const all = [...alerts(), ...alerts('cluster-alerts.yml')]
   assert.deepEqual(
     sections,
-    alerts().map(({ alert }) => alert)
+    all.map(({ alert }) => alert)
   )
-  for (const { alert, labels, annotations } of alerts()) {
+  for (const { alert, labels, annotations } of all) {
     assert.equal(annotations.runbook_url, `{{ $externalLabels.runbook }}#${alert.toLowerCase()}`)
     assert.match(labels.severity, /^(critical|warning|info)$/)
   }

@@ -55,7 +55,7 @@ async function speakBothProtocols(server: TestServer): Promise<string[]> {
 }
 
 test('every metric that is declared is shown, and nothing else', async (t) => {
-  const server = await startTestServer(t)
+  const server = await startTestServer(t, { CLUSTER_NAME: 'one' })
   const isShown = (samples: readonly Sample[], name: string) => samples.some((sample) => sample.name === name)
   const samples = await shown(
     server,

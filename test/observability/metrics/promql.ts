@@ -12,8 +12,9 @@ export interface Alert {
   readonly annotations: { readonly summary: string; readonly runbook_url: string }
 }
 
-export function alerts(): Alert[] {
-  const { groups } = parse(deployed('prometheus/alerts.yml')) as { groups: { rules: Alert[] }[] }
+/** The rules for every relay, or those for a cluster. */
+export function alerts(file: 'alerts.yml' | 'cluster-alerts.yml' = 'alerts.yml'): Alert[] {
+  const { groups } = parse(deployed(`prometheus/${file}`)) as { groups: { rules: Alert[] }[] }
   return groups.flatMap(({ rules }) => rules)
 }
 
