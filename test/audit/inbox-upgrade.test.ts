@@ -36,12 +36,15 @@ test('what waits while the inbox changes its form is not lost', async (t) => {
   const taken = await sql.begin((tx) => takeAuditEvents(tx, 100, []))
   const shapes = taken.map(({ salt, network: _network, ...event }) => {
     assert.match(salt, /^[0-9a-f]{32}$/)
-    return Object.values(event).filter((value) => value !== null)
+    return Object.fromEntries(Object.entries(event).filter(([, value]) => value !== null))
+  })
+  const message = (acceptedAt: number, sender: string, recipient: string, digest: string, bytes: number) => ({
+    ...{ kind: 'message', acceptedAt, sender, recipient, digest, bytes }
   })
   assert.deepEqual(shapes, [
-    ['message', 1, 'alice', 'bob', 'aa', 10],
-    ['purge', 2, 'bob', 20, 3],
-    ['message', 3, 'carol', 'dave', 'bb', 30, 41],
-    ['message', 4, 'dave', 'carol', 'cc', 40, 42]
+    message(1, 'alice', 'bob', 'aa', 10),
+    { kind: 'purge', acceptedAt: 2, recipient: 'bob', bytes: 20, entries: 3 },
+    { ...message(3, 'carol', 'dave', 'bb', 30), messageSeq: 41 },
+    { ...message(4, 'dave', 'carol', 'cc', 40), messageSeq: 42 }
   ])
 })
