@@ -79,6 +79,26 @@ export const RELAY_NEMESES = {
       await world.stage.startRelay(seat)
     }),
 
+  'rolling-restart': ({ stage, harm }) =>
+    harm('rolling-restart', async () => {
+      for (const seat of stage.seats) {
+        await stage.stopRelay(seat)
+        await stage.startRelay(seat)
+        await stage.healed()
+      }
+    }),
+
+  'rolling-upgrade': ({ stage, harm }) =>
+    harm('rolling-upgrade', async () => {
+      const build = await stage.nextBuild()
+      for (const seat of stage.seats) {
+        await stage.stopRelay(seat)
+        seat.server.setBuild(build)
+        await stage.startRelay(seat)
+        await stage.healed()
+      }
+    }),
+
   'postgres-kill': ({ stage, random, harm }) =>
     harm('postgres-kill', async () => {
       await stage.cluster.kill()
@@ -124,6 +144,10 @@ export const RELAY_NEMESES = {
 } as const satisfies Record<string, RelayNemesis>
 
 export type RelayNemesisName = keyof typeof RELAY_NEMESES
-export const RELAY_NEMESIS_NAMES = Object.keys(RELAY_NEMESES) as RelayNemesisName[]
+/** Planned by an operator: nothing is refused meanwhile. */
+export const ROLLING: readonly RelayNemesisName[] = ['rolling-restart', 'rolling-upgrade']
+export const RELAY_NEMESIS_NAMES = (Object.keys(RELAY_NEMESES) as RelayNemesisName[]).filter(
+  (name) => !ROLLING.includes(name)
+)
 /** Those that need a bus beside Postgres. */
 export const BUS_NEMESES: readonly RelayNemesisName[] = RELAY_NEMESIS_NAMES.filter((name) => name.includes('bus'))

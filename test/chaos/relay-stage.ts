@@ -8,6 +8,7 @@ import { nodeKeyFile } from '../helpers/node-key.ts'
 import { until } from '../helpers/wait.ts'
 import { externalCluster } from './cluster.ts'
 import { startFaultyProxy } from './faulty-proxy.ts'
+import { makeNextBuild } from './next-build.ts'
 import { startPeerProcess } from './peer-process.ts'
 import { type ServerProcess, serverProcess } from './server-process.ts'
 import { defineNetwork, SETTINGS, type Stage } from './stage.ts'
@@ -26,6 +27,8 @@ export interface RelayStage extends Stage {
   readonly nats: NatsServer | undefined
   startRelay(seat: Seat): Promise<void>
   killRelay(seat: Seat): Promise<void>
+  /** The build that `upgrade` starts from. */
+  nextBuild(): Promise<string>
   /** As an operator does it: SIGTERM. */
   stopRelay(seat: Seat): Promise<void>
 }
@@ -67,6 +70,7 @@ export async function openRelayStage(scope: Scope, relays: number, bus: BusName)
     await ending
     aim()
   }
+  let next: Promise<string> | undefined
   const servers = seats.map(({ server }) => server)
   return {
     ...{ cluster, servers, seats, nats, proxy, peerProcess, disk: undefined, hasSteppedClock: true },
@@ -74,6 +78,7 @@ export async function openRelayStage(scope: Scope, relays: number, bus: BusName)
     startServer: () => startRelay(seats[0]!),
     killServer: () => end(seats[0]!.server.kill()),
     startRelay,
+    nextBuild: () => (next ??= makeNextBuild(scope)),
     killRelay: ({ server }) => end(server.kill()),
     stopRelay: async (seat) => {
       proxy.targets = proxy.targets.filter((target) => target !== seat.server.url) // as a balancer does for one that is not ready

@@ -1,8 +1,9 @@
 // The delivery promise on several relays, while relays, their bus, their database and the networks between them break.
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BUSES, onBus } from '../cluster/relays.ts'
 import { verifyLogsFromOutside, watchLogs } from './log-watch.ts'
-import { BUS_NEMESES, RELAY_NEMESIS_NAMES } from './relay-nemeses.ts'
+import { BUS_NEMESES, RELAY_NEMESIS_NAMES, ROLLING } from './relay-nemeses.ts'
 import { openRelayStage } from './relay-stage.ts'
 import { survives } from './survives.ts'
 
@@ -20,4 +21,18 @@ for (const bus of BUSES) {
     await survives(t, stage, nemeses, 40_000)
     await verifyLogsFromOutside(t, stage, await watch.stop())
   })
+
+  test(
+    `three relays are restarted and upgraded one after the other, and nobody is refused (${bus})`,
+    onBus(bus),
+    async (t) => {
+      const stage = await openRelayStage(t, 3, bus)
+      for (const name of ROLLING) {
+        await t.test(name, async (t) => {
+          const { internalErrors } = await survives(t, stage, [name])
+          assert.equal(internalErrors, 0)
+        })
+      }
+    }
+  )
 }

@@ -32,6 +32,8 @@ export interface ChaosResult {
   readonly late: readonly string[]
   /** Everything else that is wrong: in the database, in the server's log. */
   readonly problems: readonly string[]
+  /** Messages that were answered with INTERNAL_ERROR. */
+  readonly internalErrors: number
   /** What happened to each message that is wrong, event by event. */
   readonly stories: readonly string[]
   readonly ok: boolean
@@ -88,6 +90,7 @@ export async function runChaos(stage: Stage, run: ChaosRun): Promise<ChaosResult
       verdict,
       late,
       problems,
+      internalErrors: internalErrors(events),
       stories: storiesOf({ events, faults }, verdict),
       ok
     }
@@ -164,6 +167,9 @@ async function l2psIds(events: readonly PeerEvent[], peers: readonly PeerSpec[])
   const keys = new Set(await Promise.all(peers.filter(({ protocol }) => protocol === 'l2ps').map(addressOf)))
   return new Set(events.flatMap((event) => (event.kind === 'attempt' && keys.has(event.from) ? [event.id] : [])))
 }
+
+const internalErrors = (events: readonly PeerEvent[]): number =>
+  events.filter((event) => event.kind === 'answer' && event.words?.includes('INTERNAL_ERROR') === true).length
 
 const acknowledged = (events: readonly PeerEvent[]): string[] =>
   events.flatMap((event) => (event.kind === 'answer' && event.outcome === 'acknowledged' ? [event.id] : []))

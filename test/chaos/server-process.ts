@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { BusFaults } from '../cluster/faulty-bus.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
-import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
+import { OWN_OPTIONS, OWN_TREE, ownFile } from '../helpers/own-program.ts'
 import { until } from '../helpers/wait.ts'
 
 /** The server under test, in a process of its own. */
@@ -18,6 +19,8 @@ export interface ServerProcess {
   /** What it logged last with this message. */
   logged(message: string): Readonly<Record<string, unknown>> | undefined
   start(): Promise<void>
+  /** Another build, from the next start on: the directory of its compiled sources. */
+  setBuild(directory: string): void
   /** kill -9 */
   kill(): Promise<void>
   /** Stops it where it stands (SIGSTOP), as a machine that sleeps. */
@@ -51,6 +54,7 @@ export function serverProcess(scope: Scope, options: ServerProcessOptions): Serv
   const problems: string[] = []
   const tail: string[] = []
   const last = new Map<string, Readonly<Record<string, unknown>>>()
+  let build: string | undefined
   let child: ChildProcess | undefined
   let url: string | undefined
   let isEndExpected = true
@@ -79,7 +83,7 @@ export function serverProcess(scope: Scope, options: ServerProcessOptions): Serv
   const start = async () => {
     isEndExpected = false
     last.delete('server ready')
-    const started = launch(options)
+    const started = launch(options, build)
     child = started
     for (const stream of [started.stdout!, started.stderr!]) createInterface({ input: stream }).on('line', hear)
     started.once('exit', (code, signal) => {
@@ -102,6 +106,9 @@ export function serverProcess(scope: Scope, options: ServerProcessOptions): Serv
     },
     logged: (message) => last.get(message),
     start,
+    setBuild: (directory) => {
+      build = directory
+    },
     kill: async () => void (await end('SIGKILL', STOP_MS)),
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),
@@ -118,8 +125,13 @@ export function serverProcess(scope: Scope, options: ServerProcessOptions): Serv
   }
 }
 
-function launch({ env, cwd, steppedClock, nodeOptions = [] }: ServerProcessOptions): ChildProcess {
-  const entry = steppedClock ? [ownFile('test/chaos/clock-server.ts')] : [ownFile('src/main.ts'), 'serve']
+function launch(
+  { env, cwd, steppedClock, nodeOptions = [] }: ServerProcessOptions,
+  build: string | undefined
+): ChildProcess {
+  const file = (source: string) =>
+    build === undefined ? ownFile(source) : join(build, relative(OWN_TREE, ownFile(source)))
+  const entry = steppedClock ? [file('test/chaos/clock-server.ts')] : [file('src/main.ts'), 'serve']
   const { PATH, HOME, TMPDIR } = process.env
   return spawn(process.execPath, [...nodeOptions, ...OWN_OPTIONS, ...entry], {
     cwd,

@@ -3,7 +3,7 @@ import type { TestContext } from 'node:test'
 import type { NemesisName } from './nemeses.ts'
 import type { RelayNemesisName } from './relay-nemeses.ts'
 import { closingLine, complaint } from './report.ts'
-import { runChaos } from './run.ts'
+import { type ChaosResult, runChaos } from './run.ts'
 import type { Stage } from './stage.ts'
 
 /** Runs so far: each is a step from the seed, so that no two have the same peers and hashes. */
@@ -23,7 +23,18 @@ export async function survives(
   nemeses: readonly (NemesisName | RelayNemesisName)[],
   activeMs = 2_000
 ): Promise<void> {
+  await flawlessRun(t, stage, nemeses, activeMs)
+}
+
+/** The same, with what came of it. */
+export async function flawlessRun(
+  t: TestContext,
+  stage: Stage,
+  nemeses: readonly (NemesisName | RelayNemesisName)[],
+  activeMs = 2_000
+): Promise<ChaosResult> {
   const result = await runChaos(stage, { seed: SEED + runs++, nemeses, activeMs })
   t.diagnostic(closingLine(result))
   assert.ok(result.ok, complaint(result))
+  return result
 }
