@@ -8,7 +8,7 @@ export interface MissedOptions {
 
 /** Rest between two looks while the relay may be deaf, and while all is well, in ms. */
 const DEAF_MS = 950
-const CALM_MS = 30_000
+const CALM_MS = 15_000
 
 /**
  * What to do when a hand-over was missed: look into the mailboxes. Until a look that began after the miss is done,

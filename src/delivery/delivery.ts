@@ -77,6 +77,8 @@ export class Delivery {
   #isStale = false
   /** The first place to read again, if there is one. */
   #rereadFrom: number | undefined
+  /** Where the cursor stood before places were read again: what comes late from up to there was sent already. */
+  #passed = 0
   /** The next entry is sent alone, so it waits until the window is empty. */
   #waitsForEmptyWindow = false
   #hasCaughtUp = false
@@ -235,6 +237,7 @@ export class Delivery {
 
   #becomeLive(): void {
     this.#become('live')
+    this.#cursor = Math.max(this.#cursor, this.#passed)
     this.#hasCaughtUp = true
   }
 
@@ -254,6 +257,7 @@ export class Delivery {
     this.#become('reading')
     this.#readingSince ??= this.#route.clock()
     this.#isStale = false
+    this.#passed = Math.max(this.#passed, this.#cursor)
     if (this.#rereadFrom !== undefined) this.#cursor = Math.min(this.#cursor, this.#rereadFrom - 1)
     this.#rereadFrom = undefined
     let page: QueueEntry[]

@@ -30,9 +30,9 @@ function cutting(
   return (world: RelayWorld) =>
     world.harm(name, async () => {
       const wires = wiresOf(seatOf(world))
-      for (const wire of wires) wire?.cut(direction)
+      for (const wire of wires) await wire?.cut(direction)
       await delay(ms)
-      for (const wire of wires) wire?.heal()
+      for (const wire of wires) await wire?.heal()
       await world.stage.healed()
     })
 }
@@ -148,6 +148,10 @@ export type RelayNemesisName = keyof typeof RELAY_NEMESES
 export const ROLLING: readonly RelayNemesisName[] = ['rolling-restart', 'rolling-upgrade']
 export const RELAY_NEMESIS_NAMES = (Object.keys(RELAY_NEMESES) as RelayNemesisName[]).filter(
   (name) => !ROLLING.includes(name)
+)
+/** What happens to the networks between relays and what they stand on. */
+export const PARTITIONS: readonly RelayNemesisName[] = RELAY_NEMESIS_NAMES.filter((name) =>
+  /^(cut|deaf|mute)-/.test(name)
 )
 /** Those that need a bus beside Postgres. */
 export const BUS_NEMESES: readonly RelayNemesisName[] = RELAY_NEMESIS_NAMES.filter((name) => name.includes('bus'))

@@ -8,6 +8,7 @@ import { nodeKeyFile } from '../helpers/node-key.ts'
 import { until } from '../helpers/wait.ts'
 import { externalCluster } from './cluster.ts'
 import { startFaultyProxy } from './faulty-proxy.ts'
+import { makeHost } from './host.ts'
 import { makeNextBuild } from './next-build.ts'
 import { startPeerProcess } from './peer-process.ts'
 import { type ServerProcess, serverProcess } from './server-process.ts'
@@ -33,8 +34,16 @@ export interface RelayStage extends Stage {
   stopRelay(seat: Seat): Promise<void>
 }
 
-/** Relays of a cluster in processes of their own, one Postgres, and one address for peers before all of them. */
-export async function openRelayStage(scope: Scope, relays: number, bus: BusName): Promise<RelayStage> {
+/**
+ * Relays of a cluster in processes of their own, one Postgres, and one address for peers before all of them. `hosts`: each
+ * on a machine of its own, a network namespace.
+ */
+export async function openRelayStage(
+  scope: Scope,
+  relays: number,
+  bus: BusName,
+  { hosts = false }: { hosts?: boolean } = {}
+): Promise<RelayStage> {
   const cluster = await externalCluster(scope, await temporaryDirectory(scope))
   const url = new URL(cluster.serverUrl!)
   const nats = bus === 'nats' ? await startNats(scope) : undefined
@@ -44,17 +53,20 @@ export async function openRelayStage(scope: Scope, relays: number, bus: BusName)
     const home = await temporaryDirectory(scope)
     const dataDir = join(home, 'data')
     await defineNetwork(dataDir)
-    const database = await startWire(scope, Number(url.port))
-    const busWire = nats && (await startWire(scope, nats.port))
+    const host = hosts ? await makeHost(scope) : undefined
+    const wireTo = (port: number) => host?.wireTo(port) ?? startWire(scope, port)
+    const database = await wireTo(Number(url.port))
+    const busWire = nats && (await wireTo(nats.port))
     const own = new URL(url)
-    own.port = String(database.port)
+    own.host = `${database.host}:${database.port}`
     const env = {
       ...SETTINGS,
       ...{ DATA_DIR: dataDir, DATABASE_URL: own.href, NODE_KEY_FILE: key },
-      ...{ CLUSTER_NAME: 'chaos', RELAY_NAME: `relay-${number}` },
-      ...(busWire === undefined ? {} : { NATS_URL: `nats://127.0.0.1:${busWire.port}` })
+      ...{ CLUSTER_NAME: 'chaos', RELAY_NAME: `relay-${number}`, HOST: host?.address ?? '127.0.0.1' },
+      ...(busWire === undefined ? {} : { NATS_URL: `nats://${busWire.host}:${busWire.port}` })
     }
-    seats.push({ server: serverProcess(scope, { env, cwd: home, steppedClock: true }), database, bus: busWire })
+    const server = serverProcess(scope, { env, cwd: home, steppedClock: true, prefix: host?.prefix })
+    seats.push({ server, database, bus: busWire })
   }
   const [proxy, peerProcess] = await Promise.all([startFaultyProxy(scope), startPeerProcess(scope)])
   const aim = () => {

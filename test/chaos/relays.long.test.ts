@@ -2,10 +2,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BUSES, onBus } from '../cluster/relays.ts'
+import { missingForHosts } from './host.ts'
 import { verifyLogsFromOutside, watchLogs } from './log-watch.ts'
-import { BUS_NEMESES, RELAY_NEMESIS_NAMES, ROLLING } from './relay-nemeses.ts'
+import { BUS_NEMESES, PARTITIONS, RELAY_NEMESIS_NAMES, ROLLING } from './relay-nemeses.ts'
 import { openRelayStage } from './relay-stage.ts'
 import { flawlessRun, survives } from './survives.ts'
+
+test('on two machines, whatever their cables do', async (t) => {
+  const missing = (await missingForHosts()) ?? onBus('nats').skip
+  if (missing !== undefined && process.env.CI !== 'true') return t.skip(missing)
+  const stage = await openRelayStage(t, 2, 'nats', { hosts: true })
+  for (const fault of PARTITIONS) await t.test(`by ${fault}`, (t) => survives(t, stage, [fault]))
+})
 
 for (const bus of BUSES) {
   const nemeses = RELAY_NEMESIS_NAMES.filter((name) => bus === 'nats' || !BUS_NEMESES.includes(name))

@@ -48,6 +48,8 @@ export interface ServerProcessOptions {
   readonly cwd: string
   readonly steppedClock: boolean
   readonly nodeOptions?: readonly string[]
+  /** A program that runs it, with its arguments. */
+  readonly prefix?: readonly string[] | undefined
 }
 
 export function serverProcess(scope: Scope, options: ServerProcessOptions): ServerProcess {
@@ -126,14 +128,15 @@ export function serverProcess(scope: Scope, options: ServerProcessOptions): Serv
 }
 
 function launch(
-  { env, cwd, steppedClock, nodeOptions = [] }: ServerProcessOptions,
+  { env, cwd, steppedClock, nodeOptions = [], prefix = [] }: ServerProcessOptions,
   build: string | undefined
 ): ChildProcess {
   const file = (source: string) =>
     build === undefined ? ownFile(source) : join(build, relative(OWN_TREE, ownFile(source)))
   const entry = steppedClock ? [file('test/chaos/clock-server.ts')] : [file('src/main.ts'), 'serve']
   const { PATH, HOME, TMPDIR } = process.env
-  return spawn(process.execPath, [...nodeOptions, ...OWN_OPTIONS, ...entry], {
+  const [program, ...args] = [...prefix, process.execPath, ...nodeOptions, ...OWN_OPTIONS, ...entry]
+  return spawn(program!, args, {
     cwd,
     env: { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...env },
     stdio: steppedClock ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe']

@@ -7,14 +7,19 @@ export type Direction = 'to' | 'from' | 'both'
 
 /** A network between one relay and one server behind it: what does not pass is lost without a sign. */
 export interface Wire {
+  /** Where the relay finds the server. */
+  readonly host: string
   readonly port: number
   /** From now on nothing passes this way, on connections that stand and on new ones. */
-  cut(direction?: Direction): void
-  /** Everything passes again. Connections from before are reset, as by a machine that has forgotten them. */
-  heal(): void
+  cut(direction?: Direction): Promise<void>
+  /** Everything passes again. */
+  heal(): Promise<void>
 }
 
-/** Stands before a server on this machine. */
+/**
+ * Stands before a server on this machine, where no namespace can be made. What was under way when it was cut is lost for
+ * good, so connections from before are reset when it is healed.
+ */
 export async function startWire(scope: Scope, targetPort: number): Promise<Wire> {
   const open = new Set<{ isStale: boolean; end(): void }>()
   let lost: Direction | undefined
@@ -47,11 +52,12 @@ export async function startWire(scope: Scope, targetPort: number): Promise<Wire>
     server.close()
   })
   return {
+    host: '127.0.0.1',
     port: (server.address() as { port: number }).port,
-    cut: (direction = 'both') => {
+    cut: async (direction = 'both') => {
       lost = direction
     },
-    heal: () => {
+    heal: async () => {
       lost = undefined
       for (const pair of open) pair.end()
       open.clear()

@@ -398,3 +398,45 @@ test('a transition that the diagram does not have is a defect', () => {
   box.delivery.start()
   assert.deepEqual([box.pages.length, box.written], [0, []])
 })
+
+test('an entry that is offered late or twice is not sent again, also when the mailbox was read anew meanwhile', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  box.delivery.start(true)
+  for (const seq of [1, 2, 3]) box.commit(entry(seq))
+  box.delivery.receipt(3)
+  for (const { seq } of box.stored.splice(0)) box.delivery.gone(seq) // received, and out of the mailbox
+  box.delivery.rereadAll()
+  while (box.pages.length > 0) await box.givePage()
+  for (const seq of [2, 3]) box.delivery.offer(entry(seq))
+  while (box.pages.length > 0) await box.givePage()
+  box.commit(entry(4))
+  assert.deepEqual(box.written, [1, 2, 3, 4])
+})
+
+test('entries of two relays that are offered out of the order of their places are all sent', async () => {
+  const box = mailbox({ messages: 3, bytes: 10_000 })
+  box.delivery.start(true)
+  const [early, late] = [entry(1), entry(2)]
+  box.stored.push(early, late)
+  box.delivery.offer(late)
+  box.delivery.offer(early)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 1])
+  box.commit(entry(4)) // the window is full now
+  box.stored.splice(2, 0, entry(3))
+  box.delivery.offer(entry(3))
+  assert.ok(box.delivery.owes(3), 'what is to be read again is owed')
+  box.delivery.receipt(3)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 1, 4, 3])
+})
+
+test('a session that has missed something reads its whole mailbox, and sends nothing twice', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 })
+  box.delivery.start(true)
+  box.stored.push(entry(1)) // nobody said so
+  box.commit(entry(2))
+  box.delivery.rereadAll()
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [2, 1])
+})
