@@ -303,7 +303,9 @@ export class Cluster {
     if (this.numbers.beat(from, sent[this.id] ?? 0, now)) this.#missed()
   }
 
+  /** Without a lease a peer here may have lost its place, and who has is sent nothing more. */
   #heardPresence({ changes }: Message<'presence'>): void {
+    if (!this.lease.holds) return
     for (const [network, peer, name, isConnected] of changes) {
       this.#options.registry.announce(this.#announced({ network, peer }, name), isConnected)
     }

@@ -129,7 +129,8 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
     const isLast = registry.remove(this) === 0
     const lost = isClean ? undefined : { unreceipted: new Set(unreceipted), cursor, lastSeq }
     for (const other of this.#others()) other.#otherEnded(lost)
-    this.#noteEnded(unreceipted, isLast, isClean ? undefined : lastSeq)
+    const mayOwe = !isClean && lastSeq > 0 && this.keyId === null // a peer with a key id has one place, and owes it nothing
+    this.#noteEnded(unreceipted, isLast, mayOwe ? lastSeq : undefined)
     counters.close(this.network, this.peer, this.counter)
   }
 

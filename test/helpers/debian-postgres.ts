@@ -22,6 +22,8 @@ export interface DebianPostgres {
   url(name: string): string
   /** Another server, which follows this one. */
   standby(): Promise<DebianPostgres>
+  /** From now on a commit waits until a standby has it. */
+  waitForStandby(): Promise<void>
   /** A standby becomes a primary. */
   promote(): Promise<void>
   /** kill -9, all of it. */
@@ -108,6 +110,10 @@ async function serve(
         silentLog
       )
       return serve(t, copy.directory, account, { hot_standby: 'on' })
+    },
+    waitForStandby: async () => {
+      await ask((sql) => sql`alter system set synchronous_standby_names = '*'`)
+      await ask((sql) => sql`select pg_reload_conf()`)
     },
     promote: async () => {
       await ask((sql) => sql`select pg_promote(true, 30)`)
