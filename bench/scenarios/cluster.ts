@@ -162,7 +162,8 @@ async function twoWay({ bench, relays, protocol, title }: Where): Promise<Row> {
     runs.crossing.push(await loopRun(bench, relays, protocol, { seats, twoWay: true }))
     for (const which of ['alone', 'crossing'] as const) {
       const { value, verification } = runs[which].at(-1)!
-      bench.say(`cluster, ${title}, two-way, ${which}: ${Math.round(value)}/s, ${verification?.refused} refused`)
+      const { refused, twice } = verification!
+      bench.say(`cluster, ${title}, two-way, ${which}: ${Math.round(value)}/s, ${refused} refused, ${twice} twice`)
     }
   }
   return compared({
