@@ -1,8 +1,10 @@
 import { Child } from './child.ts'
+import { type ClusterContender, startCluster } from './cluster.ts'
 import { type Contender, startBare, startServer } from './contender.ts'
 import type { BenchPostgres } from './database.ts'
 import type { Verification } from './load/verification.ts'
-import type { Options } from './options.ts'
+import { type BenchNats, startNats } from './nats.ts'
+import type { BusName, Options } from './options.ts'
 import type { Moment } from './parent.ts'
 import { cpuMsOfMachine, quietMachine } from './processes.ts'
 import type { Protocol, ProtocolName } from './protocols/protocol.ts'
@@ -30,6 +32,8 @@ export interface Row {
 export interface Cost {
   readonly serverMs: number | undefined
   readonly databaseMs: number | undefined
+  /** CPU time by process, where the contender is made of several. */
+  readonly processesMs?: Readonly<Record<string, number>>
   /** Share of a processor that the load generator used: near 1, it limits the results. */
   readonly loadBusy: number | undefined
   /** Processors that were busy with something else on this machine: much of it makes a run worthless. */
@@ -47,6 +51,7 @@ export class Bench {
   readonly #shared = new Map<string, Promise<Contender>>()
   readonly #contenders = new Set<Contender>()
   #worker: Child | undefined
+  #nats: Promise<BenchNats | undefined> | undefined
   #runs = 0
 
   constructor(options: Options, postgres: BenchPostgres, home: string, main: string) {
@@ -84,6 +89,22 @@ export class Bench {
     return contender
   }
 
+  /** So many relays over a database of their own. */
+  async cluster(relays: number, bus: BusName): Promise<ClusterContender> {
+    const nats = bus === 'nats' ? await this.nats() : undefined
+    const { nodeOptions } = this.options
+    const settings = { main: this.#main, home: this.#home, postgres: this.postgres, nodeOptions }
+    const cluster = await startCluster(relays, nats, settings)
+    this.#contenders.add(cluster)
+    return cluster
+  }
+
+  /** The NATS server of this run; undefined: none is installed. */
+  nats(): Promise<BenchNats | undefined> {
+    this.#nats ??= startNats(this.options.dataDir)
+    return this.#nats
+  }
+
   /** What the server is compared with, in words. */
   get otherName(): string {
     return this.options.beside === undefined ? 'bare relay' : 'other build'
@@ -112,7 +133,9 @@ export class Bench {
     const readings: Reading[] = []
     worker.onMoment = (moment) => {
       const serverMs = contender.cpuMs()
-      readings.push({ ...moment, serverMs, databaseMs: contender.databaseCpuMs(), machineMs: cpuMsOfMachine() })
+      const processes = contender.processes?.() ?? {}
+      const databaseMs = contender.databaseCpuMs()
+      readings.push({ ...moment, serverMs, databaseMs, processes, machineMs: cpuMsOfMachine() })
     }
     const report = await worker.call<T>(command, request, ms)
     const [begin, end] = readings
@@ -127,6 +150,9 @@ export class Bench {
     this.#worker = undefined
     this.#shared.clear()
     for (const contender of [...this.#contenders]) await this.retire(contender)
+    const nats = await this.#nats?.catch(() => undefined)
+    this.#nats = undefined
+    await nats?.stop()
   }
 }
 
@@ -134,6 +160,7 @@ export class Bench {
 interface Reading extends Moment {
   readonly serverMs: number | undefined
   readonly databaseMs: number | undefined
+  readonly processes: Readonly<Record<string, number>>
   readonly machineMs: number | undefined
 }
 
@@ -146,8 +173,11 @@ function costBetween(begin: Reading, end: Reading): Cost {
   const databaseMs = difference(begin.databaseMs, end.databaseMs)
   const machineMs = difference(begin.machineMs, end.machineMs)
   const othersMs = machineMs === undefined ? undefined : machineMs - loadMs - (serverMs ?? 0) - (databaseMs ?? 0)
+  const processesMs = Object.fromEntries(
+    Object.entries(end.processes).map(([name, ms]) => [name, ms - (begin.processes[name] ?? ms)])
+  )
   return {
-    ...{ serverMs, databaseMs, loadBusy: loadMs / wallMs },
+    ...{ serverMs, databaseMs, processesMs, loadBusy: loadMs / wallMs },
     othersBusy: othersMs === undefined ? undefined : Math.max(0, othersMs / wallMs)
   }
 }

@@ -18,6 +18,8 @@ export interface Contender {
   readonly probeUrl: string
   cpuMs(): number | undefined
   databaseCpuMs(): number | undefined
+  /** CPU time of each process, in ms, where there are several. */
+  readonly processes?: () => Readonly<Record<string, number>>
   /** Memory after a garbage collection. */
   memory(): Promise<NodeJS.MemoryUsage>
   /** Waits until nothing is left to do from the last run, and tells how many messages are stored. */
@@ -61,13 +63,19 @@ export interface ServerSettings {
   readonly home: string
   readonly nodeOptions: readonly string[]
   readonly postgres: BenchPostgres
+  /** A relay of a cluster: the database all of them use, and settings of this one. */
+  readonly shared?: {
+    readonly databaseUrl: string
+    readonly name: string
+    readonly env: Readonly<Record<string, string>>
+  }
 }
 
 /** Starts the server under test on an empty database, as its users do but for `RAISED_LIMITS`. */
 export async function startServer(name: Contender['name'], settings: ServerSettings): Promise<Contender> {
-  const { main, home, nodeOptions, postgres: cluster } = settings
-  const databaseUrl = await cluster.newDatabase()
-  const cwd = join(home, new URL(databaseUrl).pathname)
+  const { main, home, nodeOptions, postgres: cluster, shared } = settings
+  const databaseUrl = shared?.databaseUrl ?? (await cluster.newDatabase())
+  const cwd = join(home, `${new URL(databaseUrl).pathname}${shared === undefined ? '' : `-${shared.name}`}`)
   await mkdir(cwd)
   await defineNetwork(join(cwd, 'data', 'l2ps', BENCH_NETWORK))
   const port = await freePort()
@@ -75,7 +83,7 @@ export async function startServer(name: Contender['name'], settings: ServerSetti
   const env = {
     ...{ PATH, HOME, DATABASE_URL: databaseUrl, DATA_DIR: join(cwd, 'data') },
     ...{ HOST: '127.0.0.1', RPC_SIGNALING_PORT: String(port), L2PS_MESSAGING_PORT: '0', LOG_LEVEL: 'warn' },
-    ...RAISED_LIMITS,
+    ...{ ...RAISED_LIMITS, ...shared?.env },
     BENCH_MAIN: main
   }
   const program = name === 'without audit' ? WITHOUT_AUDIT : main

@@ -1,6 +1,7 @@
 // A load generator: many peers in one process, told by the benchmark what to do.
 import { closedLoop, type LoopOptions, settled } from './load/closed-loop.ts'
 import { Flow } from './load/flow.ts'
+import { type PublishRequest, publishDurably } from './load/jet-stream.ts'
 import { type Joined, joinAll } from './load/joined.ts'
 import { emptyMailboxes, fillMailboxes, sendAll } from './load/mailboxes.ts'
 import { type PacedOptions, paced, sendSteadily } from './load/paced.ts'
@@ -8,7 +9,7 @@ import { readBack } from './load/pages.ts'
 import { isFlawless } from './load/verification.ts'
 import { answerParent, mark } from './parent.ts'
 import { protocolNamed } from './protocols/index.ts'
-import type { Algorithm, BenchPeer, ProtocolName } from './protocols/protocol.ts'
+import type { Algorithm, BenchPeer, Protocol, ProtocolName } from './protocols/protocol.ts'
 
 /** Where to, and how it is spoken there. */
 interface Target {
@@ -27,6 +28,10 @@ interface Pairs extends Target {
   readonly prefix: string
   readonly pairs: number
   readonly bodyBytes: number
+  /** Where each pair's sender and recipient connect, one pair after the other and again from the first. */
+  readonly seats?: readonly (readonly [sender: string, recipient: string])[]
+  /** Does each recipient send to its sender as well? */
+  readonly twoWay?: boolean
 }
 
 const CONCURRENCY = 128
@@ -59,6 +64,8 @@ answerParent({
     withPairs(request, (flows, confirmed) => closedLoop(flows, { ...request, confirmed })),
   paced: (request: Pairs & Omit<PacedOptions, 'confirmed'>) =>
     withPairs(request, (flows, confirmed) => paced(flows, { ...request, confirmed })),
+  /** The same bodies into a JetStream, each acknowledged. */
+  publish: (request: PublishRequest) => publishDurably(request),
   /** Recipients stop to read, and are sent `each` messages all the same. They stay until this process ends. */
   stall: async (request: Pairs & { each: number }) => {
     const { flows, recipients } = await seat(request)
@@ -111,16 +118,29 @@ async function withPairs<T>(
 }
 
 /** Connects both ends of every pair. */
-async function seat({ url, protocol: name, prefix, pairs, bodyBytes }: Pairs) {
+async function seat({ url, protocol: name, prefix, pairs, bodyBytes, seats = [[url, url]], twoWay = false }: Pairs) {
   const protocol = protocolNamed(name)
   const peers = await protocol.newPeers(prefix, 2 * pairs, 'ed25519')
-  const flows = Array.from({ length: pairs }, (_, i) => new Flow(protocol, peers[i]!, peers[pairs + i]!, bodyBytes))
-  const { joined } = await joinAll(url, protocol, peers, CONCURRENCY)
+  const flow = (from: number, to: number) => new Flow(protocol, peers[from]!, peers[to]!, bodyBytes)
+  const there = Array.from({ length: pairs }, (_, i) => flow(i, pairs + i))
+  const back = twoWay ? there.map((_, i) => flow(pairs + i, i)) : []
+  const urlOf = (index: number) => seats[(index % pairs) % seats.length]![index < pairs ? 0 : 1]
+  const { joined } = await joinAll(url, protocol, peers, CONCURRENCY, (index) => ({ url: urlOf(index) }))
   const senders = joined.slice(0, pairs)
   const recipients = joined.slice(pairs)
-  for (const [i, flow] of flows.entries()) {
-    flow.sendFrom(senders[i]!)
-    recipients[i]!.hear = flow.hearAsRecipient
+  for (let i = 0; i < pairs; i++) {
+    connect(protocol, senders[i]!, there[i], back[i])
+    connect(protocol, recipients[i]!, back[i], there[i])
   }
-  return { flows, senders, recipients }
+  return { flows: [...there, ...back], senders, recipients }
+}
+
+/** What a peer hears goes to the flow it sends, or to the one it receives. */
+function connect(protocol: Protocol, peer: Joined, out: Flow | undefined, into: Flow | undefined): void {
+  out?.sendFrom(peer)
+  if (out === undefined && into !== undefined) peer.hear = into.hearAsRecipient
+  else if (out !== undefined && into !== undefined) {
+    peer.hear = (frame) =>
+      protocol.kindOf(frame) === 'delivery' ? into.hearAsRecipient(frame) : out.hearAsSender(frame)
+  }
 }

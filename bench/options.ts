@@ -2,6 +2,9 @@ import { parseArgs } from 'node:util'
 import type { ProtocolName } from './protocols/protocol.ts'
 import { SCENARIO_NAMES, type ScenarioName } from './scenarios/names.ts'
 
+/** How relays of a cluster tell each other. */
+export type BusName = 'postgres' | 'nats'
+
 export interface Options {
   readonly json: boolean
   readonly quick: boolean
@@ -12,6 +15,10 @@ export interface Options {
   readonly bodyBytes: number
   /** Numbers of pairs the relay scenario is run with. */
   readonly pairs: readonly number[]
+  /** Numbers of relays the cluster scenario is run with. */
+  readonly relays: readonly number[]
+  /** Buses of the cluster scenario; undefined: those that are installed. */
+  readonly buses: readonly BusName[] | undefined
   /** Longest a run waits for other work on this machine to end, in ms. */
   readonly patienceMs: number
   /** A built server (`main.js`) to measure instead of this checkout. */
@@ -34,6 +41,8 @@ Measures this server beside a bare WebSocket relay on this machine, and checks e
   --repeat N         runs of each kind (3; 1 with --quick); medians are reported
   --body N           bytes of a sealed message (1024)
   --pairs N,N        pairs of the relay scenario (1,50)
+  --relays N,N       numbers of relays of the cluster scenario (1,2,4); alone, it runs no other scenario
+  --bus NAMES        its buses: postgres, nats or both (those that are installed)
   --patience S       before each run, wait up to S seconds for the machine to have nothing else to do (0)
   --json             prints one line of JSON and nothing else on stdout
   --server FILE      measures another build: its main.js
@@ -57,6 +66,8 @@ export function readOptions(args: readonly string[]): Options | 'help' | { mista
         repeat: { type: 'string' },
         body: { type: 'string', default: '1024' },
         pairs: { type: 'string', default: '1,50' },
+        relays: { type: 'string' },
+        bus: { type: 'string' },
         patience: { type: 'string', default: '0' },
         json: { type: 'boolean', default: false },
         server: { type: 'string' },
@@ -71,10 +82,12 @@ export function readOptions(args: readonly string[]): Options | 'help' | { mista
       json: values.json,
       quick: values.quick,
       repeat: count('--repeat', values.repeat ?? (values.quick ? '1' : '3')),
-      only: scenarios(values.only),
+      only: scenarios(values.only ?? (values.relays === undefined ? undefined : 'cluster')),
       protocols: protocols(values.protocol),
       bodyBytes: count('--body', values.body),
       pairs: values.pairs.split(',').map((text) => count('--pairs', text)),
+      relays: (values.relays ?? '1,2,4').split(',').map((text) => count('--relays', text)),
+      buses: values.bus?.split(',').map(bus),
       patienceMs: values.patience === '0' ? 0 : 1_000 * count('--patience', values.patience),
       server: values.server,
       beside: values.beside,
@@ -99,6 +112,11 @@ function protocols(text: string): ProtocolName[] {
   if (text === 'both') return ['signaling', 'l2ps']
   if (text === 'signaling' || text === 'l2ps') return [text]
   throw new Error(`--protocol must be signaling, l2ps or both, not "${text}"`)
+}
+
+function bus(text: string): BusName {
+  if (text === 'postgres' || text === 'nats') return text
+  throw new Error(`--bus must be postgres, nats or both with a comma, not "${text}"`)
 }
 
 function count(option: string, text: string): number {

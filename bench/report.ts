@@ -104,7 +104,9 @@ function extras(row: Row): string[] {
   const facts = Object.entries(row.facts).filter(([name]) => !usual.test(name))
   return facts.length === 0
     ? []
-    : [`  ${row.scenario}, ${row.title}: ${facts.map(([name, value]) => `${name} ${formatted(value)}`).join(', ')}`]
+    : [
+        `  ${row.scenario} ${row.protocol}, ${row.title}: ${facts.map(([name, value]) => `${name} ${formatted(value)}`).join(', ')}`
+      ]
 }
 
 function cpu({ facts }: Row): string {

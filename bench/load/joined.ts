@@ -8,6 +8,8 @@ export interface JoinOptions {
   readonly hear?: ((frame: Buffer) => void) | undefined
   /** The local address to connect from: each has so many ports. */
   readonly from?: string | undefined
+  /** Where to, if not where the others go. */
+  readonly url?: string | undefined
 }
 
 /** One connected and registered peer. Its frames go to `hear`, when that is set. */
@@ -95,7 +97,8 @@ export async function joinAll(
   const worker = async () => {
     for (let index = next++; index < peers.length; index = next++) {
       const began = performance.now()
-      joined[index] = await Joined.join(url, protocol, peers[index]!, optionsOf(index))
+      const options = optionsOf(index)
+      joined[index] = await Joined.join(options.url ?? url, protocol, peers[index]!, options)
       latencies[index] = performance.now() - began
     }
   }

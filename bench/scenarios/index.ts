@@ -1,4 +1,5 @@
 import { audit } from './audit.ts'
+import { cluster } from './cluster.ts'
 import { history } from './history.ts'
 import { idle } from './idle.ts'
 import type { ScenarioName } from './names.ts'
@@ -12,5 +13,5 @@ import { storm } from './storm.ts'
 
 export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   ...{ relay, paced, stalled, offline },
-  ...{ storm, idle, population, history, audit }
+  ...{ storm, idle, population, history, audit, cluster }
 }

@@ -7,6 +7,7 @@ export const SCENARIO_NAMES = [
   'idle',
   'population',
   'history',
-  'audit'
+  'audit',
+  'cluster'
 ] as const
 export type ScenarioName = (typeof SCENARIO_NAMES)[number]

@@ -7,12 +7,13 @@ import { ADMINISTRATION, type AdministrationAction, type InboxEvent } from '../s
 /** Longest record, in bytes: an entry bundle counts them in 16 bits. */
 export const MAX_ENTRY_BYTES = 65_535
 
-const Hex = (digits: number) => Type.String({ pattern: `^[0-9a-f]{${digits}}$` })
+const Hex = (digits: number, description?: string) =>
+  Type.String({ pattern: `^[0-9a-f]{${digits}}$`, ...(description === undefined ? {} : { description }) })
 const Id = (description: string) => Type.String({ pattern: '^[ -~]*$', description: `${description}; see escapeId()` })
 const Count = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
 
 const Common = { version: Type.Literal(1), network: Id('The network') }
-const When = { acceptedAtMs: Count('Since 1970'), salt: Type.String({ ...Hex(32), description: 'Random' }) }
+const When = { acceptedAtMs: Count('Since 1970'), salt: Hex(32, 'Random') }
 const Nonce = Type.Integer({ minimum: 1, description: 'Counts the records of `from` in this network, from 1.' })
 
 const record = <T extends string, P extends TProperties>(type: T, properties: P, description: string) =>
@@ -75,10 +76,10 @@ export const RekeyRecord = record(
   'rekey',
   {
     ...When,
-    newKey: { ...Hex(64), description: 'Ed25519: signs from now on' },
-    newSignature: { ...Hex(128), description: 'By it, of rekeyStatement()' },
-    oldKey: Type.Optional({ ...Hex(64), description: 'Signed until now; without it: not known' }),
-    oldSignature: Type.Optional({ ...Hex(128), description: 'By it, of the same; without it: the old key was lost' })
+    newKey: Hex(64, 'Ed25519: signs from now on'),
+    newSignature: Hex(128, 'By it, of rekeyStatement()'),
+    oldKey: Type.Optional(Hex(64, 'Signed until now; without it: not known')),
+    oldSignature: Type.Optional(Hex(128, 'By it, of the same; without it: the old key was lost'))
   },
   'An operator gave the log to another node key.'
 )

@@ -47,8 +47,21 @@ test('a quick relay run ends well, prints a row for each pair and protocol, and 
   assert.equal(lines.filter((line) => /^relay (signaling|l2ps) /.test(line)).length, report.rows.length)
 })
 
+test('a quick run of two relays says what crossing costs each process', async () => {
+  const args = ['--quick', '--relays', '2', '--bus', 'postgres', '--protocol', 'l2ps', '--body', '64', '--json']
+  const { code, stdout, stderr } = await bench(...args, '--server', ownFile('src/main.ts'))
+  assert.equal(code, 0, `${stdout}\n${stderr}`)
+  const { ok, failures, rows } = JSON.parse(stdout)
+  assert.deepEqual({ ok, failures }, { ok: true, failures: [] })
+  const titles = rows.map((row: { title: string }) => row.title.replace('2 relays, postgres: ', ''))
+  assert.deepEqual(titles, ['crossing', 'processor time', '500/s, p50', '500/s, p99', 'two-way, crossing'])
+  const processes = Object.keys(rows[1].facts).filter((name) => /^server.*Micros$/.test(name))
+  assert.deepEqual(processes, ['serverRelay1Micros', 'serverRelay2Micros', 'serverPostgresMicros'])
+  for (const { verification } of rows) assert.ok(verification === undefined || verification.received > 0)
+})
+
 test('a benchmark that is not there, and an option that is none, are refused with the help', async () => {
-  for (const args of [['--only', 'nothing'], ['--pairs', 'many'], ['--fast']]) {
+  for (const args of [['--only', 'nothing'], ['--pairs', 'many'], ['--relays', '0'], ['--bus', 'yellow'], ['--fast']]) {
     const { code, stderr } = await bench(...args)
     assert.equal(code, 2)
     assert.match(stderr, /npm run bench -- \[options\]/)
