@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -31,7 +32,10 @@ export type Settings = Readonly<Record<string, string | number>>
 
 /** What all relays of a cluster have in common: made from its database, so that each test server finds the same. */
 export function sharedByRelays(databaseUrl: string): Record<string, string> {
-  const key = nodeKeyFile(process.env[TEST_HOME] ?? tmpdir(), `node-key-${new URL(databaseUrl).pathname.slice(1)}.pem`)
+  const key = nodeKeyFile(
+    process.env[TEST_HOME] ?? tmpdir(),
+    `node-key-${createHash('sha256').update(databaseUrl).digest('hex').slice(0, 16)}.pem`
+  )
   return { ADMIN_TOKEN: CLUSTER_TOKEN, NODE_KEY_FILE: key, AUDIT_ORIGIN: 'relay.example/cluster' }
 }
 
