@@ -5,13 +5,14 @@ import { DatabaseUnavailable } from '../../src/database/database.ts'
 import type { Member } from '../../src/delivery/member.ts'
 import type { QueueStats } from '../../src/delivery/queue-stats.ts'
 import type { ReceiptStrength } from '../../src/delivery/receipts.ts'
+import { Window } from '../../src/delivery/session-facts.ts'
 import type { EventLoopStats } from '../../src/observability/event-loop.ts'
 import type { RelayMetrics } from '../../src/observability/metrics.ts'
 import type { Sessions } from '../../src/session/sessions.ts'
 import { allLogs } from '../../src/store/audit-log.ts'
+import { isoTime, Time } from '../../src/util/iso-time.ts'
 import { VERSION } from '../../src/util/package-root.ts'
-import { Window } from './peers.ts'
-import { type AdminContext, described, problems, Time, typed } from './resource.ts'
+import { type AdminContext, described, problems, typed } from './resource.ts'
 
 export interface StatsContext extends AdminContext {
   readonly sessions: Sessions<Member>
@@ -96,7 +97,8 @@ export function statsRoutes(admin: FastifyInstance, context: StatsContext): void
     ...described(
       'stats',
       'How the server is doing',
-      'Cheap. The numbers of the queues may be some seconds old, see `asOf`.'
+      'Cheap. The numbers of the queues may be some seconds old, see `asOf`. In a cluster the sessions, totals and ' +
+        'the process are those of this relay; see /admin/relays for the others.'
     ),
     response: { 200: StatsAnswer, ...problems }
   }
@@ -165,5 +167,3 @@ async function auditStats({ database, metrics }: StatsContext): Promise<Stats['a
     lagSeconds: metrics.auditIntegrationLag.total()
   }
 }
-
-const isoTime = (ms: number) => new Date(ms).toISOString()
