@@ -101,7 +101,10 @@ function contextOf(app: FastifyInstance, options: AdminOptions): StatsContext & 
     ...{ database, presence, cluster, sessions, mailboxes, identities, nameMutex, metrics, queueStats },
     ...{ ttlMs, relayName, now },
     identityChanged: app.identityChanged,
-    peers: cluster === undefined ? localPeers(presence) : clusterPeers(new PeerDirectory(cluster, database, presence)),
+    peers:
+      cluster === undefined
+        ? localPeers(presence, relayName)
+        : clusterPeers(new PeerDirectory(cluster, database, presence)),
     networks: app.hasDecorator('networks') ? app.networks : undefined,
     eventLoop: app.eventLoop.read,
     startedAt: now()

@@ -12,6 +12,8 @@ import { inTime, type Page, placeOf, readPage, refuseOtherOrder, sortedPlace, so
 export interface PeersAsked {
   readonly network?: string | undefined
   readonly search?: string | undefined
+  /** Name or id. */
+  readonly relay?: string | undefined
   readonly sort?: string | undefined
   readonly limit?: number | undefined
   readonly cursor?: string | undefined
@@ -41,14 +43,15 @@ export interface PeerLists {
 }
 
 /** Those of this process, which is alone. */
-export function localPeers(presence: Registry<Member>): PeerLists {
+export function localPeers(presence: Registry<Member>, relayName: string): PeerLists {
   const shown = ({ network, peer }: PeerName): ShownPeer => ({
     ...{ network, peer },
     sessions: presence.sessions(network, peer).map(factsOf)
   })
   return {
     list: async (query) => {
-      const { sort = 'name', search } = query
+      const { sort = 'name', search, relay = relayName } = query
+      if (relay !== relayName) return { peers: [], nextCursor: null, total: 0 }
       const list = sort === 'name' && search === undefined ? peersInOrder : sortedPeers
       const { items, nextCursor, total } = await list(presence, { ...query, sort })
       return { peers: items.map(shown), nextCursor, total }
@@ -137,8 +140,8 @@ export function clusterPeers(directory: PeerDirectory): PeerLists {
 }
 
 async function placesInOrder(directory: PeerDirectory, query: Sorted): Promise<PeersFound> {
-  const { network, search, sort, limit } = query
-  const filter = { network, search: search === undefined ? undefined : lowered(search) }
+  const { network, search, relay, sort, limit } = query
+  const filter = { network, relay, search: search === undefined ? undefined : lowered(search) }
   const after = sortedPlace(query)
   const { isDescending } = sortOf(sort, PEER_ORDERS)
   const page = await readPage(
@@ -157,7 +160,7 @@ const PlaceAtRelay = Type.Tuple([Type.String(), Type.Number(), Type.String(), Ty
 
 /** By what only the relays know: each sorts its own, and a peer at two relays is there twice. */
 async function placesByValue(directory: PeerDirectory, query: Sorted): Promise<PeersFound> {
-  const { network, search, sort, limit } = query
+  const { network, search, relay: wanted, sort, limit } = query
   const [order, value, afterNetwork, peer, relay] = placeOf(query.cursor, PlaceAtRelay) ?? []
   if (order !== undefined) refuseOtherOrder(order, sort)
   const after = order === undefined ? undefined : { value, network: afterNetwork, peer, relay }
@@ -165,7 +168,12 @@ async function placesByValue(directory: PeerDirectory, query: Sorted): Promise<P
   const page = await readPage<SortedAtRelay>(
     limit,
     async (most) => {
-      const top = await directory.top({ network, search }, sortOf(sort, PEER_ORDERS), after as SortedAtRelay, most)
+      const top = await directory.top(
+        { network, search, relay: wanted },
+        sortOf(sort, PEER_ORDERS),
+        after as SortedAtRelay,
+        most
+      )
       total = top.total
       unanswered = top.unanswered
       return top.peers

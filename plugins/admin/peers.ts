@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { PEER_ORDERS } from '../../src/delivery/peer-order.ts'
 import { SessionFacts } from '../../src/delivery/session-facts.ts'
+import { Text } from '../../src/protocol/frame.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import type { PeerLists, ShownPeer } from './peer-lists.ts'
 import { ProblemError } from './problems.ts'
@@ -66,7 +67,13 @@ export function peerRoutes(admin: FastifyInstance, context: AdminContext): void 
 }
 
 const PeersQuery = Type.Object(
-  { network: Type.Optional(NetworkName), ...SearchQuery, ...sortQuery(PEER_ORDERS), ...PageQuery },
+  {
+    network: Type.Optional(NetworkName),
+    relay: Type.Optional(Text(256, 'Only peers with sessions at this relay: its name or id.')),
+    ...SearchQuery,
+    ...sortQuery(PEER_ORDERS),
+    ...PageQuery
+  },
   { additionalProperties: false }
 )
 

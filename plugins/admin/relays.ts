@@ -14,7 +14,7 @@ export interface RelaysContext extends AdminContext {
   readonly startedAt: number
 }
 
-export const Relay = Type.Object({
+const Relay = Type.Object({
   id: Type.Union([Type.String(), Type.Null()], {
     description: 'Made at every start: a relay that comes back is another one. Null: it is alone.'
   }),
@@ -33,7 +33,7 @@ export const Relay = Type.Object({
 })
 type Relay = Static<typeof Relay>
 
-const RelaysAnswer = Type.Object(
+export const RelaysAnswer = Type.Object(
   {
     cluster: Type.Union([Type.String(), Type.Null()], { description: 'CLUSTER_NAME; null: the relay is alone.' }),
     relays: Type.Array(Relay)

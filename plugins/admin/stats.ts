@@ -19,6 +19,8 @@ export interface StatsContext extends AdminContext {
   readonly queueStats: QueueStats
   readonly metrics: RelayMetrics
   readonly eventLoop: () => EventLoopStats
+  /** What people call this relay. */
+  readonly relayName: string
   /** Milliseconds since 1970. */
   readonly startedAt: number
 }
@@ -53,6 +55,7 @@ const ProtocolStats = Type.Object({
 
 export const StatsAnswer = Type.Object(
   {
+    relay: Type.Optional(Type.String({ description: 'In a cluster: what people call this relay.' })),
     version: Type.String(),
     startedAt: Time,
     uptimeSeconds: Type.Number(),
@@ -106,11 +109,12 @@ export function statsRoutes(admin: FastifyInstance, context: StatsContext): void
 }
 
 async function readStats(context: StatsContext): Promise<Stats> {
-  const { database, metrics, mailboxes, now, startedAt } = context
+  const { database, metrics, mailboxes, cluster, relayName, now, startedAt } = context
   const networks = context.networks?.list() ?? []
   const { rss, heapUsed } = process.memoryUsage()
   const [ok, audit] = await Promise.all([database.answers(ANSWER_MS), auditStats(context)])
   return {
+    ...(cluster === undefined ? {} : { relay: relayName }),
     ...{ version: VERSION, startedAt: isoTime(startedAt), expiredTotal: metrics.expired.total(), audit },
     uptimeSeconds: Math.max(0, now() - startedAt) / 1_000,
     protocols: { signaling: protocolStats(context, 'signaling'), l2ps: protocolStats(context, 'l2ps') },

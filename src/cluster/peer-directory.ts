@@ -97,8 +97,10 @@ export class PeerDirectory {
     const inOrder = byRelay(sort)
     const question = { ask: 'top' as const, ...given(filter), ...sort, limit }
     const unanswered: string[] = []
+    const { relay = '' } = filter
+    const relays = this.#cluster.relays.filter(({ id, name }) => relay === '' || relay === id || relay === name)
     const answers = await Promise.all(
-      this.#cluster.relays.map(async ({ id, name }) => {
+      relays.map(async ({ id, name }) => {
         const isFirst = after !== undefined && compareNames(id, after.relay) > 0
         const place: Pick<Top, 'after' | 'isFirst'> =
           after === undefined ? {} : { after: [after.network, after.peer, after.value], isFirst }

@@ -14,6 +14,8 @@ export interface PlaceFilter {
   readonly network?: string | undefined
   /** Only peers whose names begin so, whatever the case of their letters; in lower case. */
   readonly search?: string | undefined
+  /** Only peers with sessions at this relay: its name or id. */
+  readonly relay?: string | undefined
 }
 
 /**
@@ -83,6 +85,7 @@ export async function countPlaces(sql: Sql): Promise<RelayCounts[]> {
 /** The peer has not left, and the lease of its relay holds. */
 const isPlace = (sql: Sql | TransactionSql) => sql`s.left_at is null and relay.lease_until > now()`
 
-const fits = (sql: Sql | TransactionSql, { network, search }: PlaceFilter) => sql`
+const fits = (sql: Sql | TransactionSql, { network, search, relay }: PlaceFilter) => sql`
+  ${relay === undefined ? sql`true` : sql`${relay} in (relay.name, relay.id::text)`} and
   ${network === undefined ? sql`true` : sql`s.network = ${network}`}
   and ${search === undefined ? sql`true` : sql`starts_with(lower(s.peer), ${search})`}`
