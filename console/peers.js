@@ -58,13 +58,13 @@ const TABLE = {
     {
       title: 'Under way',
       ...{ kind: 'number', sort: 'unreceipted', isLarge: true },
-      of: ({ sessions }) => count(sum(sessions, ({ window }) => window.messages)),
+      of: ({ sessions }) => known(sessions, count(sum(sessions, ({ window }) => window.messages))),
       href: ({ network, peer }) => linkTo('queues', { network, search: peer })
     },
     {
       title: 'Unsent',
       ...{ kind: 'number', sort: 'buffered', isLarge: true },
-      of: ({ sessions }) => bytes(sum(sessions, (one) => one.bufferedBytes))
+      of: ({ sessions }) => known(sessions, bytes(sum(sessions, (one) => one.bufferedBytes)))
     },
     { title: 'Round trip', kind: 'number', sort: 'round-trip', isLarge: true, of: ({ sessions }) => slowest(sessions) },
     {
@@ -74,6 +74,9 @@ const TABLE = {
     }
   ])
 }
+
+/** Nothing, where no relay told. @param {Peer['sessions']} sessions @param {string} text */
+const known = (sessions, text) => (sessions.length === 0 ? '–' : text)
 
 /** How many sessions: of a relay that does not answer, as many as the database has. @param {Peer} peer */
 const amountOf = ({ sessions, relays = [], unanswered = false }) =>

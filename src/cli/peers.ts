@@ -88,10 +88,21 @@ function printPeers(
     { head: 'CAME', cell: ({ sessions: [first] }) => (first === undefined ? '' : agoOf(first.connectedAt, now)) },
     { head: 'FROM', cell: ({ sessions: [first] }) => plain(first?.address ?? '') },
     { head: 'RECEIPT', cell: ({ sessions }) => [...new Set(sessions.map(({ receipt }) => receipt))].join(' ') },
-    { head: 'UNRECEIPTED', cell: (peer) => String(total(peer, ({ window }) => window.messages)), right: true },
-    { head: 'BUFFERED', cell: (peer) => size(total(peer, ({ bufferedBytes }) => bufferedBytes)), right: true }
+    {
+      head: 'UNRECEIPTED',
+      cell: (peer) => known(peer, String(total(peer, ({ window }) => window.messages))),
+      right: true
+    },
+    {
+      head: 'BUFFERED',
+      cell: (peer) => known(peer, size(total(peer, ({ bufferedBytes }) => bufferedBytes))),
+      right: true
+    }
   ])
 }
+
+/** Nothing, where no relay told. */
+const known = ({ sessions }: PeerFacts, text: string): string => (sessions.length === 0 ? '' : text)
 
 /** Of a relay that does not answer, as many as the database has. */
 const sessionsOf = ({ sessions, relays = [], unanswered }: PeerFacts): string =>

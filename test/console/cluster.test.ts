@@ -19,7 +19,7 @@ test('relays are shown, which peer is where, and a peer of any relay is closed',
   await relays[0]!.addNetworks('net')
   await relays[1]!.app.networks.refresh()
   const signer = await quickSigner()
-  for (const relay of relays) await relay.enter('net', signer)
+  const devices = [await relays[0]!.enter('net', signer), await relays[1]!.enter('net', signer)]
   await relays[0]!.join('alice')
   const bob = await relays[1]!.join('bob')
   const page = await openBoard(t, relays[0]!, 'Relays')
@@ -36,7 +36,7 @@ test('relays are shown, which peer is where, and a peer of any relay is closed',
   const peer = (name: string) => peers.getByRole('row', { name: new RegExp(`^${name}`) })
   await peers.getByRole('columnheader', { name: 'Relay' }).waitFor()
   assert.ok(await peers.getByLabel('Relay', { exact: true }).isHidden())
-  assert.match(await peer(signer.key.slice(0, 8)).innerText(), /\s+net\s+relay-1, relay-2\s+2\s/)
+  assert.match(await peer(devices[0]!.key.slice(0, 8)).innerText(), /\s+net\s+relay-1, relay-2\s+2\s/)
   assert.match(await peer('alice').innerText(), /^alice\s+signaling\s+relay-1\s+1\s/)
   await shoot(page, 'cluster-peers')
   await peer('bob').getByRole('link', { name: 'relay-2' }).click()
