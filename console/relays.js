@@ -24,7 +24,7 @@ const TABLE = {
       of: ({ name }) => name,
       href: ({ id, name }) => linkTo('peers', id === null ? {} : { relay: name })
     },
-    { title: 'Here', kind: 'mark', of: ({ self }) => (self ? { text: 'answers', tone: 'good' } : '') },
+    { title: 'Shown here', kind: 'mark', of: ({ self }) => (self ? { text: 'this one', tone: 'good' } : '') },
     { title: 'Bus', kind: 'mark', of: busOf },
     { title: 'Version', of: ({ version }) => version },
     { title: 'Up for', kind: 'number', of: ({ startedAt }) => ageOf(startedAt) },

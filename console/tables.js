@@ -180,7 +180,8 @@ function fill(cell, kind, content, href) {
   }
   if (kind === 'name') {
     if (cell.textContent !== visible(text)) cell.replaceChildren(nameElement(text))
-  } else if (kind === 'mark') {
+  } else if (kind === 'mark' && text === '') cell.replaceChildren()
+  else if (kind === 'mark') {
     const tag = cell.firstElementChild ?? cell.appendChild(element('span'))
     tag.className = `tag ${tone}`
     setText(tag, text)

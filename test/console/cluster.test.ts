@@ -26,8 +26,11 @@ test('relays are shown, which peer is where, and a peer of any relay is closed',
   await page.locator('#facts', { hasText: /^relay-1 · / }).waitFor()
   const region = page.getByRole('region', { name: 'Relays' })
   const row = (name: string) => region.getByRole('row', { name: new RegExp(`^${name}`) })
-  await row('relay-1').getByText('answers').waitFor()
-  assert.match(await row('relay-1').innerText(), /^relay-1\s+answers\s+postgres\s+\d+\.\d+\.\d+\s+\d+\ss\s+1\s+1\s+2\s/)
+  await row('relay-1').getByText('this one').waitFor()
+  assert.match(
+    await row('relay-1').innerText(),
+    /^relay-1\s+this one\s+postgres\s+\d+\.\d+\.\d+\s+\d+\ss\s+1\s+1\s+2\s/
+  )
   assert.match(await row('relay-2').innerText(), /^relay-2\s+postgres\s+\d+\.\d+\.\d+\s+\d+\ss\s+1\s+1\s+2\s/)
   await shoot(page, 'relays')
 
@@ -39,6 +42,9 @@ test('relays are shown, which peer is where, and a peer of any relay is closed',
   assert.match(await peer(devices[0]!.key.slice(0, 8)).innerText(), /\s+net\s+relay-1, relay-2\s+2\s/)
   assert.match(await peer('alice').innerText(), /^alice\s+signaling\s+relay-1\s+1\s/)
   await shoot(page, 'cluster-peers')
+  const button = await peer('bob').getByRole('button', { name: 'Close' }).boundingBox()
+  const table = await peers.locator('.table').boundingBox()
+  assert.ok(button!.x + button!.width <= table!.x + table!.width, 'nothing is cut off')
   await peer('bob').getByRole('link', { name: 'relay-2' }).click()
   await peer('alice').waitFor({ state: 'detached' })
   assert.match(page.url(), /#peers\?relay=relay-2$/)
