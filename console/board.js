@@ -1,6 +1,6 @@
 // The figures at the top of the board: rates, sessions, what waits, receipts, the process.
 import { lineChart, timeOf } from './chart.js'
-import { byId, element, setText } from './dom.js'
+import { byId, element, setText, visible } from './dom.js'
 import { age, bytes, count, duration, milliseconds, percent, rate } from './format.js'
 import { rateHistory, SPAN_MS, totals } from './rates.js'
 import { linkTo } from './router.js'
@@ -150,9 +150,10 @@ function receiptBars() {
 
 /** @param {Stats} stats */
 function showFacts(stats) {
-  const { version, uptimeSeconds, database, eventLoop, memory, networks, protocols, expiredTotal } = stats
+  const { relay, version, uptimeSeconds, database, eventLoop, memory, networks, protocols, expiredTotal } = stats
   const kind = database.embedded ? 'embedded PostgreSQL' : 'PostgreSQL'
-  setText(byId('facts'), `${version} · up ${duration(uptimeSeconds)} · ${kind}`)
+  const name = relay === undefined ? '' : `${visible(relay)} · `
+  setText(byId('facts'), `${name}${version} · up ${duration(uptimeSeconds)} · ${kind}`)
   const figures = {
     'lag-p50': milliseconds(eventLoop.lagP50Ms),
     'lag-p99': milliseconds(eventLoop.lagP99Ms),

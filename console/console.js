@@ -14,6 +14,7 @@ import { showPages } from './pages.js'
 import { peerList } from './peers.js'
 import { poll } from './polling.js'
 import { queueList } from './queues.js'
+import { relayList } from './relays.js'
 
 const EVERY_MS = 2_000
 
@@ -48,6 +49,7 @@ const pages = showPages([
   listPage('peers', 'Peers', peerList(report('peers'))),
   listPage('identities', 'Identities', identityList(report('identities'))),
   listPage('networks', 'Networks', networkList(report('networks'))),
+  listPage('relays', 'Relays', relayList(report('relays'))),
   { name: 'audit', title: 'Audit', polls: [] },
   listPage('events', 'Events', eventList(report('events')))
 ])

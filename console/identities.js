@@ -4,7 +4,7 @@ import { complain, open } from './dialog.js'
 import { byId, element, nameElement } from './dom.js'
 import { checkbox, terms } from './fields.js'
 import { ageOf, count, counted, dateAndTime } from './format.js'
-import { pagedList } from './lists.js'
+import { pagedList, silence } from './lists.js'
 import { linkTo } from './router.js'
 import { liveTable } from './tables.js'
 
@@ -123,8 +123,10 @@ async function release({ network, peer }, refresh) {
     yes: 'Release',
     isDangerous: true,
     run: async () => {
-      await ask('DELETE', ['identities', network, peer], { query: { force: force.input.checked } })
-      return 'The name is released.'
+      const { unanswered } = await ask('DELETE', ['identities', network, peer], {
+        query: { force: force.input.checked }
+      })
+      return `The name is released. ${silence(unanswered, 'sessions there may still be open')}`
     },
     onClose: refresh
   })

@@ -16,18 +16,22 @@ const TYPING_MS = 200
  * What is shown of a list: its filters by name, `sort`, `size`, `cursor` of the page, and how many items are before it.
  * @typedef {Record<string, string>} View
  */
+/** `isRare`: it has a field only while it is set. @typedef {readonly [name: string, label: string, isRare?: boolean]} Filter */
 
 /**
  * @template T
  * @param {HTMLElement} host
- * @param {{ parts: readonly string[], field: string, filters?: readonly (readonly [name: string, label: string])[],
- *   page?: string, sort?: string, isCounted?: boolean,
+ * @param {{ parts: readonly string[], field: string, filters?: readonly Filter[],
+ *   page?: string, sort?: string, isCounted?: boolean, isWhole?: boolean,
  *   table: (host: HTMLElement) => import('./tables.js').LiveTable<T>,
  *   report?: (error: Refusal | undefined) => void }} options
  *   `page`: the page of the address that keeps the view. `sort`: the order without being asked. `isCounted`: the API tells the
- *   total when asked to. `report` hears how every look went, undefined: well; it tells what is wrong with more than this list.
+ *   total when asked to. `isWhole`: the API tells all of it at once. `report` hears how every look went, undefined: well; it tells what is wrong with more than this list.
  */
-export function pagedList(host, { parts, field, filters = [], page, sort = '', isCounted = false, table, report }) {
+export function pagedList(
+  host,
+  { parts, field, filters = [], page, sort = '', isCounted = false, isWhole = false, table, report }
+) {
   const names = [...filters.map(([name]) => name), 'sort', 'size', 'cursor', 'before']
   /** @type {View} */
   let view = {}
@@ -85,18 +89,18 @@ export function pagedList(host, { parts, field, filters = [], page, sort = '', i
     const asked = view
     const { size = SIZE, before, ...query } = asked
     const total = isCounted ? { total: true } : {}
-    const answer = await ask('GET', parts, { query: { sort, ...query, limit: size, ...total } })
+    const answer = await ask('GET', parts, isWhole ? {} : { query: { sort, ...query, limit: size, ...total } })
     if (asked !== view) return polling.refresh() // the reader has gone on meanwhile
     /** @type {readonly T[]} */
     const items = answer[field]
     if (items.length === 0 && view.cursor !== undefined) return start({}) // the page has emptied
-    next = answer.nextCursor
+    next = answer.nextCursor ?? null
     shown.empty?.(
       isFiltered() ? `No match for ${filters.flatMap(([name]) => quoted(view[name])).join(', ')}.` : undefined
     )
     shown.show(items)
     pager.show(Number(before ?? 0), items.length, next !== null, answer.total)
-    setText(note, '')
+    setText(note, silence(answer.unanswered, 'what is there is missing'))
     report?.(undefined)
   }
 
@@ -118,6 +122,14 @@ export function pagedList(host, { parts, field, filters = [], page, sort = '', i
     filter: (values) => start(values)
   }
 }
+
+/**
+ * What is said of relays that did not answer; nothing where all of them did.
+ * @param {readonly string[] | undefined} relays
+ * @param {string} consequence
+ */
+export const silence = (relays, consequence) =>
+  relays === undefined ? '' : `No answer of ${relays.map(visible).join(', ')}: ${consequence}.`
 
 /** @param {string | undefined} text */
 const quoted = (text) => (text === undefined ? [] : [`“${visible(text)}”`])
@@ -161,12 +173,12 @@ function newPager({ back, on, resize }) {
 
 /**
  * Follows the keys.
- * @param {readonly (readonly [name: string, label: string])[]} filters
+ * @param {readonly Filter[]} filters
  * @param {(values: Record<string, string | undefined>) => void} onChange
  */
 function newFilter(filters, onChange) {
-  const fields = filters.map(([name, label]) => ({
-    name,
+  const fields = filters.map(([name, label, isRare = false]) => ({
+    ...{ name, isRare },
     ...textField(label, { name, type: 'search', maxlength: 256 })
   }))
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -189,7 +201,8 @@ function newFilter(filters, onChange) {
     element: element('form', attributes, ...fields.map(({ label }) => label)),
     /** @param {View} view */
     show(view) {
-      for (const { name, input } of fields) {
+      for (const { name, isRare, label, input } of fields) {
+        label.hidden = isRare && view[name] === undefined
         if (document.activeElement !== input) input.value = view[name] ?? ''
       }
     }

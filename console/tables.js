@@ -6,10 +6,11 @@ import { element, nameElement, setText, visible } from './dom.js'
  */
 /**
  * `name`: a text of strangers. `number`: on the right. `mark`: one of a few words. `words`: a sentence, which may wrap.
- * `sort`: what the API sorts by it. `isLarge`: the largest come first. `href`: where the cell leads.
+ * `sort`: what the API sorts by it. `isLarge`: the largest come first. `href`: where the cell leads. `isOptional`: it is
+ * only there while one of its cells has a text.
  * @template T
  * @typedef {{ title: string, kind?: 'name' | 'number' | 'mark' | 'words', of: (item: T) => Cell, sort?: string,
- *   isLarge?: boolean, href?: (item: T) => string | undefined }} Column
+ *   isLarge?: boolean, isOptional?: boolean, href?: (item: T) => string | undefined }} Column
  */
 /**
  * @template T
@@ -74,6 +75,14 @@ export function liveTable(host, { caption, empty = '', isSmall = false, columns,
         row.update(item)
         if (row.line === place) place = place.nextElementSibling
         else body.insertBefore(row.line, place)
+      }
+      for (const [at, { isOptional, of }] of columns.entries()) {
+        if (isOptional !== true) continue
+        const isEmpty = items.every((item) => of(item) === '')
+        for (const cells of [heads, ...[...rows.values()].map(({ line }) => line.cells)]) {
+          const cell = cells[at]
+          if (cell !== undefined) cell.hidden = isEmpty
+        }
       }
     }
   }
@@ -171,7 +180,8 @@ function fill(cell, kind, content, href) {
   }
   if (kind === 'name') {
     if (cell.textContent !== visible(text)) cell.replaceChildren(nameElement(text))
-  } else if (kind === 'mark') {
+  } else if (kind === 'mark' && text === '') cell.replaceChildren()
+  else if (kind === 'mark') {
     const tag = cell.firstElementChild ?? cell.appendChild(element('span'))
     tag.className = `tag ${tone}`
     setText(tag, text)

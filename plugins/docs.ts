@@ -17,6 +17,7 @@ const TAGS = {
   stats: 'Totals.',
   queues: 'Messages that wait for their recipients.',
   peers: 'Who is connected.',
+  relays: 'The relays over one database.',
   identities: 'Who owns a name.',
   networks: 'L2PS networks and their members.',
   events: 'What administrators did.',

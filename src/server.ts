@@ -155,8 +155,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     signaling: { ...mailboxLimits, quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER },
     l2ps: { ...mailboxLimits, quotaPerSender: config.L2PS_QUOTA_PER_SENDER }
   })
-  const relay = config.CLUSTER_NAME === undefined ? '' : (config.RELAY_NAME ?? hostname())
-  await app.register(history, { now, relay })
+  const relayName = config.RELAY_NAME ?? hostname()
+  await app.register(history, { now, relay: config.CLUSTER_NAME === undefined ? '' : relayName })
   await app.register(identities, { now, idleDays: config.IDENTITY_IDLE_DAYS })
   await app.register(sockets, {
     requestMs: REQUEST_MS,
@@ -191,6 +191,7 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   await app.register(admin, {
     requestsPerMinute: config.ADMIN_REQUESTS_PER_MINUTE,
     ttlMs: config.QUEUE_TTL_SECONDS * SECOND,
+    relayName,
     now
   })
   await app.register(databaseHealth, {

@@ -2,8 +2,9 @@
 import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { ADMIN_ACTIONS, listAdminEvents } from '../../src/store/admin-event.ts'
+import { Time } from '../../src/util/iso-time.ts'
 import { NextCursor, PageQuery, placeOf, readPage } from './requests.ts'
-import { type AdminContext, addressIn, described, NetworkName, PeerName, problems, Time, typed } from './resource.ts'
+import { type AdminContext, addressIn, described, NetworkName, PeerName, problems, typed } from './resource.ts'
 
 const Count = (description: string) => Type.Union([Type.Integer(), Type.Null()], { description })
 const Name = (description: string) => Type.Union([Type.String(), Type.Null()], { description })

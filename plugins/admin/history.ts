@@ -2,7 +2,8 @@
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { type HistoryRow, readHistory, readRejected } from '../../src/store/stats-minute.ts'
-import { type AdminContext, described, problems, Time, typed } from './resource.ts'
+import { Time } from '../../src/util/iso-time.ts'
+import { type AdminContext, described, problems, typed } from './resource.ts'
 
 const MINUTE_MS = 60_000
 

@@ -1,14 +1,15 @@
 // /admin/identities: who owns a name.
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
+import { lowered } from '../../src/presence/names.ts'
 import { countIdentities, listIdentities, readIdentity, releaseIdentity } from '../../src/store/identity.ts'
 import type { Amount } from '../../src/store/purge.ts'
-import { nameOf, PeerParams } from './peers.ts'
+import { Time } from '../../src/util/iso-time.ts'
+import { nameOf, PeerParams, Unanswered } from './peers.ts'
 import { ProblemError } from './problems.ts'
 import { AmountAnswer, purgeAll } from './queues.ts'
 import {
   inTime,
-  lowered,
   NextCursor,
   PageQuery,
   readPage,
@@ -20,16 +21,7 @@ import {
   TotalQuery,
   totalInTime
 } from './requests.ts'
-import {
-  type AdminApp,
-  type AdminContext,
-  described,
-  ForceQuery,
-  NetworkName,
-  problems,
-  Time,
-  typed
-} from './resource.ts'
+import { type AdminApp, type AdminContext, described, ForceQuery, NetworkName, problems, typed } from './resource.ts'
 
 export const IdentityAnswer = Type.Object(
   {
@@ -47,8 +39,11 @@ export const IdentityAnswer = Type.Object(
   { description: 'Who owns a name.' }
 )
 const ReleaseAnswer = Type.Object(
-  { released: Type.Boolean(), purged: AmountAnswer },
-  { description: 'The name has no owner now.' }
+  { released: Type.Boolean(), purged: AmountAnswer, unanswered: Unanswered },
+  {
+    description:
+      'The name has no owner now. At relays that did not answer its sessions may still be open: close them again.'
+  }
 )
 
 export function identityRoutes(admin: FastifyInstance, context: AdminContext): void {
@@ -147,9 +142,9 @@ function releaseName(app: AdminApp, context: AdminContext): void {
   app.delete('/identities/:network/:peer', { schema }, async ({ params, query, holder }) => {
     const name = nameOf(params)
     const act = { force: query.force ?? false, by: holder?.name }
-    const purged = await context.nameMutex.run(name.peer, () => release(context, name, act))
-    if (purged === undefined) throw new ProblemError('too-many-requests', 'too many claims of this name are under way')
-    return { released: true, purged }
+    const outcome = await context.nameMutex.run(name.peer, () => release(context, name, act))
+    if (outcome === undefined) throw new ProblemError('too-many-requests', 'too many claims of this name are under way')
+    return { released: true, ...outcome }
   })
 }
 
@@ -160,16 +155,17 @@ async function release(
   context: AdminContext,
   { network, peer }: Static<typeof PeerParams>,
   { force, by }: { force: boolean; by: string | undefined }
-): Promise<Amount> {
-  const { database, identities, presence, now } = context
+): Promise<{ purged: Amount; unanswered?: string[] }> {
+  const { database, identities, identityChanged, peers, now } = context
   const purged = { entries: 0, bytes: 0 }
   for (let tries = 0; tries < TRIES; tries++) {
     const outcome = await database.within(releaseIdentity(database.sql, network, peer, now(), by))
     if (outcome === 'unknown') throw unregistered()
     if (outcome === 'released') {
-      identities.set(network, peer, undefined)
-      for (const member of [...presence.sessions(network, peer)]) member.dismiss('dismissed')
-      return purged
+      identities.released(network, peer)
+      identityChanged(network, peer)
+      const { unanswered } = await peers.close({ network, peer })
+      return { purged, ...(unanswered === undefined ? {} : { unanswered }) }
     }
     if (!force) break
     const step = await purgeAll(context, { network, recipient: peer }, by)

@@ -4,6 +4,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { TSchema } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { PeerDirectory } from '../../src/cluster/peer-directory.ts'
 import { DatabaseUnavailable } from '../../src/database/database.ts'
 import { addressBlock } from '../../src/http/address.ts'
 import type { TokenHolder } from '../../src/http/tokens.ts'
@@ -14,9 +15,11 @@ import { holderRoutes } from './holder.ts'
 import { identityRoutes } from './identities.ts'
 import { memberRoutes } from './members.ts'
 import { networkRoutes } from './networks.ts'
+import { clusterPeers, localPeers } from './peer-lists.ts'
 import { peerRoutes } from './peers.ts'
 import { ProblemError, problemBody, sendProblem } from './problems.ts'
 import { queueRoutes } from './queues.ts'
+import { type RelaysContext, relayRoutes } from './relays.ts'
 import { checkerFor } from './requests.ts'
 import { type StatsContext, statsRoutes } from './stats.ts'
 
@@ -34,6 +37,8 @@ export interface AdminOptions {
   readonly requestsPerMinute: number
   /** Lifetime of a message that is queued again, in ms. */
   readonly ttlMs: number
+  /** What people call this relay. */
+  readonly relayName: string
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -68,6 +73,7 @@ export default fp<AdminOptions>(
           statsRoutes,
           queueRoutes,
           peerRoutes,
+          relayRoutes,
           identityRoutes,
           eventRoutes,
           historyRoutes
@@ -88,10 +94,17 @@ export default fp<AdminOptions>(
   }
 )
 
-function contextOf(app: FastifyInstance, { ttlMs, now }: AdminOptions): StatsContext {
-  const { database, presence, sessions, mailboxes, identities, nameMutex, metrics, queueStats } = app
+function contextOf(app: FastifyInstance, options: AdminOptions): StatsContext & RelaysContext {
+  const { database, presence, cluster, sessions, mailboxes, identities, nameMutex, metrics, queueStats } = app
+  const { ttlMs, relayName, now } = options
   return {
-    ...{ database, presence, sessions, mailboxes, identities, nameMutex, metrics, queueStats, ttlMs, now },
+    ...{ database, presence, cluster, sessions, mailboxes, identities, nameMutex, metrics, queueStats },
+    ...{ ttlMs, relayName, now },
+    identityChanged: app.identityChanged,
+    peers:
+      cluster === undefined
+        ? localPeers(presence, relayName)
+        : clusterPeers(new PeerDirectory(cluster, database, presence)),
     networks: app.hasDecorator('networks') ? app.networks : undefined,
     eventLoop: app.eventLoop.read,
     startedAt: now()
@@ -161,11 +174,13 @@ function refuseRoute(methods: readonly string[], request: FastifyRequest, reply:
   return sendProblem(reply, request, 'wrong-method', `this path has ${methods.join(', ')}`)
 }
 
+type Outcome = Record<string, unknown>
+
 /** Names and numbers of an answer to a change: never more, so that nothing secret gets into the log. */
 async function noteOutcome(request: FastifyRequest, answer: unknown): Promise<unknown> {
   if (isRead(request) || typeof answer !== 'object' || answer === null) return answer
-  const { purged, requeued, closed, changed, released, deleted, uid, enabled } = answer as Record<string, unknown>
-  request.outcome = { purged, requeued, closed, changed, released, deleted, uid, enabled }
+  const { purged, requeued, closed, unanswered, changed, released, deleted, uid, enabled } = answer as Outcome
+  request.outcome = { purged, requeued, closed, unanswered, changed, released, deleted, uid, enabled }
   return answer
 }
 

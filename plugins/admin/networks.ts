@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import { type Network, NetworkUid } from '../../src/networks/network.ts'
 import { isNetworkUid, type NetworkRegistry } from '../../src/networks/registry.ts'
+import { startsWith } from '../../src/presence/names.ts'
 import { Text } from '../../src/protocol/frame.ts'
 import {
   changeNetwork,
@@ -12,10 +13,11 @@ import {
   readNetworkDates
 } from '../../src/store/l2ps-network-changes.ts'
 import { readQueueStats } from '../../src/store/mailbox-overview.ts'
+import { Time } from '../../src/util/iso-time.ts'
 import { ProblemError } from './problems.ts'
 import { AmountAnswer, purgeAll } from './queues.ts'
-import { NextCursor, PageQuery, placeOf, readPage, SearchQuery, startsWith, Total } from './requests.ts'
-import { type AdminApp, type AdminContext, described, ForceQuery, problems, Time, typed } from './resource.ts'
+import { NextCursor, PageQuery, placeOf, readPage, SearchQuery, Total } from './requests.ts'
+import { type AdminApp, type AdminContext, described, ForceQuery, problems, typed } from './resource.ts'
 
 export interface NetworksContext extends AdminContext {
   readonly networks: NetworkRegistry

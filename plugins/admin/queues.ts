@@ -1,6 +1,7 @@
 // /admin/queues: messages that wait for their recipients.
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
+import { lowered } from '../../src/presence/names.ts'
 import {
   countMailboxes,
   listEntries,
@@ -12,10 +13,10 @@ import {
   summarizeMailbox
 } from '../../src/store/mailbox-overview.ts'
 import { type Amount, countEntries, purgeEntries, requeueEntries, type Selection } from '../../src/store/purge.ts'
+import { Time } from '../../src/util/iso-time.ts'
 import { ProblemError } from './problems.ts'
 import {
   inTime,
-  lowered,
   NextCursor,
   type Page,
   PageQuery,
@@ -38,7 +39,6 @@ import {
   NetworkName,
   PeerName,
   problems,
-  Time,
   typed
 } from './resource.ts'
 
@@ -328,7 +328,7 @@ export async function purgeAll(
 }
 
 function requeue(app: AdminApp, context: AdminContext): void {
-  const { database, presence, ttlMs } = context
+  const { database, presence, cluster, ttlMs } = context
   const schema = {
     ...described(
       'queues',
@@ -351,6 +351,7 @@ function requeue(app: AdminApp, context: AdminContext): void {
         requeueEntries(database.sql, change, { afterSeq, limit: STEP, now, by: holder?.name })
       )
       for (const { delivery } of presence.sessions(box.network, box.recipient)) delivery.reread(...places)
+      if (places.length > 0) cluster?.tell({ kind: 'reread', ...box, seqs: places })
       entries += places.length
       afterSeq = places.at(-1) ?? afterSeq
       isMore = places.length === STEP

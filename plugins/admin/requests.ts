@@ -59,12 +59,6 @@ export const SearchQuery = {
   )
 }
 
-/** Does the name begin so? As the database compares: only the letters A to Z have a case. */
-export const startsWith = (name: string, search: string | undefined): boolean =>
-  search === undefined || lowered(name).startsWith(lowered(search))
-
-export const lowered = (text: string): string => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())
-
 /** By what a list can be sorted; a minus in front: descending. The first is what it is sorted by without being asked. */
 export const sortQuery = (keys: readonly string[]) => ({
   sort: Type.Optional(
@@ -99,7 +93,12 @@ export function sortedPlace({ cursor, sort }: { cursor?: string | undefined; sor
   const place = placeOf(cursor, SortedPlace)
   if (place === undefined) return undefined
   const [order, value, network, peer] = place
-  if (order === sort) return { value, network, peer }
+  refuseOtherOrder(order, sort)
+  return { value, network, peer }
+}
+
+export function refuseOtherOrder(ofCursor: string, sort: string | undefined): void {
+  if (ofCursor === sort) return
   throw new ProblemError('invalid-request', 'the cursor belongs to another order', 'query/cursor')
 }
 

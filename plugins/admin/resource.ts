@@ -1,6 +1,7 @@
 // What the resources of the administration share: what they work with, and how their routes are described.
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyTypeProvider } from 'fastify'
+import type { Cluster } from '../../src/cluster/cluster.ts'
 import type { Database } from '../../src/database/database.ts'
 import type { Mailboxes } from '../../src/delivery/mailboxes.ts'
 import type { Member } from '../../src/delivery/member.ts'
@@ -11,6 +12,7 @@ import { Text } from '../../src/protocol/frame.ts'
 import { PROBLEM_TYPE } from '../../src/protocol/problems.ts'
 import { SIGNALING_NETWORK } from '../../src/protocol/signaling.ts'
 import type { KeyedMutex } from '../../src/util/keyed-mutex.ts'
+import type { PeerLists } from './peer-lists.ts'
 import { Problem } from './problems.ts'
 
 export interface AdminContext {
@@ -19,6 +21,12 @@ export interface AdminContext {
   readonly mailboxes: Mailboxes
   readonly identities: IdentityCache
   readonly nameMutex: KeyedMutex
+  /** Undefined: the relay is alone. */
+  readonly cluster: Cluster | undefined
+  /** Those of all relays, in a cluster. */
+  readonly peers: PeerLists
+  /** Tells other relays that what they remember of a peer's key is not true any more. */
+  readonly identityChanged: (network: string, peer: string) => void
   /** Undefined: L2PS messaging is turned off. */
   readonly networks: NetworkRegistry | undefined
   /** Lifetime of a message that is queued again, in ms. */
@@ -35,7 +43,6 @@ export const isKnownNetwork = ({ networks }: AdminContext, network: string): boo
 export const addressIn = (network: string, peer: string): string =>
   network === SIGNALING_NETWORK ? peer : peer.toLowerCase()
 
-export const Time = Type.String({ description: 'ISO 8601, UTC.', examples: ['2026-01-31T12:00:00.000Z'] })
 export const NetworkName = Text(128, 'The network: `signaling`, or an L2PS uid.')
 export const PeerName = (description: string) => Text(256, description)
 

@@ -5,19 +5,22 @@ import { DatabaseUnavailable } from '../../src/database/database.ts'
 import type { Member } from '../../src/delivery/member.ts'
 import type { QueueStats } from '../../src/delivery/queue-stats.ts'
 import type { ReceiptStrength } from '../../src/delivery/receipts.ts'
+import { Window } from '../../src/delivery/session-facts.ts'
 import type { EventLoopStats } from '../../src/observability/event-loop.ts'
 import type { RelayMetrics } from '../../src/observability/metrics.ts'
 import type { Sessions } from '../../src/session/sessions.ts'
 import { allLogs } from '../../src/store/audit-log.ts'
+import { isoTime, Time } from '../../src/util/iso-time.ts'
 import { VERSION } from '../../src/util/package-root.ts'
-import { Window } from './peers.ts'
-import { type AdminContext, described, problems, Time, typed } from './resource.ts'
+import { type AdminContext, described, problems, typed } from './resource.ts'
 
 export interface StatsContext extends AdminContext {
   readonly sessions: Sessions<Member>
   readonly queueStats: QueueStats
   readonly metrics: RelayMetrics
   readonly eventLoop: () => EventLoopStats
+  /** What people call this relay. */
+  readonly relayName: string
   /** Milliseconds since 1970. */
   readonly startedAt: number
 }
@@ -52,6 +55,7 @@ const ProtocolStats = Type.Object({
 
 export const StatsAnswer = Type.Object(
   {
+    relay: Type.Optional(Type.String({ description: 'In a cluster: what people call this relay.' })),
     version: Type.String(),
     startedAt: Time,
     uptimeSeconds: Type.Number(),
@@ -96,7 +100,8 @@ export function statsRoutes(admin: FastifyInstance, context: StatsContext): void
     ...described(
       'stats',
       'How the server is doing',
-      'Cheap. The numbers of the queues may be some seconds old, see `asOf`.'
+      'Cheap. The numbers of the queues may be some seconds old, see `asOf`. In a cluster the sessions, totals and ' +
+        'the process are those of this relay; see /admin/relays for the others.'
     ),
     response: { 200: StatsAnswer, ...problems }
   }
@@ -104,11 +109,12 @@ export function statsRoutes(admin: FastifyInstance, context: StatsContext): void
 }
 
 async function readStats(context: StatsContext): Promise<Stats> {
-  const { database, metrics, mailboxes, now, startedAt } = context
+  const { database, metrics, mailboxes, cluster, relayName, now, startedAt } = context
   const networks = context.networks?.list() ?? []
   const { rss, heapUsed } = process.memoryUsage()
   const [ok, audit] = await Promise.all([database.answers(ANSWER_MS), auditStats(context)])
   return {
+    ...(cluster === undefined ? {} : { relay: relayName }),
     ...{ version: VERSION, startedAt: isoTime(startedAt), expiredTotal: metrics.expired.total(), audit },
     uptimeSeconds: Math.max(0, now() - startedAt) / 1_000,
     protocols: { signaling: protocolStats(context, 'signaling'), l2ps: protocolStats(context, 'l2ps') },
@@ -165,5 +171,3 @@ async function auditStats({ database, metrics }: StatsContext): Promise<Stats['a
     lagSeconds: metrics.auditIntegrationLag.total()
   }
 }
-
-const isoTime = (ms: number) => new Date(ms).toISOString()

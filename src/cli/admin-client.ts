@@ -46,8 +46,14 @@ export interface AdminClient {
     path: readonly string[],
     sent?: { query?: Query; body?: object }
   ): Promise<T>
-  /** Items of a list, page after page, up to `limit`. */
-  list<T>(path: readonly string[], field: string, limit?: number, query?: Query): Promise<T[]>
+  /** Items of a list, page after page, up to `limit`; `onPage` sees each answer. */
+  list<T>(
+    path: readonly string[],
+    field: string,
+    limit?: number,
+    query?: Query,
+    onPage?: (answer: Record<string, unknown>) => void
+  ): Promise<T[]>
 }
 
 export interface ServerOptions {
@@ -89,12 +95,19 @@ export async function openAdminClient(options: ServerOptions, io: Io): Promise<A
 
 const listWith =
   (get: AdminClient['get']): AdminClient['list'] =>
-  async <T>(path: readonly string[], field: string, limit = Number.POSITIVE_INFINITY, query: Query = {}) => {
+  async <T>(
+    path: readonly string[],
+    field: string,
+    limit = Number.POSITIVE_INFINITY,
+    query: Query = {},
+    onPage: (answer: Record<string, unknown>) => void = () => {}
+  ) => {
     const items: T[] = []
     for (let cursor: string | undefined; ; ) {
       const page = { ...query, cursor, limit: Math.min(PAGE, limit - items.length) }
       const answer = await get<Record<string, unknown>>(path, page)
       items.push(...(answer[field] as T[]))
+      onPage(answer)
       cursor = (answer.nextCursor as string | null) ?? undefined
       if (cursor === undefined || items.length >= limit) return items
     }

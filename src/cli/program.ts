@@ -24,6 +24,7 @@ import { addKeygen } from './keygen.ts'
 import { addNetworks } from './networks.ts'
 import { addPeers } from './peers.ts'
 import { addQueues } from './queues.ts'
+import { addRelays } from './relays.ts'
 import { addCheckConfig, addCheckHealth, addServe } from './serve.ts'
 import { addStatus } from './status.ts'
 import { addTokens } from './tokens.ts'
@@ -31,7 +32,7 @@ import { addTokens } from './tokens.ts'
 /** Commands in the order of the help. Their modules declare them; what a command runs is loaded when it is called. */
 const COMMANDS = [
   ...[addServe, addCheckConfig, addCheckHealth, addKeygen, addTokens],
-  ...[addStatus, addPeers, addQueues, addIdentities, addNetworks, addEvents],
+  ...[addStatus, addRelays, addPeers, addQueues, addIdentities, addNetworks, addEvents],
   ...[addAudit, addBackup, addRestore],
   ...[addChat, addBench]
 ]

@@ -125,6 +125,11 @@ export class Cluster {
     this.#loading = this.#loader()
   }
 
+  /** Name of the cluster. */
+  get name(): string {
+    return this.#options.cluster
+  }
+
   get bus(): Bus | undefined {
     return this.#bus
   }

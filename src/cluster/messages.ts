@@ -49,7 +49,19 @@ const Sessions = Type.Object({ ask: Type.Literal('sessions'), peers: Type.Array(
 /** Close the sessions of this peer: answered by their number. */
 const Close = Type.Object({ ask: Type.Literal('close'), network: Name, peer: Name })
 
-const Question = Type.Union([Alive, Sessions, Close])
+/** The first peers in an order that only their relay knows, after a place in it; `isFirst`: or at that place. */
+const Top = Type.Object({
+  ask: Type.Literal('top'),
+  network: Type.Optional(Name),
+  search: Type.Optional(Name),
+  key: Name,
+  isDescending: Type.Boolean(),
+  after: Type.Optional(Type.Tuple([Name, Name, Type.Number()])),
+  isFirst: Type.Optional(Type.Boolean()),
+  limit: Natural
+})
+
+const Question = Type.Union([Alive, Sessions, Close, Top])
 export type ClusterQuestion = Static<typeof Question>
 const checkedQuestion = TypeCompiler.Compile(Question)
 

@@ -48,6 +48,12 @@ export class IdentityCache {
     this.#entries.delete(cacheKey(network, peer))
   }
 
+  /** The name has no owner now. */
+  released(network: string, peer: string): void {
+    if (this.#isAlone) this.set(network, peer, undefined)
+    else this.forget(network, peer)
+  }
+
   /** Another relay may have changed any of them. */
   clear(): void {
     this.#entries.clear()

@@ -58,3 +58,9 @@ export function compareNames(a: string, b: string): number {
 
 /** Halves of surrogate pairs stand for code points past all others. */
 const rank = (unit: number) => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit)
+
+/** Does the name begin so? As the database compares: only the letters A to Z have a case. */
+export const startsWith = (name: string, search: string | undefined): boolean =>
+  search === undefined || lowered(name).startsWith(lowered(search))
+
+export const lowered = (text: string): string => text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())

@@ -220,34 +220,4 @@ export async function peersIn(
   return rows.map(({ peer }) => peer)
 }
 
-/** Places of the whole cluster in the order of their names, after one of them: peers, at most `limit`. */
-export async function listPlaces(
-  sql: Sql,
-  network: string | undefined,
-  after: readonly [network: string, peer: string] | undefined,
-  limit: number
-): Promise<Place[]> {
-  const [lastNetwork, lastPeer] = after ?? ['', '']
-  return sql<Place[]>`
-    with page as (
-      select distinct network, peer from session as s join relay on relay.id = s.relay and relay.lease_until > now()
-      where s.left_at is null and (network, peer) > (${lastNetwork}, ${lastPeer})
-        and ${network === undefined ? sql`true` : sql`network = ${network}`}
-      order by network, peer limit ${limit}
-    )
-    select s.network, s.peer, s.relay::text, s.epoch, s.key_id as "keyId", s.sessions
-    from page join session as s using (network, peer)
-      join relay on relay.id = s.relay and relay.lease_until > now()
-    where s.left_at is null
-    order by s.network, s.peer, s.relay`
-}
-
-/** How many peers each relay has in each protocol. */
-export async function countPlaces(sql: Sql): Promise<{ relay: string; signaling: number; l2ps: number }[]> {
-  return sql<{ relay: string; signaling: number; l2ps: number }[]>`
-    select relay::text, count(*) filter (where network = 'signaling') as signaling,
-      count(*) filter (where network <> 'signaling') as l2ps
-    from session where left_at is null group by relay`
-}
-
 const compare = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))

@@ -34,8 +34,12 @@ export async function startAdministered(
   settings: Settings = {},
   options: ServerOptions = {}
 ): Promise<AdministeredServer> {
-  const server = await startTestServer(t, { ADMIN_TOKEN: TOKEN, ...settings }, { withoutAudit: true, ...options })
-  const ask = (method: string, path: string, body?: unknown) => request(server, method, path, body)
+  return administered(await startTestServer(t, { ADMIN_TOKEN: TOKEN, ...settings }, { withoutAudit: true, ...options }))
+}
+
+/** A server that was started with this token. */
+export function administered(server: TestServer, token = TOKEN): AdministeredServer {
+  const ask = (method: string, path: string, body?: unknown) => request(server, token, method, path, body)
   return {
     ...server,
     ask,
@@ -60,11 +64,17 @@ export async function startAdministered(
   }
 }
 
-async function request(server: TestServer, method: string, path: string, body: unknown): Promise<Answer> {
+async function request(
+  server: TestServer,
+  token: string,
+  method: string,
+  path: string,
+  body: unknown
+): Promise<Answer> {
   const response = await fetch(`${server.addresses.http}/admin${path}`, {
     method,
     headers: {
-      authorization: `Bearer ${TOKEN}`,
+      authorization: `Bearer ${token}`,
       ...(body === undefined ? {} : { 'content-type': 'application/json' })
     },
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) })

@@ -44,7 +44,7 @@ test(
     assert.equal((await focused(page)).name, 'Overview')
     await page.keyboard.press('Shift+Tab')
     assert.equal((await focused(page)).name, 'Events')
-    for (const name of ['Audit', 'Networks', 'Identities', 'Peers', 'Queues']) {
+    for (const name of ['Audit', 'Relays', 'Networks', 'Identities', 'Peers', 'Queues']) {
       await page.keyboard.press('Shift+Tab')
       assert.equal((await focused(page)).name, name)
     }
@@ -90,7 +90,7 @@ test(
 const REGIONS: Readonly<Record<string, readonly string[]>> = {
   Overview: ['Messages a second', 'Receipts by strength', 'Sessions', 'Waiting', 'Event loop', 'History'],
   ...{ Queues: ['Queues'], Peers: ['Peers'], Identities: ['Identities'], Networks: ['Networks'] },
-  ...{ Audit: ['Audit logs'], Events: ['Events'] }
+  ...{ Relays: ['Relays'], Audit: ['Audit logs'], Events: ['Events'] }
 }
 
 test(

@@ -75,6 +75,15 @@ test('what the relay shows is on the dashboard, but for what is better seen else
   )
 })
 
+test('of several relays nothing is counted twice: what waits is theirs together, what each relay has is summed', () => {
+  for (const { title, expr } of dashboardQueries()) {
+    const waiting = /max by \(protocol\) \(demos_relay_queue_\w+\{[^}]*\}\)/g
+    assert.doesNotMatch(expr.replaceAll(waiting, ''), /demos_relay_queue_/, title)
+    const each = /(?:max|avg|quantile)\S* ?(?:by \([^)]*\) )?\((?:rate\()?demos_relay_(?:sessions|sockets|messages)/
+    assert.doesNotMatch(expr, each, title)
+  }
+})
+
 test('the panels of the dashboard lie side by side', () => {
   const taken = new Set<string>()
   for (const { title, gridPos } of dashboardPanels()) {
