@@ -11,7 +11,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ['src/server.ts'],
   ['plugins'],
   ['src/docs'],
-  ['src/backup'],
+  ['src/backup', 'src/conformance'],
   ['src/signaling', 'src/l2ps'],
   ['src/cluster'],
   ['src/delivery'],
@@ -32,7 +32,8 @@ const LEVELS: readonly (readonly string[])[] = [
 const ONLY: Readonly<Record<string, readonly string[]>> = {
   'src/store': ['src/database', 'src/protocol', 'src/util'],
   'src/database': ['src/util'],
-  'src/tlog': ['src/util']
+  'src/tlog': ['src/util'],
+  'src/conformance': ['src/protocol', 'client']
 }
 
 interface Import {
