@@ -24,7 +24,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ['src/crypto', 'src/http'],
   ['src/protocol', 'src/config', 'src/tlog'],
   ['src/util'],
-  ['examples'],
+  ['examples', 'playground'],
   ['client']
 ]
 
@@ -43,7 +43,7 @@ interface Import {
   readonly isOurs: boolean
 }
 
-const imports = ['src', 'plugins', 'client', 'examples'].flatMap(importsBelow)
+const imports = ['src', 'plugins', 'client', 'examples', 'playground'].flatMap(importsBelow)
 const ours = imports.filter(({ isOurs }) => isOurs)
 
 function importsBelow(directory: string): Import[] {
