@@ -136,7 +136,7 @@ export class Room implements TalkEvents {
     this.#seen.bytes += sealed.length
     const { messages, bytes } = this.#seen
     byId('total').textContent =
-      `The relay has seen ${number(messages)} sealed messages with ${number(bytes)} bytes, receipts and connection offers among them; none of it can it read.`
+      `The relay has seen ${number(messages)} sealed messages with ${number(bytes)} bytes, receipts and connection offers among them. It can read none of them.`
   }
 
   async #invite(talk: Talk): Promise<void> {

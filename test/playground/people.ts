@@ -38,6 +38,12 @@ export async function arrive(t: TestContext, { addresses }: TestServer, arriving
   return page
 }
 
+/** The invitation that the page shows. */
+export async function linkOf(page: Page): Promise<string> {
+  await page.getByRole('img', { name: 'as a QR code' }).waitFor()
+  return page.getByRole('textbox', { name: 'Link' }).inputValue()
+}
+
 /** Alice invites, bob comes by her link. */
 export async function meet(
   t: TestContext,
@@ -46,7 +52,7 @@ export async function meet(
   each: Pick<Arriving, 'options' | 'before'> = {}
 ): Promise<{ alice: Page; bob: Page }> {
   const alice = await arrive(t, server, { name: 'alice', via, ...each })
-  const link = await alice.getByLabel('Link').inputValue()
+  const link = await linkOf(alice)
   const bob = await arrive(t, server, { name: 'bob', link, ...each })
   await alice.getByText('You talk with bob.').waitFor()
   return { alice, bob }

@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core'
 import decodeQR from 'qr/decode.js'
 import { BROWSER, closeBrowser } from '../console/browser.ts'
 import { startTestServer } from '../helpers/server.ts'
-import { arrive, meet, say, shoot, startPlayground } from './people.ts'
+import { arrive, linkOf, meet, say, shoot, startPlayground } from './people.ts'
 
 after(closeBrowser)
 
@@ -76,9 +76,10 @@ test('the QR code holds the link, and what is in its fragment is never sent to t
   const asked: string[] = []
   const alice = await arrive(t, server, { name: 'alice', via: 'l2ps' })
   alice.on('request', (request) => asked.push(request.url()))
-  const link = await alice.getByLabel('Link').inputValue()
+  const link = await linkOf(alice)
   assert.equal(decodeQR(await pixels(alice)), link)
   assert.match(new URL(link).hash, /key=[0-9a-f]{64}/)
+  await shoot(alice, 'invitation')
   await alice.reload()
   assert.ok(asked.length > 0 && asked.every((url) => !url.includes('#') && !url.includes('key=')))
   await shoot(alice, 'before')
@@ -87,7 +88,7 @@ test('the QR code holds the link, and what is in its fragment is never sent to t
 test('a relay that gives another key than the invitation names is found out', BROWSER, async (t) => {
   const server = await startPlayground(t)
   const alice = await arrive(t, server, { name: 'alice' })
-  const link = await alice.getByLabel('Link').inputValue()
+  const link = await linkOf(alice)
   const changed = link.replace(/fingerprint=[0-9a-f]{4}/, 'fingerprint=0000')
   const bob = await arrive(t, server, { name: 'bob', link: changed })
   await bob
