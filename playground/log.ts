@@ -3,7 +3,7 @@ import { element, sizeOf } from './dom.ts'
 import type { Seen } from './talk.ts'
 
 /** Characters of a sealed body that are shown. */
-const EXCERPT = 180
+const EXCERPT = 120
 
 export interface Entry {
   /** Replaces what is said below the message. */
