@@ -75,10 +75,12 @@ export const RekeyRecord = record(
   'rekey',
   {
     ...When,
-    newKey: { ...Hex(64), description: 'Ed25519: signs from now on' },
-    newSignature: { ...Hex(128), description: 'By it, of rekeyStatement()' },
-    oldKey: Type.Optional({ ...Hex(64), description: 'Signed until now; without it: not known' }),
-    oldSignature: Type.Optional({ ...Hex(128), description: 'By it, of the same; without it: the old key was lost' })
+    newKey: Type.String({ ...Hex(64), description: 'Ed25519: signs from now on' }),
+    newSignature: Type.String({ ...Hex(128), description: 'By it, of rekeyStatement()' }),
+    oldKey: Type.Optional(Type.String({ ...Hex(64), description: 'Signed until now; without it: not known' })),
+    oldSignature: Type.Optional(
+      Type.String({ ...Hex(128), description: 'By it, of the same; without it: the old key was lost' })
+    )
   },
   'An operator gave the log to another node key.'
 )
