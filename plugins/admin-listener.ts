@@ -27,7 +27,7 @@ export interface AdminListenerOptions {
 
 /** Routes for operators, by their patterns: however a path is spelt, Fastify has found its route by now. */
 const FOR_OPERATORS = /^\/(admin|console|docs|metrics)(\/|$)/
-const FOR_PEERS: ReadonlySet<string | undefined> = new Set(['/', '/signaling', '/l2ps'])
+const FOR_PEERS = /^\/((signaling|l2ps)?|playground(\/.*)?)$/
 
 /** Registered before the routes it guards. */
 export default fp<AdminListenerOptions>(
@@ -47,7 +47,7 @@ export default fp<AdminListenerOptions>(
       const { url } = request.routeOptions
       const isHere = isOperators(request)
       if (isHere && url === '/') return reply.redirect('console/', 302)
-      if (isHere ? FOR_PEERS.has(url) : request.is404 || FOR_OPERATORS.test(url ?? '')) {
+      if (isHere ? FOR_PEERS.test(url ?? '') : request.is404 || FOR_OPERATORS.test(url ?? '')) {
         const [path] = request.url.split('?')
         return reply
           .code(404)

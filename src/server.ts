@@ -20,6 +20,7 @@ import l2ps from '../plugins/l2ps.ts'
 import l2psRegistry from '../plugins/l2ps-registry.ts'
 import metrics from '../plugins/metrics.ts'
 import offlineQueue from '../plugins/offline-queue.ts'
+import playground from '../plugins/playground.ts'
 import presence from '../plugins/presence.ts'
 import proofVerification from '../plugins/proof-verification.ts'
 import routes from '../plugins/routes.ts'
@@ -31,7 +32,7 @@ import type { Bus } from './cluster/bus.ts'
 import { prepareDataDirectory } from './config/data-directory.ts'
 import { networksDirectory, tokensFile } from './config/files.ts'
 import { originsIn } from './config/origins.ts'
-import { databaseUrl, signalingPort } from './config/read.ts'
+import { databaseUrl, hasPlayground, signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { trustedProxies } from './config/trusted-proxies.ts'
 import { newestMigration } from './database/migrate.ts'
@@ -104,6 +105,7 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   await app.register(adminListener, { isSeparate: config.ADMIN_PORT !== undefined, requestMs: REQUEST_MS, certificate })
   await app.register(docs)
   await app.register(consolePage)
+  if (hasPlayground(config)) await app.register(playground)
   await app.register(health, { mayTell: (request) => app.adminListener.isOperators(request) })
   await app.register(metrics)
   await app.register(database, {

@@ -11,7 +11,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ['src/server.ts'],
   ['plugins'],
   ['src/docs'],
-  ['src/backup'],
+  ['src/backup', 'src/conformance'],
   ['src/signaling', 'src/l2ps'],
   ['src/cluster'],
   ['src/delivery'],
@@ -24,7 +24,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ['src/crypto', 'src/http'],
   ['src/protocol', 'src/config', 'src/tlog'],
   ['src/util'],
-  ['examples'],
+  ['examples', 'playground'],
   ['client']
 ]
 
@@ -32,7 +32,8 @@ const LEVELS: readonly (readonly string[])[] = [
 const ONLY: Readonly<Record<string, readonly string[]>> = {
   'src/store': ['src/database', 'src/protocol', 'src/util'],
   'src/database': ['src/util'],
-  'src/tlog': ['src/util']
+  'src/tlog': ['src/util'],
+  'src/conformance': ['src/protocol', 'client']
 }
 
 interface Import {
@@ -42,7 +43,7 @@ interface Import {
   readonly isOurs: boolean
 }
 
-const imports = ['src', 'plugins', 'client', 'examples'].flatMap(importsBelow)
+const imports = ['src', 'plugins', 'client', 'examples', 'playground'].flatMap(importsBelow)
 const ours = imports.filter(({ isOurs }) => isOurs)
 
 function importsBelow(directory: string): Import[] {

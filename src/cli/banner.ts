@@ -1,5 +1,5 @@
 import { adminTokenFile } from '../../plugins/admin/token.ts'
-import { signalingPort } from '../config/read.ts'
+import { hasPlayground, signalingPort } from '../config/read.ts'
 import type { Config } from '../config/schema.ts'
 import type { Addresses } from '../server.ts'
 import { painter } from './format.ts'
@@ -13,6 +13,8 @@ export interface ServerFacts {
   /** The administration: its page, and the API the page uses. */
   console: string
   admin: string
+  /** The page on which people try the relay; undefined: it is turned off. */
+  playground?: string
   /** The file that holds its token; undefined: the configuration gave it. */
   adminTokenFile?: string
   health: string
@@ -36,6 +38,7 @@ export function serverFacts(config: Config, addresses: Addresses, version: strin
     l2ps: addresses.l2ps === undefined ? undefined : reachable(addresses.l2ps),
     console: new URL('/console/', reachable(addresses.admin)).href,
     admin: new URL('/admin', reachable(addresses.admin)).href,
+    ...(hasPlayground(config) ? { playground: new URL('/playground/', reachable(addresses.http)).href } : {}),
     ...(config.ADMIN_TOKEN === undefined ? { adminTokenFile: adminTokenFile(config.DATA_DIR) } : {}),
     health: new URL('/health/ready', reachable(addresses.admin)).href,
     metrics: new URL('/metrics', reachable(addresses.admin)).href,
@@ -89,6 +92,7 @@ export function banner(facts: ServerFacts, { colours, width = 80 }: BannerStyle)
     ...taken('console'),
     row('admin', facts.admin),
     row('', `token in ${facts.adminTokenFile ?? 'ADMIN_TOKEN'}`),
+    ...(facts.playground === undefined ? [] : [row('playground', facts.playground)]),
     row('health', facts.health),
     row('metrics', facts.metrics),
     row('database', facts.database),

@@ -18,6 +18,7 @@ import {
   UsageError,
   wrapped
 } from './command.ts'
+import { addConformance } from './conformance.ts'
 import { addEvents } from './events.ts'
 import { addIdentities } from './identities.ts'
 import { addKeygen } from './keygen.ts'
@@ -34,7 +35,7 @@ const COMMANDS = [
   ...[addServe, addCheckConfig, addCheckHealth, addKeygen, addTokens],
   ...[addStatus, addRelays, addPeers, addQueues, addIdentities, addNetworks, addEvents],
   ...[addAudit, addBackup, addRestore],
-  ...[addChat, addBench]
+  ...[addChat, addConformance, addBench]
 ]
 
 export function createProgram(io: Io): Command {

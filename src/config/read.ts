@@ -64,6 +64,11 @@ const secretFiles = (env: Environment): Record<string, string> =>
     })
   )
 
+/** Whether the page on which people try the relay is served: unless PLAYGROUND says, on this machine alone. */
+export function hasPlayground({ PLAYGROUND, HOST }: Pick<Config, 'PLAYGROUND' | 'HOST'>): boolean {
+  return PLAYGROUND ?? (HOST === 'localhost' || HOST === '::1' || /^127(\.\d{1,3}){3}$/.test(HOST))
+}
+
 type Mistake = { variable: string; mistake: string }
 
 function readSetting(setting: Setting, env: Environment): { value: unknown } | Mistake {

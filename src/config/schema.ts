@@ -52,6 +52,12 @@ export const SECTIONS = {
       Text('Certificate of the listeners (PEM, followed by the intermediate certificates). Unset: no TLS.')
     ),
     TLS_KEY_FILE: optional(Text("The certificate's key (PEM). Both files are read again when they change.")),
+    PLAYGROUND: optional(
+      Type.Boolean({
+        description:
+          'Serve /playground/, a page on which people try the relay with each other. Unset: if HOST is an address of this machine alone.'
+      })
+    ),
     SHUTDOWN_GRACE_SECONDS: Type.Integer({
       minimum: 1,
       maximum: 60,

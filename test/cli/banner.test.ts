@@ -23,6 +23,7 @@ test('the banner says where everything is and what to do next', () => {
     'ws://127.0.0.1:3005',
     'ws://127.0.0.1:3006',
     'http://127.0.0.1:3005/console/',
+    'http://127.0.0.1:3005/playground/',
     'http://127.0.0.1:3005/health/ready',
     'http://127.0.0.1:3005/metrics',
     'embedded PostgreSQL',

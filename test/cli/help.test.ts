@@ -20,7 +20,7 @@ const ALL = program.commands.flatMap((command): [string[], CommandUnknownOpts][]
 test('the commands are those that are promised', () => {
   assert.deepEqual(NAMES, [
     ...['serve', 'check-config', 'check-health', 'keygen', 'token', 'status', 'relays', 'peers', 'queues'],
-    ...['identities', 'networks', 'events', 'audit', 'backup', 'restore', 'chat', 'bench', 'help']
+    ...['identities', 'networks', 'events', 'audit', 'backup', 'restore', 'chat', 'conformance', 'bench', 'help']
   ])
 })
 

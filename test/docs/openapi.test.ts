@@ -27,7 +27,7 @@ interface OpenApi {
 const TOKEN = 'a-token-for-tests-only'
 
 /** Routes the document says nothing about: the documents themselves, and pages. */
-const PAGES = /^\/(docs|console)(\/|$)/
+const PAGES = /^\/(docs|console|playground)(\/|$)/
 /** Routes that look at the token. */
 const GUARDED = /^\/(admin\/|audit\/.*\/tile\/)/
 

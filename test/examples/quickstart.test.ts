@@ -71,6 +71,38 @@ test('with the package installed', async (t) => {
     }
   )
 
+  await t.test(
+    'webrtc: 100 lines; a picture and 5 MB go from browser to browser, or the file through the relay',
+    needs('chromium'),
+    async (t) => {
+      const { addresses } = await startDemo(t)
+      const page = readFileSync(packageFile('examples/webrtc/index.html'), 'utf8')
+      assert.ok(page.split('\n').length <= 101)
+      const client = await bundle(application, "export * from 'demos-relay-client'")
+      const origin = await serve(t, { '/index.html': page, '/client.js': client })
+      const file = { name: 'five.bin', mimeType: 'application/octet-stream', buffer: Buffer.alloc(5_000_000, 7) }
+      for (const [policy, way] of [
+        ['all', 'directly'],
+        ['relay', 'through the relay'] // candidates of a TURN server only, and there is none
+      ]) {
+        const visit = async (me: string, to: string) => {
+          const names = `me=${me}-${policy}&to=${to}-${policy}`
+          const opened = await open(t, `${origin}/index.html?${names}&policy=${policy}&relay=${addresses.signaling}`)
+          await opened.getByText(/^registered as/).waitFor()
+          return opened
+        }
+        const [alice, bob] = [await visit('alice', 'bob'), await visit('bob', 'alice')]
+        await alice.getByRole('button', { name: 'Call' }).click()
+        if (policy === 'all') {
+          for (const each of [alice, bob]) await each.getByText('connected directly').waitFor()
+          await bob.waitForFunction(() => document.querySelector('video')!.videoWidth > 0)
+        }
+        await bob.getByLabel('File').setInputFiles(file)
+        await alice.getByText(`received five.bin ${way}: 5000000 bytes`).waitFor({ timeout: 60_000 })
+      }
+    }
+  )
+
   await t.test('react.jsx: two pages talk, and what is written offline arrives', needs('chromium'), async (t) => {
     const server = await startDemo(t)
     await application.write('react.jsx', source('react.jsx'))

@@ -11,7 +11,7 @@ const ARGS = [
   ...['--disable-component-update', '--disable-sync', `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`]
 ]
 /** Files whose tests look at pages. */
-const USERS = /^test\/(console\/|docs\/pages|client\/package|examples\/)/
+const USERS = /^test\/(console\/|docs\/pages|client\/package|examples\/|playground\/)/
 
 /** The browser of a run; undefined: no file wants one, or there is none. */
 export async function startBrowser(files: readonly string[]): Promise<BrowserServer | undefined> {
