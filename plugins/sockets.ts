@@ -139,11 +139,10 @@ export default fp<SocketsOptions>(
         socketsRefused.origin.inc()
         return reply.code(403).send({ error: 'Forbidden', message: 'This origin may not connect.' })
       }
-      const status = sessions.refusal(request.ip)
-      if (status === undefined) return
-      socketsRefused[status === 503 ? 'full' : 'unregistered'].inc()
-      const message =
-        status === 503 ? 'The server takes no further connection now.' : 'Too many unregistered connections.'
+      const reason = sessions.refusal(request.ip)
+      if (reason === undefined) return
+      socketsRefused[reason].inc()
+      const { status, message } = REFUSALS[reason]
       return reply.code(status).header('retry-after', '5').send({ error: 'Try Again Later', message })
     }
   },
@@ -160,6 +159,12 @@ function refusalsOf({ framesRefused }: RelayMetrics, protocol: Name) {
 }
 
 const NoSocket = Type.Object({ error: Type.String(), message: Type.String() }, { description: 'No socket, and why.' })
+
+const REFUSALS = {
+  full: { status: 503, message: 'The server takes no further connection now.' },
+  address: { status: 429, message: 'Too many connections from this address. Close some first.' },
+  unregistered: { status: 429, message: 'Too many unregistered connections.' }
+} as const
 
 const NO_ENDPOINT = { error: 'Not Found', message: 'This is no WebSocket endpoint.' }
 

@@ -118,6 +118,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     isAlone: config.CLUSTER_NAME === undefined,
     connections: config.MAX_CONNECTIONS,
     unregisteredPerAddress: config.MAX_UNREGISTERED_PER_ADDRESS,
+    perAddress: connectionsPerAddress(config),
+    rates: { socket: config.WORK_PER_SOCKET, address: config.WORK_PER_ADDRESS, identity: config.WORK_PER_IDENTITY },
     heartbeatMs: config.HEARTBEAT_SECONDS * SECOND,
     answerMs: config.PONG_DEADLINE_SECONDS * SECOND,
     stallMs: config.STALL_DEADLINE_SECONDS * SECOND,
@@ -165,7 +167,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     limits: {
       framesInFlight: config.MAX_FRAMES_IN_FLIGHT,
       refusedFramesPerSecond: config.MAX_REFUSED_FRAMES_PER_SECOND,
-      registrationDeadlineMs: config.REGISTRATION_DEADLINE_SECONDS * SECOND
+      registrationDeadlineMs: config.REGISTRATION_DEADLINE_SECONDS * SECOND,
+      messageDeadlineMs: config.MESSAGE_DEADLINE_SECONDS * SECOND
     }
   })
   if (tlsFiles && certificate) await app.register(tls, { files: tlsFiles, certificate, now })
@@ -238,6 +241,10 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   }
   return { app, addresses, close }
 }
+
+/** One address never takes the places of all others. */
+const connectionsPerAddress = ({ MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS }: Config) =>
+  Math.min(MAX_CONNECTIONS_PER_ADDRESS, Math.ceil(MAX_CONNECTIONS / 2))
 
 function natsSettings({ NATS_URL: urls, NATS_CREDS_FILE: credentialsFile, NATS_CA_FILE: caFile }: Config) {
   return urls === undefined ? undefined : { urls, credentialsFile, caFile }

@@ -49,6 +49,7 @@ async function register(
   const { networks, attachments } = context
   const { l2psUid: uid } = payload
   const noNetwork = () => refuse(context, 'L2PS_NOT_FOUND', `L2PS network ${uid} not found`, request)
+  session.pay('registration')
   const network = await networks.lookUp(uid)
   if (network === undefined || !admits(network, key)) return noNetwork()
   const claim = { key, purpose: 'register', subject: payload.publicKey, proof: payload.proof } as const

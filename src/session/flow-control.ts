@@ -2,9 +2,10 @@
  * Why no further frame of a socket is handled. Each reason is added and removed by its own owner:
  * `answer`: a frame is being answered that the next ones must not overtake; `in-flight`: as many frames as allowed are under
  * way; `refused`: too many frames were refused in this second; `writer`: the peer does not read what it is sent;
- * `stopping`: the server stops.
+ * `unwritten`: a large answer has not left this process; `rate`: the socket, its address or its identity asks for more work
+ * than it may; `stopping`: the server stops.
  */
-export type HoldReason = 'answer' | 'in-flight' | 'refused' | 'writer' | 'stopping'
+export type HoldReason = 'answer' | 'in-flight' | 'refused' | 'writer' | 'unwritten' | 'rate' | 'stopping'
 
 /** Bytes of frames that are kept while a session is held; past it the socket is not read. One read of a socket is as much. */
 const MAX_KEPT_BYTES = 65_536

@@ -66,7 +66,7 @@ const sockets = {
   sessions: gauge('demos_relay_sessions', 'Sockets that speak for a peer.', { protocol }),
   connectionsLimit: gauge('demos_relay_connections_limit', 'Sockets that may be open at once (MAX_CONNECTIONS).'),
   socketsRefused: counter('demos_relay_sockets_refused_total', 'Connections refused before they became a socket.', {
-    reason: ['origin', 'unregistered', 'full']
+    reason: ['origin', 'unregistered', 'address', 'full']
   }),
   socketsClosed: counter(
     'demos_relay_sockets_closed_total',
