@@ -35,7 +35,7 @@ import { databaseUrl, signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { trustedProxies } from './config/trusted-proxies.ts'
 import { newestMigration } from './database/migrate.ts'
-import { createListener, KEEP_ALIVE_MS, type Listen, listenOnNextFreePort } from './http/listener.ts'
+import { CHECK_MS, createListener, KEEP_ALIVE_MS, type Listen, listenOnNextFreePort } from './http/listener.ts'
 import { certificateFiles, readCertificate } from './http/tls/certificate.ts'
 import { packageFile } from './util/package-root.ts'
 
@@ -95,7 +95,7 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     ...(certificate === undefined
-      ? { http: { headersTimeout: REQUEST_MS } }
+      ? { http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS } }
       : { serverFactory: (listener: RequestListener) => createListener(listener, REQUEST_MS, certificate.context) })
   })
 
@@ -163,6 +163,10 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   await app.register(sockets, {
     requestMs: REQUEST_MS,
     certificate,
+    connections: {
+      connections: config.MAX_CONNECTIONS,
+      perAddress: config.TRUST_PROXY === 'false' ? connectionsPerAddress(config) : undefined
+    },
     allowedOrigins: config.ALLOWED_ORIGINS === undefined ? undefined : originsIn(config.ALLOWED_ORIGINS),
     limits: {
       framesInFlight: config.MAX_FRAMES_IN_FLIGHT,

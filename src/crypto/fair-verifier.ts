@@ -32,6 +32,8 @@ export function createFairVerifier(verifier: ProofVerifier, options: FairVerifie
     others: new FairQueue(atOnce.others, queueLength)
   }
 
+  let isClosed = false
+
   async function check(proof: Proof, id: string): Promise<Verdict> {
     if (known.get(id)) return 'valid' // held meanwhile
     const same = underWay.get(id)
@@ -46,12 +48,16 @@ export function createFairVerifier(verifier: ProofVerifier, options: FairVerifie
 
   return {
     async verify(proof, from = '') {
+      if (isClosed) return 'busy'
       const id = idOf(proof)
       if (known.get(id)) return 'valid'
       const queue = proof.algorithm === 'ed25519' ? queues.ed25519 : queues.others
       return (await queue.run(from, () => check(proof, id))) ?? 'busy'
     },
-    close: () => verifier.close()
+    close: () => {
+      isClosed = true
+      return verifier.close()
+    }
   }
 }
 

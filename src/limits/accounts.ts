@@ -22,7 +22,9 @@ export class Accounts {
   /** The meter of a new socket: the connection is paid for. */
   meter(address: string | undefined): Meter {
     const { rates } = this
-    return new Meter(rates, this.bucket('address', addressKey(address), rates.address), this.#now)
+    const key = addressKey(address)
+    const arrivals = this.bucket('arrivals', key, rates.address)
+    return new Meter(rates, { arrivals, address: this.bucket('address', key, rates.address) }, this.#now)
   }
 
   /** The budget of an identity, shared by all its sessions. */
@@ -44,27 +46,38 @@ export class Accounts {
 /** Why a socket has to wait: for what it did itself, or for what all of its address or identity did. */
 export type Overdrawn = 'own' | 'shared'
 
+interface OfAddress {
+  /** Connections and registrations, apart from the rest: peers that flood keep no neighbour from coming back. */
+  readonly arrivals: Bucket
+  readonly address: Bucket
+}
+
 /**
- * What one socket pays for. Every socket has a small budget of its own that nobody else can use up (`ASSURED`): only what
- * exceeds it is charged to its address and its identity, so a neighbour that floods slows itself down, not the others.
+ * What one socket pays for. Until it is registered it pays into the arrivals of its address. A registered one has a small
+ * budget that nobody else can use up (`ASSURED`): only what exceeds it is charged to its address and its identity, so a
+ * neighbour that floods slows itself down, not the others.
  */
 export class Meter {
   readonly #now: () => number
   readonly #own: Bucket
-  readonly #shared: Bucket[]
+  readonly #address: Bucket
+  #shared: readonly Bucket[]
   #assured: Bucket
+  #isRegistered = false
 
-  constructor(rates: Rates, address: Bucket, now: () => number) {
+  constructor(rates: Rates, { arrivals, address }: OfAddress, now: () => number) {
     this.#now = now
     this.#own = new Bucket(rates.socket, rates.socket * BURST_SECONDS, now())
-    this.#shared = [address]
+    this.#address = address
+    this.#shared = [arrivals]
     this.#assured = new Bucket(ASSURED.perSecond, ASSURED.unregistered, now())
     this.pay('connection')
   }
 
   /** It speaks for an identity from now on. */
   register(identity: Bucket): void {
-    this.#shared.push(identity)
+    this.#isRegistered = true
+    this.#shared = [this.#address, identity]
     this.#assured = new Bucket(ASSURED.perSecond, ASSURED.atOnce, this.#now())
   }
 
@@ -73,8 +86,9 @@ export class Meter {
     const now = this.#now()
     const cost = PRICES[work] * amount
     this.#own.spend(cost, now)
-    if (this.#assured.has(now)) this.#assured.spend(cost, now)
-    else for (const bucket of this.#shared) bucket.spend(cost, now)
+    const isAssured = this.#assured.has(now)
+    if (isAssured) this.#assured.spend(cost, now)
+    if (!isAssured || !this.#isRegistered) for (const bucket of this.#shared) bucket.spend(cost, now)
   }
 
   /** Did it ask for little lately? Such sockets are served first. */
@@ -87,7 +101,7 @@ export class Meter {
     const now = this.#now()
     const own = this.#own.waitMs(now)
     if (own > 0) return { ms: own, why: 'own' }
-    if (this.#assured.has(now)) return undefined
+    if (this.#isRegistered && this.#assured.has(now)) return undefined
     let shared = 0
     for (const bucket of this.#shared) shared = Math.max(shared, bucket.waitMs(now))
     return shared > 0 ? { ms: shared, why: 'shared' } : undefined

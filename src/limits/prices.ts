@@ -28,7 +28,7 @@ export interface Rates {
 export const BURST_SECONDS = 2
 
 /**
- * What a socket may always ask for, whatever its neighbours do, in microseconds (a second, and at once): about 30 frames a
- * second of a registered peer. One that has not registered gets one registration.
+ * What a registered socket may always ask for, whatever its neighbours do, in microseconds (a second, and at once): about 30
+ * frames a second. Who asks for no more is served before the others; of one that has not registered that is one registration.
  */
 export const ASSURED = { perSecond: 1_000, atOnce: 5_000, unregistered: 1_500 } as const

@@ -65,6 +65,8 @@ export interface SessionHooks {
   clock(): number
   frameReceived(bytes: number): void
   frameRefused(code: string): void
+  /** It has used up a budget and is read more slowly. */
+  slowed(why: Overdrawn): void
   /** A frame failed for a reason of ours. */
   failed(error: unknown): void
   /** The socket speaks for a peer now. */
@@ -325,6 +327,7 @@ export class Session<M extends SessionMember = SessionMember> {
 
   /** First it is read more slowly, then told, then closed: that only for what the socket did itself. */
   #overdrawn(why: Overdrawn): void {
+    if (!this.#flow.reasons.has('rate')) this.#hooks.slowed(why)
     this.#flow.hold('rate')
     if (why === 'shared') return
     const now = this.#hooks.clock()

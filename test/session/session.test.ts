@@ -76,6 +76,7 @@ function open({ limits, frames }: { limits?: Partial<SessionLimits>; frames?: Fr
       frameReceived: (bytes) => {
         heard.bytes += bytes
       },
+      slowed: () => {},
       frameRefused: (code) => void heard.refused.push(code),
       failed: (error) => void heard.failed.push((error as Error).message),
       registered: () => {

@@ -39,7 +39,7 @@ function sessionsOf(t: TestContext, limits: Partial<SessionsLimits> = {}) {
         ...{ framesInFlight: 4, refusedFramesPerSecond: 50 },
         ...{ registrationDeadlineMs: 15_000, messageDeadlineMs: 30_000 }
       },
-      ...{ frameReceived: () => {}, frameRefused: () => {}, failed: () => {} }
+      ...{ frameReceived: () => {}, frameRefused: () => {}, slowed: () => {}, failed: () => {} }
     })
     return { session, socket }
   }
