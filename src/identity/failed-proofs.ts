@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto'
-import { Fifo } from 'toad-cache'
+import { Fifo, Lru } from 'toad-cache'
 
 const MINUTE_MS = 60_000
+/** Refusals of an address that are answered at once; after these each takes longer, up to the longest, in ms. */
+const AT_ONCE = 20
+const STEP_MS = 25
+const LONGEST_MS = 3_000
+/** An address that was not refused anything for so long is answered at once again, in ms. */
+const FORGOTTEN_MS = 10_000
 /** Claimants whose failures are counted; of more, the one that failed first is forgotten. */
 const CLAIMANTS = 10_000
 
@@ -13,6 +19,8 @@ const CLAIMANTS = 10_000
 export class FailedProofs {
   readonly #perMinute: number
   readonly #failures = new Fifo<{ count: number }>(CLAIMANTS, MINUTE_MS)
+
+  readonly #refusals = new Lru<{ count: number; at: number }>(CLAIMANTS)
 
   constructor(perMinute: number) {
     this.#perMinute = perMinute
@@ -28,6 +36,17 @@ export class FailedProofs {
     const failures = this.#failures.get(key)
     if (failures === undefined) this.#failures.set(key, { count: 1 })
     else failures.count += 1
+  }
+
+  /**
+   * A registration from this address is refused: how long its answer waits, in ms. Clients that try again at once and for
+   * ever slow down by that, and those behind the same address that are not refused notice nothing.
+   */
+  refused(address: string, now = performance.now()): number {
+    const known = this.#refusals.get(address)
+    const count = known === undefined || now - known.at > FORGOTTEN_MS ? 1 : known.count + 1
+    this.#refusals.set(address, { count, at: now })
+    return Math.min(LONGEST_MS, Math.max(0, count - AT_ONCE) * STEP_MS)
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { algorithmNamed } from '../crypto/algorithms.ts'
 import type { Proof } from '../crypto/proof.ts'
 import { withMailbox } from '../delivery/attach.ts'
@@ -48,8 +49,10 @@ async function register(context: SignalingContext, payload: Register, session: S
   return registered ?? refuse('INTERNAL_ERROR', 'The server is busy with this client id. Please try again.')
 }
 
-function countFailure(context: SignalingContext, session: SignalingSession, refusal: Answer): Answer {
+async function countFailure(context: SignalingContext, session: SignalingSession, refusal: Answer): Promise<Answer> {
   session.failedRegistrations += 1
+  const waits = context.failedProofs.refused(addressKey(session.address))
+  if (waits > 0) await delay(waits)
   const isLast = session.failedRegistrations > context.failedRegistrations
   return isLast ? { ...refusal, after: () => session.close('policy') } : refusal
 }

@@ -113,6 +113,20 @@ export async function changeOwnerOrKey(sql: Sql, claim: Claim, idleDays: number,
   }) as Promise<ClaimOutcome>
 }
 
+/** Which of these senders registered for the first time less than a day ago? */
+export async function newcomers(
+  sql: AnySql,
+  messages: readonly { readonly network: string; readonly sender: string }[]
+): Promise<(message: { readonly network: string; readonly sender: string }) => boolean> {
+  const rows = await sql<{ network: string; peer: string }[]>`
+    select network, peer from identity
+    where (network, peer) in (
+      select * from unnest(${messages.map((m) => m.network)}::text[], ${messages.map((m) => m.sender)}::text[]))
+      and registered_at > now() - interval '1 day'`
+  const found = new Set(rows.map(({ network, peer }) => nameOf(network, peer)))
+  return ({ network, sender }) => found.has(nameOf(network, sender))
+}
+
 /** Notes that these peers are in use, so that their names do not count as idle. */
 export async function touchIdentities(sql: Sql, peers: readonly { network: string; peer: string }[]): Promise<void> {
   await sql`
