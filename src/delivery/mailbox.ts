@@ -1,9 +1,6 @@
 import type { Database, TransactionSql } from '../database/database.ts'
-<<<<<<< HEAD
 import { sqlState } from '../database/sql-state.ts'
-=======
 import { newcomers } from '../store/identity.ts'
->>>>>>> 5170820 (mailboxes: names made for a flood fill half of a mailbox; sweeps wait when the clock jumps)
 import type { Message, QueueEntry } from '../store/queue-entry.ts'
 import { adjustQuotas, lockQuotas, type Quota, quotaKey, quotasOf } from '../store/quota.ts'
 import type { BatchFailure, BatchObserver } from '../util/batcher.ts'
@@ -74,17 +71,13 @@ export interface MailboxOptions {
   readonly observer?: BatchObserver
 }
 
-<<<<<<< HEAD
-type Refusal = 'quota' | 'recipient_full'
-=======
 /**
  * Part of a mailbox that senders may fill who registered less than a day ago: the rest is for those the recipient may
  * already know, so that names made for a flood keep no friend's message out.
  */
 const SHARE_OF_NEWCOMERS = 0.5
 
-type Refusal = 'quota' | 'recipient-full'
->>>>>>> 5170820 (mailboxes: names made for a flood fill half of a mailbox; sweeps wait when the clock jumps)
+type Refusal = 'quota' | 'recipient_full'
 type Verdict = QueueEntry | Repeat | Refusal
 
 /** An entry whose time is set when its group is written. */
@@ -254,14 +247,9 @@ export class Mailbox {
     if (sender.entries >= limits.quotaPerSender) return 'quota'
     const share = isNewcomer ? SHARE_OF_NEWCOMERS : 1
     const isFull =
-<<<<<<< HEAD
-      recipient.entries >= limits.recipientMessages || recipient.bytes + entry.bytes > limits.recipientBytes
-    if (isFull) return 'recipient_full'
-=======
       recipient.entries >= limits.recipientMessages * share ||
       recipient.bytes + entry.bytes > limits.recipientBytes * share
-    if (isFull) return 'recipient-full'
->>>>>>> 5170820 (mailboxes: names made for a flood fill half of a mailbox; sweeps wait when the clock jumps)
+    if (isFull) return 'recipient_full'
     sender.entries += 1
     recipient.entries += 1
     recipient.bytes += entry.bytes

@@ -76,7 +76,7 @@ test('names made for a flood fill half of a mailbox; who registered a day ago or
     await known(`flood ${n}`, 0)
     outcomes.push(await accept(mailbox, `flood ${n}`, 'victim'))
   }
-  assert.deepEqual([count(outcomes, 'queued'), count(outcomes, 'recipient-full')], [8, 12])
+  assert.deepEqual([count(outcomes, 'queued'), count(outcomes, 'recipient_full')], [8, 12])
   assert.equal(await accept(mailbox, 'friend', 'victim'), 'queued')
   assert.deepEqual(await wrongQuotas(sql as never), [])
 })

@@ -87,13 +87,7 @@ for (const { name: protocol, clientFrames } of PROTOCOLS) {
     const peer = protocol === 'signaling' ? await server.peer() : await server.l2psPeer()
     const types = clientFrames.map(({ frame }) => frame.type)
     for (const type of types) peer.ws.send(JSON.stringify({ type, payload: {} }))
-    const strange = [
-      'no JSON',
-      '[]',
-      '{"type":7,"payload":{}}',
-      '{"type":"toString","payload":{}}',
-      'x'.repeat(20_000)
-    ]
+    const strange = ['no JSON', '[]', '{"type":7,"payload":{}}', '{"type":"toString","payload":{}}', 'x'.repeat(20_000)]
     for (const text of strange) peer.ws.send(text)
     peer.ws.send(Buffer.from('binary'))
     const sent = types.length + strange.length + 1
