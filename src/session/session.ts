@@ -156,7 +156,11 @@ export class Session<M extends SessionMember = SessionMember> {
       overdrawn: (why) => this.#overdrawn(why),
       recovered: () => this.#flow.release('rate')
     })
-    this.#flow = new FlowControl(this.#reader, (data, isBinary) => this.#handle(data, isBinary))
+    this.#flow = new FlowControl(
+      this.#reader,
+      (data, isBinary) => this.#handle(data, isBinary),
+      (proceed) => this.#inTurn(proceed)
+    )
     this.writer = new SocketWriter(socket, origin.stream, {
       onFull: () => this.#flow.hold('writer'),
       onDrained: () => this.#drained()
@@ -304,6 +308,17 @@ export class Session<M extends SessionMember = SessionMember> {
     const { since } = this.#unfinished
     const isOurs = this.#flow.reasons.size > 0 || this.#flow.isPaused // the rest of it is not read
     return since !== undefined && !isOurs && now - since > this.#hooks.limits.messageDeadlineMs
+  }
+
+  /** Kept frames are handled in turn, and as the budget allows: what is not goes on when it has recovered. */
+  #inTurn(proceed: () => void): void {
+    const { meter, turns } = this.#hooks
+    const serve = () => {
+      this.#reader.rests()
+      proceed()
+      return false
+    }
+    turns.wait({ serve }, meter.isQuiet)
   }
 
   /** Bytes were handed to the WebSocket layer. */

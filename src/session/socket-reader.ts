@@ -4,7 +4,7 @@ import type { FlowControlled } from './flow-control.ts'
 import type { Turns } from './turns.ts'
 
 /** Bytes handed to the WebSocket layer at once: some hundred frames of the smallest kind. */
-const PIECE_BYTES = 4_096
+const PIECE_BYTES = 2_048
 /** Longest rest of a socket before its budget is looked at again, in ms. */
 const LONGEST_REST_MS = 1_000
 
@@ -128,7 +128,12 @@ export class SocketReader implements FlowControlled {
 
   #mustRest(): boolean {
     if (this.#isUnlimited) return false
-    if (this.#isPaused || this.#rest !== undefined) return true
+    return this.#isPaused || this.rests()
+  }
+
+  /** Rests if the budget is used up; returns whether it rests. */
+  rests(): boolean {
+    if (this.#isUnlimited || this.#rest !== undefined) return !this.#isUnlimited
     const overdrawn = this.#options.meter.overdrawn()
     if (overdrawn === undefined) return false
     this.#pauseStream()
@@ -139,7 +144,8 @@ export class SocketReader implements FlowControlled {
 
   #rested(): void {
     this.#rest = undefined
-    if (this.#options.meter.overdrawn() === undefined) this.#options.recovered()
+    if (this.rests()) return
+    this.#options.recovered()
     this.#read()
   }
 

@@ -25,19 +25,23 @@ export class Turns {
 
   /** May a socket be served now? */
   hasRoom(isQuiet: boolean): boolean {
-    if (this.#endsAt === undefined) {
-      this.#endsAt = this.#now() + TURN_MS
-      setImmediate(() => this.#next())
-      return true
-    }
+    if (this.#begins()) return true
     if (isQuiet ? this.#quiet.length > 0 : this.#noisy.length > 0) return false
-    return this.#now() < this.#endsAt
+    return this.#now() < this.#endsAt!
   }
 
   /** Serves a socket later. */
   wait(socket: Waiting, isQuiet: boolean): void {
+    this.#begins()
     if (isQuiet) this.#quiet.push(socket)
     else this.#noisy.push(socket)
+  }
+
+  #begins(): boolean {
+    if (this.#endsAt !== undefined) return false
+    this.#endsAt = this.#now() + TURN_MS
+    setImmediate(() => this.#next())
+    return true
   }
 
   /** After the sockets were read: those that wait are served until the time of a turn is over. */
@@ -46,10 +50,10 @@ export class Turns {
       this.#endsAt = undefined
       return
     }
+    setImmediate(() => this.#next())
     this.#endsAt = this.#now() + TURN_MS
     this.#quiet = this.#serve(this.#quiet)
     this.#noisy = this.#serve(this.#noisy)
-    setImmediate(() => this.#next())
   }
 
   /** One piece of each, round after round; returns those that still wait. */
