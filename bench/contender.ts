@@ -33,7 +33,12 @@ export interface Contender {
 export const RAISED_LIMITS = {
   SIGNALING_QUOTA_PER_SENDER: '1000000',
   L2PS_QUOTA_PER_SENDER: '1000000',
-  MAX_UNREGISTERED_PER_ADDRESS: '20000'
+  MAX_UNREGISTERED_PER_ADDRESS: '20000',
+  MAX_CONNECTIONS: '40000',
+  MAX_CONNECTIONS_PER_ADDRESS: '40000',
+  WORK_PER_SOCKET: '0',
+  WORK_PER_ADDRESS: '0',
+  WORK_PER_IDENTITY: '0'
 } as const
 
 /** The server does not know that it is being measured: this ends it with us, and tells its memory. */

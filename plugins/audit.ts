@@ -13,6 +13,7 @@ import { type PublishedLog, PublishedLogs } from '../src/audit/published.ts'
 import { type AuditTrail, type AuditTrailOptions, openAuditTrail } from '../src/audit/trail.ts'
 import type { Config } from '../src/config/schema.ts'
 import { DatabaseUnavailable } from '../src/database/database.ts'
+import { addressKey } from '../src/limits/address.ts'
 import { anchorSubmissions } from '../src/store/anchor-submission.ts'
 import { verifierLine } from '../src/tlog/note.ts'
 import { parseTilePath, TILE_WIDTH } from '../src/tlog/tiles.ts'
@@ -205,7 +206,8 @@ function publishTiles(app: FastifyInstance, logs: PublishedLogs, options: AuditO
 }
 
 async function limitRequests(app: FastifyInstance, max: number): Promise<void> {
-  await app.register(rateLimit, { global: false, max, timeWindow: MINUTE_MS, cache: ADDRESSES })
+  const keyGenerator = (request: FastifyRequest) => addressKey(request.ip)
+  await app.register(rateLimit, { global: false, max, timeWindow: MINUTE_MS, cache: ADDRESSES, keyGenerator })
   const take = app.createRateLimit()
   app.addHook('onRequest', async (request, reply) => {
     const verdict = await take(request)

@@ -7,6 +7,7 @@ import { KeyNames } from '../src/l2ps/key-names.ts'
 import type { L2psMember } from '../src/l2ps/l2ps-member.ts'
 import { admits } from '../src/l2ps/register.ts'
 import { createL2ps } from '../src/l2ps/router.ts'
+import { ShownProofs } from '../src/l2ps/shown-proofs.ts'
 import { frameCounter } from '../src/observability/metrics.ts'
 import type { PageOfPeers } from '../src/presence/names.ts'
 import type { SessionProtocol } from '../src/session/session.ts'
@@ -43,6 +44,7 @@ export default fp<L2psOptions>(
         failed: (error, keys) => log.error({ err: error, keys }, 'keys not noted')
       }),
       failedProofs: new FailedProofs(failedProofsPerMinute),
+      shownProofs: new ShownProofs(2 * options.proofWindowMs),
       names
     })
     app.sockets.serve(protocol as unknown as SessionProtocol<Member>)

@@ -19,6 +19,7 @@ import { PROTOCOLS, type ProtocolName } from '../src/observability/metrics/catal
 import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { touchIdentities } from '../src/store/identity.ts'
 import { type GoneEntry, MOST_DELIVERIES, mailboxContents, takeAllSlots, takePage } from '../src/store/queue-entry.ts'
+import { SteadyClock } from '../src/util/steady-clock.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -164,9 +165,19 @@ function attachmentsOf(
 }
 
 /** Starts the periodic tasks; they stop when the server closes. */
-function sweep(app: FastifyInstance, { sweepMs, historyMs }: OfflineQueueOptions): void {
+function sweep(app: FastifyInstance, { sweepMs, historyMs, now }: OfflineQueueOptions): void {
   const { database, mailboxes, presence, metrics, log } = app
+  const clock = new SteadyClock(now)
+  let wasSteady = true
+  const isSteady = () => {
+    const is = clock.isSteady()
+    if (!is && wasSteady)
+      log.warn('the clock of this machine has jumped: nothing expires until it was steady for an hour')
+    wasSteady = is
+    return is
+  }
   const expire = async () => {
+    if (!isSteady()) return
     const expired = await mailboxes.expire()
     metrics.expired.at().inc(expired)
     if (expired > 0) log.info({ entries: expired }, 'expired messages deleted')
@@ -190,7 +201,9 @@ function sweep(app: FastifyInstance, { sweepMs, historyMs }: OfflineQueueOptions
   const timers = [
     every(sweepMs, 'expiry sweep', expire),
     every(HOURLY_MS, 'touch', touch),
-    every(HOURLY_MS, 'history sweep', () => mailboxes.forget(historyMs))
+    every(HOURLY_MS, 'history sweep', async () => {
+      if (isSteady()) await mailboxes.forget(historyMs)
+    })
   ]
   app.addHook('onClose', async () => {
     for (const timer of timers) clearInterval(timer)

@@ -11,6 +11,7 @@ import { PAGE_POLICY } from '../src/docs/markdown.ts'
 import { createListener, followConnections } from '../src/http/listener.ts'
 import type { Certificate } from '../src/http/tls/certificate.ts'
 import { acceptHandshakes } from '../src/http/upgrades.ts'
+import { type ConnectionLimits, Connections } from '../src/limits/connections.ts'
 import type { Counter } from '../src/observability/metrics/metric.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { L2PS_ERRORS, type L2psErrorCode, SIGNALING_ERRORS, type SignalingErrorType } from '../src/protocol/errors.ts'
@@ -38,6 +39,7 @@ export interface SocketsOptions {
   readonly limits: SessionLimits
   /** Origins a browser may connect from; undefined: any. */
   readonly allowedOrigins: ReadonlySet<string> | undefined
+  readonly connections: ConnectionLimits
   /** Slowest an HTTP request may arrive at the second listener, in ms. */
   readonly requestMs: number
   /** The TLS certificate of the second listener; undefined: it speaks without TLS. */
@@ -45,7 +47,7 @@ export interface SocketsOptions {
 }
 
 export default fp<SocketsOptions>(
-  async (app, { limits, allowedOrigins, requestMs, certificate }) => {
+  async (app, { limits, connections, allowedOrigins, requestMs, certificate }) => {
     const { sessions, metrics, log } = app
     const socketsRefused = metrics.socketsRefused.by('reason', {})
     const served = new Map<Name, { protocol: SessionProtocol<Member>; hooks: ProtocolHooks }>()
@@ -58,7 +60,9 @@ export default fp<SocketsOptions>(
     )
     const listeners = [app.server as Server, l2psListener]
     const { server: adminListener } = app.adminListener
-    const connections = [...listeners, ...(adminListener === undefined ? [] : [adminListener])].map(followConnections)
+    const followed = [...listeners, ...(adminListener === undefined ? [] : [adminListener])].map(followConnections)
+    const accepted = new Connections(connections, () => socketsRefused.connection.inc())
+    for (const listener of listeners) accepted.watch(listener)
     for (const listener of listeners) {
       acceptHandshakes(listener, (...handshake) => void app.handshakes.emit('upgrade', ...handshake))
     }
@@ -73,17 +77,19 @@ export default fp<SocketsOptions>(
     app.decorate('sockets', {
       l2psListener,
       endConnections: async (ms) => {
-        await Promise.all(connections.map((each) => each.end(ms)))
+        await Promise.all(followed.map((each) => each.end(ms)))
       },
       serve: (protocol) => {
         const { name } = protocol
         const bytesReceived = metrics.frameBytes.at({ protocol: name })
         const refused = refusalsOf(metrics, name)
+        const slowed = metrics.socketsSlowed.by('budget', { protocol: name })
         served.set(name, {
           protocol,
           hooks: {
             limits,
             frameReceived: (bytes) => bytesReceived.inc(bytes),
+            slowed: (why) => slowed[why].inc(),
             frameRefused: (code) => refused.get(code)?.inc(),
             failed: (error) => log.error({ err: error }, 'frame not handled')
           }
@@ -139,11 +145,10 @@ export default fp<SocketsOptions>(
         socketsRefused.origin.inc()
         return reply.code(403).send({ error: 'Forbidden', message: 'This origin may not connect.' })
       }
-      const status = sessions.refusal(request.ip)
-      if (status === undefined) return
-      socketsRefused[status === 503 ? 'full' : 'unregistered'].inc()
-      const message =
-        status === 503 ? 'The server takes no further connection now.' : 'Too many unregistered connections.'
+      const reason = sessions.refusal(request.ip)
+      if (reason === undefined) return
+      socketsRefused[reason].inc()
+      const { status, message } = REFUSALS[reason]
       return reply.code(status).header('retry-after', '5').send({ error: 'Try Again Later', message })
     }
   },
@@ -160,6 +165,12 @@ function refusalsOf({ framesRefused }: RelayMetrics, protocol: Name) {
 }
 
 const NoSocket = Type.Object({ error: Type.String(), message: Type.String() }, { description: 'No socket, and why.' })
+
+const REFUSALS = {
+  full: { status: 503, message: 'The server takes no further connection now.' },
+  address: { status: 429, message: 'Too many connections from this address. Close some first.' },
+  unregistered: { status: 429, message: 'Too many unregistered connections.' }
+} as const
 
 const NO_ENDPOINT = { error: 'Not Found', message: 'This is no WebSocket endpoint.' }
 

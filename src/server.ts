@@ -36,7 +36,7 @@ import { databaseUrl, hasPlayground, signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { trustedProxies } from './config/trusted-proxies.ts'
 import { newestMigration } from './database/migrate.ts'
-import { createListener, KEEP_ALIVE_MS, type Listen, listenOnNextFreePort } from './http/listener.ts'
+import { CHECK_MS, createListener, KEEP_ALIVE_MS, type Listen, listenOnNextFreePort } from './http/listener.ts'
 import { certificateFiles, readCertificate } from './http/tls/certificate.ts'
 import { packageFile } from './util/package-root.ts'
 
@@ -96,7 +96,7 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     keepAliveTimeout: KEEP_ALIVE_MS,
     forceCloseConnections: 'idle',
     ...(certificate === undefined
-      ? { http: { headersTimeout: REQUEST_MS } }
+      ? { http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS } }
       : { serverFactory: (listener: RequestListener) => createListener(listener, REQUEST_MS, certificate.context) })
   })
 
@@ -120,6 +120,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     isAlone: config.CLUSTER_NAME === undefined,
     connections: config.MAX_CONNECTIONS,
     unregisteredPerAddress: config.MAX_UNREGISTERED_PER_ADDRESS,
+    perAddress: connectionsPerAddress(config),
+    rates: { socket: config.WORK_PER_SOCKET, address: config.WORK_PER_ADDRESS, identity: config.WORK_PER_IDENTITY },
     heartbeatMs: config.HEARTBEAT_SECONDS * SECOND,
     answerMs: config.PONG_DEADLINE_SECONDS * SECOND,
     stallMs: config.STALL_DEADLINE_SECONDS * SECOND,
@@ -163,11 +165,16 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   await app.register(sockets, {
     requestMs: REQUEST_MS,
     certificate,
+    connections: {
+      connections: config.MAX_CONNECTIONS,
+      perAddress: config.TRUST_PROXY === 'false' ? connectionsPerAddress(config) : undefined
+    },
     allowedOrigins: config.ALLOWED_ORIGINS === undefined ? undefined : originsIn(config.ALLOWED_ORIGINS),
     limits: {
       framesInFlight: config.MAX_FRAMES_IN_FLIGHT,
       refusedFramesPerSecond: config.MAX_REFUSED_FRAMES_PER_SECOND,
-      registrationDeadlineMs: config.REGISTRATION_DEADLINE_SECONDS * SECOND
+      registrationDeadlineMs: config.REGISTRATION_DEADLINE_SECONDS * SECOND,
+      messageDeadlineMs: config.MESSAGE_DEADLINE_SECONDS * SECOND
     }
   })
   if (tlsFiles && certificate) await app.register(tls, { files: tlsFiles, certificate, now })
@@ -240,6 +247,10 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   }
   return { app, addresses, close }
 }
+
+/** One address never takes the places of all others. */
+const connectionsPerAddress = ({ MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS }: Config) =>
+  Math.min(MAX_CONNECTIONS_PER_ADDRESS, Math.ceil(MAX_CONNECTIONS / 2))
 
 function natsSettings({ NATS_URL: urls, NATS_CREDS_FILE: credentialsFile, NATS_CA_FILE: caFile }: Config) {
   return urls === undefined ? undefined : { urls, credentialsFile, caFile }

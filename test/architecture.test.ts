@@ -17,6 +17,7 @@ const LEVELS: readonly (readonly string[])[] = [
   ['src/delivery'],
   ['src/presence'],
   ['src/session'],
+  ['src/limits'],
   ['src/identity', 'src/networks', 'src/audit'],
   ['src/anchor'],
   ['src/store'],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { atEnd } from './helpers/at-end.ts'
 import { createTestDatabase, startPostgres, temporaryDirectory } from './helpers/database.ts'
@@ -67,13 +67,37 @@ test('a start waits for the migration of another server', async (t) => {
   await server.join('alice')
 })
 
-test('past the connection limit a socket is refused with 503', async (t) => {
-  const server = await startTestServer(t, { MAX_CONNECTIONS: 2 })
+test('one address gets half of the connections: past that its sockets are refused with 429', async (t) => {
+  const server = await startTestServer(t, { MAX_CONNECTIONS: 4 })
   await server.join('alice')
   const bob = await server.peer()
-  await assert.rejects(server.peer(), /503/)
+  await assert.rejects(server.peer(), /429/)
+  const from = (localAddress: string) => openPeer(t, server.addresses.signaling, { localAddress })
+  await from('127.0.0.2')
+  await from('127.0.0.2')
+  await assert.rejects(from('127.0.0.3'), /503/)
   await bob.close()
   await server.peer()
+})
+
+test('connections that say nothing are limited from their accept on, and closed', async (t) => {
+  const server = await startTestServer(t, { MAX_CONNECTIONS: 4 })
+  const { port } = new URL(server.addresses.l2ps!)
+  const silent = Array.from({ length: 80 }, () => connect(Number(port), '127.0.0.1'))
+  t.after(() => silent.forEach((socket) => void socket.destroy()))
+  let cutOff = 0
+  for (const socket of silent) {
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      cutOff += 1
+    })
+  }
+  await until(
+    () => `${cutOff} are cut off`,
+    () => cutOff >= 14
+  )
+  await openPeer(t, server.addresses.signaling, { localAddress: '127.0.0.2' })
+  await until('those that stay silent are closed, too', () => cutOff === 80)
 })
 
 test('on a stop every socket hears 1001, after the answers it was owed', async (t) => {

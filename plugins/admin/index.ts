@@ -6,8 +6,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { PeerDirectory } from '../../src/cluster/peer-directory.ts'
 import { DatabaseUnavailable } from '../../src/database/database.ts'
-import { addressBlock } from '../../src/http/address.ts'
 import type { TokenHolder } from '../../src/http/tokens.ts'
+import { addressKey } from '../../src/limits/address.ts'
 import { PROBLEM_TYPE, type ProblemName } from '../../src/protocol/problems.ts'
 import { eventRoutes } from './events.ts'
 import { historyRoutes } from './history.ts'
@@ -113,7 +113,7 @@ function contextOf(app: FastifyInstance, options: AdminOptions): StatsContext & 
 
 /** A valid token is counted apart: strangers of its address, or guesses, never keep it out. */
 async function limitRequests(admin: FastifyInstance, max: number): Promise<void> {
-  const keyGenerator = ({ holder, ip }: FastifyRequest) => `${holder?.name ?? ' '} ${addressBlock(ip)}`
+  const keyGenerator = ({ holder, ip }: FastifyRequest) => `${holder?.name ?? ' '} ${addressKey(ip)}`
   await admin.register(rateLimit, { global: false, max, timeWindow: MINUTE_MS, cache: ADDRESSES, keyGenerator })
   admin.addHook('onRequest', async (request) => {
     request.holder = (await admin.adminToken.holder(request)) ?? null

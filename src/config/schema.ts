@@ -122,8 +122,9 @@ export const SECTIONS = {
   Signaling: {
     SIGNALING_QUOTA_PER_SENDER: Count('Messages one sender may have waiting for peers that are away.', 100),
     IDENTITY_IDLE_DAYS: Count(
-      'Days after which an unused client id with an empty mailbox may be registered with other keys.',
-      30
+      'Days after which an unused client id with an empty mailbox may be registered with other keys: whoever does so gets what is sent to it from then on. 0: never.',
+      0,
+      0
     )
   },
   L2PS: {
@@ -190,8 +191,27 @@ export const SECTIONS = {
       'Sockets of one address that have not registered; one more is refused with 429.',
       2_048
     ),
+    MAX_CONNECTIONS_PER_ADDRESS: Count(
+      'Sockets of one address; one more is refused with 429. Never more than half of MAX_CONNECTIONS. An IPv6 address counts as its /64.',
+      4_096
+    ),
+    WORK_PER_SOCKET: Count(
+      'Work one socket may ask for in a second, in microseconds (docs/limits.md). Above it the socket is read more slowly, then told, then closed (1008). 0: no limit.',
+      250_000,
+      0
+    ),
+    WORK_PER_ADDRESS: Count(
+      'Work all sockets of one address may ask for in a second, in microseconds; a small share of each socket does not count. Above it they are read more slowly. 0: no limit.',
+      500_000,
+      0
+    ),
+    WORK_PER_IDENTITY: Count('The same for all sockets of one client id or L2PS key.', 250_000, 0),
+    MESSAGE_DEADLINE_SECONDS: Count('A socket whose message is not complete after this long is closed (1008).', 30),
     REGISTRATION_DEADLINE_SECONDS: Count('A socket that has not registered by then is closed (4001).', 10),
-    MAX_FAILED_PROOFS_PER_ADDRESS: Count('Failed proofs per address and minute; above it no proof is checked.', 1_000),
+    MAX_FAILED_PROOFS_PER_ADDRESS: Count(
+      'Failed proofs for one name or key from one address in a minute; above it none of them is checked.',
+      1_000
+    ),
     MAX_FAILED_REGISTRATIONS_PER_SOCKET: Count('Failed registrations on one socket; the next closes it (1008).', 20),
     MAX_REFUSED_FRAMES_PER_SECOND: Count(
       'Frames of one socket answered with an error; above it the socket is not read until the second is over.',

@@ -1,5 +1,6 @@
 import type { Database, TransactionSql } from '../database/database.ts'
 import { sqlState } from '../database/sql-state.ts'
+import { newcomers } from '../store/identity.ts'
 import type { Message, QueueEntry } from '../store/queue-entry.ts'
 import { adjustQuotas, lockQuotas, type Quota, quotaKey, quotasOf } from '../store/quota.ts'
 import type { BatchFailure, BatchObserver } from '../util/batcher.ts'
@@ -69,6 +70,12 @@ export interface MailboxOptions {
   readonly stored?: (entry: QueueEntry) => void
   readonly observer?: BatchObserver
 }
+
+/**
+ * Part of a mailbox that senders may fill who registered less than a day ago: the rest is for those the recipient may
+ * already know, so that names made for a flood keep no friend's message out.
+ */
+const SHARE_OF_NEWCOMERS = 0.5
 
 type Refusal = 'quota' | 'recipient_full'
 type Verdict = QueueEntry | Repeat | Refusal
@@ -206,8 +213,8 @@ export class Mailbox {
     held: ReadonlyMap<string, Quota>
   ): Promise<Verdict[]> {
     const { store } = this.#options
-    const repeats = await store.repeats(tx, entries)
-    const verdicts = entries.map((entry, index) => repeats[index] ?? this.#admit(entry, held))
+    const [repeats, isNewcomer] = [await store.repeats(tx, entries), await newcomers(tx, entries)]
+    const verdicts = entries.map((entry, index) => repeats[index] ?? this.#admit(entry, held, isNewcomer(entry)))
     const stored = await store.insert(tx, verdicts.filter(isEntry), false)
     await adjustQuotas(
       tx,
@@ -218,25 +225,30 @@ export class Mailbox {
     return verdicts.map((verdict) => (isEntry(verdict) ? next.next().value! : verdict))
   }
 
-  /** Do all of these fit their quotas? */
+  /** Do all of these fit their quotas, whoever sends them? */
   #haveRoom(uses: readonly QueueEntry[], held: ReadonlyMap<string, Quota>): boolean {
     const { quotaPerSender, recipientMessages, recipientBytes } = this.#options.limits
     return quotasOf(uses).every(({ network, peer, role, entries, bytes }) => {
       const quota = held.get(quotaKey(network, peer, role))!
       if (role === 'sender') return quota.entries + entries <= quotaPerSender
-      return quota.entries + entries <= recipientMessages && quota.bytes + bytes <= recipientBytes
+      const isNearlyFull =
+        quota.entries + entries > recipientMessages * SHARE_OF_NEWCOMERS ||
+        quota.bytes + bytes > recipientBytes * SHARE_OF_NEWCOMERS
+      return !isNearlyFull
     })
   }
 
   /** Does an entry fit its quotas? What fits is counted in `held`, so the next one sees it; without a slot all fit. */
-  #admit(entry: QueueEntry, held: ReadonlyMap<string, Quota>): QueueEntry | Refusal {
+  #admit(entry: QueueEntry, held: ReadonlyMap<string, Quota>, isNewcomer: boolean): QueueEntry | Refusal {
     if (!entry.slot) return entry
     const { limits } = this.#options
     const sender = held.get(quotaKey(entry.network, entry.sender, 'sender'))!
     const recipient = held.get(quotaKey(entry.network, entry.recipient, 'recipient'))!
     if (sender.entries >= limits.quotaPerSender) return 'quota'
+    const share = isNewcomer ? SHARE_OF_NEWCOMERS : 1
     const isFull =
-      recipient.entries >= limits.recipientMessages || recipient.bytes + entry.bytes > limits.recipientBytes
+      recipient.entries >= limits.recipientMessages * share ||
+      recipient.bytes + entry.bytes > limits.recipientBytes * share
     if (isFull) return 'recipient_full'
     sender.entries += 1
     recipient.entries += 1

@@ -152,6 +152,7 @@ const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
       { title: 'Frames refused', unit: 'cps', queries: [per('code', M.framesRefused)] },
       { title: 'Received', unit: 'Bps', queries: [per('protocol', M.frameBytes)] },
       { title: 'Sockets closed', unit: 'cps', queries: [per('reason', M.socketsClosed)] },
+      { title: 'Sockets read more slowly', unit: 'cps', queries: [per('budget', M.socketsSlowed)] },
       {
         title: 'Sockets refused, pongs of proxies',
         unit: 'cps',

@@ -7,9 +7,17 @@ import { StartError } from '../util/start-error.ts'
 /** How long a connection may rest between two requests, in ms: longer than balancers keep theirs (60 s), so that none uses one as we close it. */
 export const KEEP_ALIVE_MS = 75_000
 
+/** How often connections are looked for that have asked for nothing in time, in ms. */
+export const CHECK_MS = 1_000
+
 /** An HTTP server that does not listen yet; with `tls` it speaks TLS. `requestMs`: slowest a request may arrive. */
 export function createListener(handler: RequestListener, requestMs: number, tls?: SecureContextOptions): Server {
-  const times = { requestTimeout: requestMs, headersTimeout: requestMs, keepAliveTimeout: KEEP_ALIVE_MS }
+  const times = {
+    requestTimeout: requestMs,
+    headersTimeout: requestMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: CHECK_MS
+  }
   if (tls === undefined) return createServer(times, handler)
   return createTlsServer({ ...times, ...tls, handshakeTimeout: requestMs }, handler) as TlsServer & Server
 }

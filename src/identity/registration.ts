@@ -1,6 +1,13 @@
 import { batched } from '../database/batched.ts'
 import { type Database, DatabaseUnavailable } from '../database/database.ts'
-import { type Claim, type ClaimOutcome, changeOwnerOrKey, confirmOrCreate, ownedByOther } from '../store/identity.ts'
+import {
+  type Claim,
+  type ClaimOutcome,
+  changeOwnerOrKey,
+  confirmOrCreate,
+  type NameOwner,
+  ownerOf
+} from '../store/identity.ts'
 
 export interface RegistrationOptions {
   readonly database: Database
@@ -37,9 +44,9 @@ export class Registration {
     return database.within(changeOwnerOrKey(database.sql, claim, idleDays, now()))
   }
 
-  /** Does this name belong to another signing key? Cheap: taken names are refused before anything else. */
-  isTaken(claim: Claim): Promise<boolean> {
+  /** Whose is this name? Asked before anything is checked: who does not own a name costs a look-up. */
+  ownerOf(claim: Claim): Promise<NameOwner> {
     const { database, idleDays } = this.#options
-    return database.within(ownedByOther(database.sql, claim, idleDays))
+    return database.within(ownerOf(database.sql, claim, idleDays))
   }
 }

@@ -1,4 +1,4 @@
-import type { ProofVerifier } from '../crypto/verifier.ts'
+import type { FairVerifier } from '../crypto/fair-verifier.ts'
 import type { Database } from '../database/database.ts'
 import type { Attachments } from '../delivery/attachments.ts'
 import type { Mailbox } from '../delivery/mailbox.ts'
@@ -14,6 +14,7 @@ import type { KeyEntry } from '../store/identity.ts'
 import type { BatchFailure } from '../util/batcher.ts'
 import type { KeyNames } from './key-names.ts'
 import type { L2psMember } from './l2ps-member.ts'
+import type { ShownProofs } from './shown-proofs.ts'
 
 /** What the L2PS handlers work with. */
 export interface L2psContext {
@@ -23,8 +24,9 @@ export interface L2psContext {
   readonly peersIn: PeersIn
   /** Most peers in one answer to discover. */
   readonly discoverPeers: number
-  readonly proofs: Pick<ProofVerifier, 'verify'>
+  readonly proofs: Pick<FairVerifier, 'verify'>
   readonly failedProofs: FailedProofs
+  readonly shownProofs: ShownProofs
   readonly networks: Pick<NetworkRegistry, 'lookUp' | 'find'>
   readonly names: KeyNames
   /** Notes a key that enters its network, and its proof; see `enterKeys`. */

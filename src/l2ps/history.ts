@@ -36,6 +36,10 @@ async function history(
   const refusal = await refuseProof(context, claim, session, request)
   if (refusal !== undefined) return refusal
   const limit = payload.limit ?? DEFAULT_HISTORY_LIMIT
+  if (!context.shownProofs.show(payload.proof.toLowerCase(), `${payload.before} ${limit}`)) {
+    return refuse(context, 'INVALID_PROOF', 'This proof has opened this page already; sign a new one', request)
+  }
+  session.pay('query')
   const conversation = conversationId(member.network, member.peer, peer.address)
   const page = { before: payload.before, limit, maxBytes: PAGE_BYTES }
   const { database } = context

@@ -1,3 +1,4 @@
+import { addressKey } from '../limits/address.ts'
 import type { PeerKey } from '../protocol/peer-key.ts'
 import type { Answer } from '../session/effect.ts'
 import { decodeHex } from '../util/encoding.ts'
@@ -21,7 +22,7 @@ export interface ProofClaim {
 export async function refuseProof(
   context: Pick<L2psContext, 'now' | 'proofWindowMs' | 'failedProofs' | 'proofs'>,
   { key, purpose, subject, proof }: ProofClaim,
-  session: Pick<L2psSession, 'address'>,
+  session: Pick<L2psSession, 'address' | 'pay'>,
   request: Request
 ): Promise<Answer | undefined> {
   const { timestamp } = request
@@ -36,18 +37,19 @@ export async function refuseProof(
   }
   const signature = decodeHex(proof)
   if (signature === undefined) return refuse(context, 'INVALID_PROOF', 'Signature verification failed', request)
-  if (!context.failedProofs.allows(session.address)) {
-    const detail = 'Too many failed proofs from this address. Please try again in a minute.'
+  const from = addressKey(session.address)
+  if (!context.failedProofs.allows(from, key.address)) {
+    const detail = 'Too many failed proofs of this key from this address. Please try again in a minute.'
     return refuse(context, 'RATE_LIMITED', detail, request)
   }
   const message = encoder.encode(`${purpose}:${subject}:${timestamp}`)
-  const verdict = await context.proofs.verify({
-    ...{ algorithm: key.algorithm, publicKey: decodeHex(key.hex)!, message, signature }
-  })
+  session.pay('signature')
+  const { algorithm, hex } = key
+  const verdict = await context.proofs.verify({ algorithm, publicKey: decodeHex(hex)!, message, signature }, from)
   if (verdict === 'valid') return undefined
   if (verdict === 'busy') {
     return refuse(context, 'RATE_LIMITED', 'The server is busy with proofs. Please try again.', request)
   }
-  context.failedProofs.count(session.address)
+  context.failedProofs.count(from, key.address)
   return refuse(context, 'INVALID_PROOF', 'Signature verification failed', request)
 }

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { DatabaseUnavailable } from '../database/database.ts'
 import { withMailbox } from '../delivery/attach.ts'
+import { addressKey } from '../limits/address.ts'
 import type { Network } from '../networks/network.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import type { RegisterFrame } from '../protocol/l2ps.ts'
@@ -49,6 +51,7 @@ async function register(
   const { networks, attachments } = context
   const { l2psUid: uid } = payload
   const noNetwork = () => refuse(context, 'L2PS_NOT_FOUND', `L2PS network ${uid} not found`, request)
+  session.pay('registration')
   const network = await networks.lookUp(uid)
   if (network === undefined || !admits(network, key)) return noNetwork()
   const claim = { key, purpose: 'register', subject: payload.publicKey, proof: payload.proof } as const
@@ -89,8 +92,10 @@ async function register(
 export const admits = (network: Network, key: PeerKey) =>
   network.enabled && (network.members === undefined || network.members.has(key.address))
 
-function countFailure(context: L2psContext, session: L2psSession, refusal: Answer): Answer {
+async function countFailure(context: L2psContext, session: L2psSession, refusal: Answer): Promise<Answer> {
   session.failedRegistrations += 1
+  const waits = context.failedProofs.refused(addressKey(session.address))
+  if (waits > 0) await delay(waits)
   const isLast = session.failedRegistrations > context.failedRegistrations
   return isLast ? { ...refusal, after: () => session.close('policy') } : refusal
 }

@@ -17,6 +17,7 @@ export function handleRequestPublicKey(
   const respond = (publicKey: string | null) => reply(context, request, 'public_key_response', { targetId, publicKey })
   if (key === undefined) return respond(null)
   if (context.attachments.registry.sessions(network, key.address).length > 0) return respond(key.hex)
+  session.pay('query')
   const { database } = context
   return database
     .ask(() => signingKeysOf(database.sql, network, [key.address]))

@@ -1,5 +1,13 @@
 import type { Static, TObject, TProperties } from '@sinclair/typebox'
-import { asObject, type ClientFrame, firstFault, MAX_FRAME_BYTES, parseJson } from '../protocol/frame.ts'
+import {
+  asObject,
+  type ClientFrame,
+  firstFault,
+  MAX_FRAME_BYTES,
+  MAX_UNREGISTERED_FRAME_BYTES,
+  parseJson,
+  TOO_MUCH
+} from '../protocol/frame.ts'
 import {
   AckFrame,
   DiscoverFrame,
@@ -63,7 +71,7 @@ export function createL2ps(context: L2psContext): SessionProtocol<L2psMember> {
     name: 'l2ps',
     handle: (text, session) => handle(context, routes, text, session),
     refuse: (what, data) => {
-      if (what !== 'internal') context.countFrame(undefined)
+      if (what !== 'internal' && what !== 'too-much') context.countFrame(undefined)
       return refuse(context, UNREADABLE[what].code, UNREADABLE[what].words, { requestId: requestIdIn(what, data) })
     }
   }
@@ -78,6 +86,11 @@ function requestIdIn(what: keyof typeof UNREADABLE, data: Buffer): string | unde
 const UNREADABLE = {
   binary: { code: 'INVALID_MESSAGE', words: 'Binary frames are not accepted; send JSON as text' },
   'too-large': { code: 'INVALID_MESSAGE', words: `Message too large (max ${MAX_FRAME_BYTES} bytes)` },
+  'too-large-unregistered': {
+    code: 'INVALID_MESSAGE',
+    words: `Message too large (max ${MAX_UNREGISTERED_FRAME_BYTES} bytes before registration)`
+  },
+  'too-much': { code: 'RATE_LIMITED', words: TOO_MUCH },
   internal: { code: 'INTERNAL_ERROR', words: 'Internal server error' }
 } as const
 

@@ -35,6 +35,7 @@ export function handleSend(
     bytes: Buffer.byteLength(sealed),
     keyId: null
   }
+  session.pay('stored', message.bytes / 1_024)
   return later((done) =>
     context.mailbox.accept(message, (acceptance) => done(answerTo(context, acceptance, messageHash, request)))
   )

@@ -6,6 +6,21 @@ export const CLOSE = {
     reason: 'Too many failed registrations',
     advice: 'The proof is wrong: look at what is signed before connecting again.'
   },
+  tooMuch: {
+    code: 1008,
+    reason: 'Too much work asked for',
+    advice: 'Connect again after a minute; wait for answers, and send less at a time.'
+  },
+  tooLarge: {
+    code: 1009,
+    reason: 'Too large before registration',
+    advice: 'Register first; see the limits in docs/protocol.md, 1.2.'
+  },
+  tooSlow: {
+    code: 1008,
+    reason: 'A message was not finished in time',
+    advice: 'Send each message in one go, or in parts without pauses.'
+  },
   cutOff: {
     code: 1012,
     reason: 'This server has lost its database, others have not',

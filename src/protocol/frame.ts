@@ -7,6 +7,13 @@ export const MAX_FRAME_BYTES = 262_144
 /** Largest frame the socket survives; past it the WebSocket closes with 1009 (docs/protocol.md, 1.2). */
 export const MAX_SOCKET_FRAME_BYTES = 1_048_576
 
+/** Largest frame of a socket that has not registered: a `register` frame with the largest keys has some 30,000 bytes. */
+export const MAX_UNREGISTERED_FRAME_BYTES = 32_768
+
+/** Said to a socket that is read more slowly for what it did itself. */
+export const TOO_MUCH =
+  'This connection asks for more than it may, so it is read more slowly. Wait for answers before sending more; it is closed if this goes on.'
+
 /** Text that Postgres and JSON both carry unchanged: no NUL, no half of a surrogate pair. */
 export const Text = (maxLength: number, description: string) =>
   Type.String({

@@ -2,12 +2,18 @@
  * Why no further frame of a socket is handled. Each reason is added and removed by its own owner:
  * `answer`: a frame is being answered that the next ones must not overtake; `in-flight`: as many frames as allowed are under
  * way; `refused`: too many frames were refused in this second; `writer`: the peer does not read what it is sent;
- * `stopping`: the server stops.
+ * `unwritten`: a large answer has not left this process; `rate`: the socket, its address or its identity asks for more work
+ * than it may; `stopping`: the server stops.
  */
-export type HoldReason = 'answer' | 'in-flight' | 'refused' | 'writer' | 'stopping'
+export type HoldReason = 'answer' | 'in-flight' | 'refused' | 'writer' | 'unwritten' | 'rate' | 'stopping'
 
 /** Bytes of frames that are kept while a session is held; past it the socket is not read. One read of a socket is as much. */
 const MAX_KEPT_BYTES = 65_536
+
+/** What a kept frame takes beside its bytes: many small ones are not kept either. */
+const FRAME_BYTES = 256
+/** Kept frames that are handled at once; the others wait for the turns of their socket. */
+const AT_ONCE = 32
 
 interface Frame {
   readonly data: Buffer
@@ -35,10 +41,18 @@ export class FlowControl {
   #keptBytes = 0
   #isPaused = false
   #isHandling = false
+  #isWaiting = false
+  /** Calls what is passed to it in a turn of this socket. */
+  readonly #inTurn: (proceed: () => void) => void
 
-  constructor(socket: FlowControlled, handle: (data: Buffer, isBinary: boolean) => void) {
+  constructor(
+    socket: FlowControlled,
+    handle: (data: Buffer, isBinary: boolean) => void,
+    inTurn: (proceed: () => void) => void = setImmediate
+  ) {
     this.#socket = socket
     this.#handle = handle
+    this.#inTurn = inTurn
   }
 
   get reasons(): ReadonlySet<HoldReason> {
@@ -56,7 +70,7 @@ export class FlowControl {
       return
     }
     this.#kept.push({ data, isBinary })
-    this.#keptBytes += data.length
+    this.#keptBytes += data.length + FRAME_BYTES
     if (this.#keptBytes >= MAX_KEPT_BYTES) this.#pause()
   }
 
@@ -90,20 +104,30 @@ export class FlowControl {
   }
 
   #proceed(): void {
-    if (this.#isHandling) return // a kept frame released the last reason: the loop below goes on
+    if (this.#isHandling || this.#isWaiting) return // a kept frame released the last reason: the loop below goes on
     this.#isHandling = true
     let handled = 0
     try {
-      while (handled < this.#kept.length && this.#reasons.size === 0) {
+      while (handled < Math.min(this.#kept.length, AT_ONCE) && this.#reasons.size === 0) {
         const { data, isBinary } = this.#kept[handled]!
         handled += 1
-        this.#keptBytes -= data.length
+        this.#keptBytes -= data.length + FRAME_BYTES
         this.#handle(data, isBinary)
       }
     } finally {
       this.#kept.splice(0, handled)
       this.#isHandling = false
     }
-    if (this.#reasons.size === 0) this.listen()
+    if (this.#reasons.size > 0) return
+    if (this.#kept.length === 0) this.listen()
+    else this.#proceedLater()
+  }
+
+  #proceedLater(): void {
+    this.#isWaiting = true
+    this.#inTurn(() => {
+      this.#isWaiting = false
+      if (this.#reasons.size === 0) this.#proceed()
+    })
   }
 }

@@ -55,7 +55,7 @@ export class Liveness {
    */
   isUnresponsive(now: number, waitingSince: number | undefined, { answerMs, stallMs }: LivenessLimits): boolean {
     const { reasons } = this.#flow
-    if (reasons.has('stopping')) return false
+    if (reasons.has('stopping') || reasons.has('rate')) return false // its answer is not read
     const progressAt = this.#writer.progressAt(now)
     const unansweredMs = this.#askedAt === undefined ? 0 : now - Math.max(this.#askedAt, progressAt)
     const isOurTurn = reasons.has('answer') || reasons.has('in-flight') // its receipts may wait behind our own work

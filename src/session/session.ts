@@ -1,18 +1,25 @@
 import { strict as assert } from 'node:assert'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
+import type { Meter, Overdrawn } from '../limits/accounts.ts'
+import type { Work } from '../limits/prices.ts'
 import { CLOSE, type CloseReason } from '../protocol/close-codes.ts'
-import { MAX_FRAME_BYTES } from '../protocol/frame.ts'
+import { MAX_FRAME_BYTES, MAX_UNREGISTERED_FRAME_BYTES } from '../protocol/frame.ts'
 import { awakeTimeout } from '../util/awake-clock.ts'
 import { Answers } from './answers.ts'
 import type { Answer, Effect } from './effect.ts'
 import { FlowControl } from './flow-control.ts'
 import { Liveness, type LivenessLimits } from './liveness.ts'
 import { RepliesFirst } from './replies-first.ts'
+import { SocketReader } from './socket-reader.ts'
 import { SocketWriter } from './socket-writer.ts'
+import type { Turns } from './turns.ts'
+import { UnfinishedMessage } from './unfinished-message.ts'
 
 /** What a registered session is to its peer: it is told what happens to the socket. */
 export interface SessionMember {
+  readonly network: string
+  readonly peer: string
   /** A pong came, asked for or not. */
   pong(data: Buffer): void
   /** Outgoing bytes went to the system: there is room again. */
@@ -31,7 +38,7 @@ export interface SessionProtocol<M extends SessionMember = SessionMember> {
   /** Decides what a text frame leads to; never throws for bad input. */
   handle(text: string, session: Session<M>): Effect
   /** Answers to what cannot be handled at all. `data`: the frame. */
-  refuse(what: 'binary' | 'too-large' | 'internal', data: Buffer): Answer
+  refuse(what: 'binary' | 'too-large' | 'too-large-unregistered' | 'too-much' | 'internal', data: Buffer): Answer
 }
 
 /** Where a socket comes from. */
@@ -45,18 +52,25 @@ export interface SessionLimits {
   readonly framesInFlight: number
   readonly refusedFramesPerSecond: number
   readonly registrationDeadlineMs: number
+  /** Longest a message may take from its first byte to its last. */
+  readonly messageDeadlineMs: number
 }
 
 export interface SessionHooks {
   readonly limits: SessionLimits
+  /** What the socket pays for. */
+  readonly meter: Meter
+  readonly turns: Turns
   /** The clock of all sessions, in ms. */
   clock(): number
   frameReceived(bytes: number): void
   frameRefused(code: string): void
+  /** It has used up a budget and is read more slowly. */
+  slowed(why: Overdrawn): void
   /** A frame failed for a reason of ours. */
   failed(error: unknown): void
   /** The socket speaks for a peer now. */
-  registered(): void
+  registered(member: SessionMember): void
   /** The socket is gone; `isClean`: after a closing handshake. */
   closed(isClean: boolean): void
 }
@@ -70,6 +84,14 @@ const FOLLOWS: Readonly<Record<State, readonly State[]>> = {
   closing: ['closed'],
   closed: []
 }
+
+/** Answers larger than this leave the process before the next frame is handled, in characters. */
+const LARGE_ANSWER = 16_384
+/** A socket whose own budget is used up for so long is told so, and for so long is closed, in ms. */
+const TELL_AFTER_MS = 5_000
+const CLOSE_AFTER_MS = 30_000
+/** Used up again within this time: it has not slowed down. */
+const STILL_MS = 3_000
 
 /** What ws says when there was no close frame (RFC 6455 §7.1.5). */
 const CLOSED_WITHOUT_HANDSHAKE = 1006
@@ -105,9 +127,17 @@ export class Session<M extends SessionMember = SessionMember> {
   readonly #socket: WebSocket
   readonly #hooks: SessionHooks
   readonly #flow: FlowControl
+  readonly #reader: SocketReader
+  readonly #unfinished = new UnfinishedMessage()
+  /** Since when its own budget is used up again and again, and when it last was. */
+  #overdrawnSince = 0
+  #overdrawnAt = Number.NEGATIVE_INFINITY
+  #isTold = false
   readonly #answers: Answers
   readonly #liveness: Liveness
   #refusedInSecond = 0
+  /** Large answers that have not left this process. */
+  #unwritten = 0
   #second: NodeJS.Timeout | undefined
   /** By the clock of all sessions. */
   readonly #openedAt: number
@@ -120,7 +150,17 @@ export class Session<M extends SessionMember = SessionMember> {
     this.isBrowser = origin.isBrowser
     this.protocol = protocol
     this.#openedAt = hooks.clock()
-    this.#flow = new FlowControl(socket, (data, isBinary) => this.#handle(data, isBinary))
+    this.#reader = new SocketReader({
+      ...{ socket, stream: origin.stream, meter: hooks.meter, turns: hooks.turns },
+      fed: (bytes) => this.#fed(bytes),
+      overdrawn: (why) => this.#overdrawn(why),
+      recovered: () => this.#flow.release('rate')
+    })
+    this.#flow = new FlowControl(
+      this.#reader,
+      (data, isBinary) => this.#handle(data, isBinary),
+      (proceed) => this.#inTurn(proceed)
+    )
     this.writer = new SocketWriter(socket, origin.stream, {
       onFull: () => this.#flow.hold('writer'),
       onDrained: () => this.#drained()
@@ -133,8 +173,9 @@ export class Session<M extends SessionMember = SessionMember> {
       failed: (error, data) => this.#failed(error, data)
     })
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
+    socket.on('ping', (data: Buffer) => this.#control(data))
     socket.on('pong', (data) => {
-      this.#heard()
+      this.#control(data)
       this.#repliesFirst?.pong()
       this.#member?.pong(data)
     })
@@ -155,12 +196,17 @@ export class Session<M extends SessionMember = SessionMember> {
     return this.#closeReason
   }
 
+  /** Pays for work that is about to be done for it; what it cannot pay for delays its next frames. */
+  pay(work: Work, amount?: number): void {
+    this.#hooks.meter.pay(work, amount)
+  }
+
   /** The socket speaks for a peer from now on. */
   register(member: M): void {
     this.#become('registered')
     this.#member = member
     this.registeredAt = Date.now()
-    this.#hooks.registered()
+    this.#hooks.registered(member)
   }
 
   /** Is it treated as an old client, see replies-first.ts? */
@@ -214,7 +260,8 @@ export class Session<M extends SessionMember = SessionMember> {
       this.#closeReason = reason
     }
     this.#socket.close(CLOSE[reason].code, CLOSE[reason].reason)
-    this.#flow.close() // the peer's own close frame has to be read
+    this.#flow.close()
+    this.#reader.close() // the peer's own close frame has to be read
   }
 
   /** Ends the connection without the closing handshake. */
@@ -245,6 +292,7 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#member?.tick(now)
     if (!this.isOpen) return
     if (this.#member === undefined && this.#isOverdue(now)) this.close('unregistered')
+    else if (this.#isUnfinished(now)) this.close('tooSlow')
     else if (this.#liveness.isUnresponsive(now, this.#member?.waitingSince, limits)) {
       this.close('unresponsive')
       this.terminate()
@@ -256,6 +304,61 @@ export class Session<M extends SessionMember = SessionMember> {
     return now - this.#openedAt > this.#hooks.limits.registrationDeadlineMs && !this.#flow.reasons.has('answer')
   }
 
+  #isUnfinished(now: number): boolean {
+    const { since } = this.#unfinished
+    const isOurs = this.#flow.reasons.size > 0 || this.#flow.isPaused // the rest of it is not read
+    return since !== undefined && !isOurs && now - since > this.#hooks.limits.messageDeadlineMs
+  }
+
+  /** Kept frames are handled in turn, and as the budget allows: what is not goes on when it has recovered. */
+  #inTurn(proceed: () => void): void {
+    const { meter, turns } = this.#hooks
+    const serve = () => {
+      this.#reader.rests()
+      proceed()
+      return false
+    }
+    turns.wait({ serve }, meter.isQuiet)
+  }
+
+  /** Bytes were handed to the WebSocket layer. */
+  #fed(bytes: number): void {
+    this.#unfinished.fed(bytes, this.#hooks.clock())
+    if (this.#member === undefined && this.isOpen && this.#unfinished.bytes > MAX_UNREGISTERED_FRAME_BYTES) {
+      this.#refuseLarge()
+    }
+  }
+
+  #refuseLarge(): void {
+    this.#say(this.protocol.refuse('too-large-unregistered', Buffer.alloc(0)))
+    this.close('tooLarge')
+  }
+
+  #control(data: Buffer): void {
+    this.#hooks.meter.pay('control')
+    this.#unfinished.controlEnded(data.length)
+    this.#heard()
+  }
+
+  /** First it is read more slowly, then told, then closed: that only for what the socket did itself. */
+  #overdrawn(why: Overdrawn): void {
+    if (!this.#flow.reasons.has('rate')) this.#hooks.slowed(why)
+    this.#flow.hold('rate')
+    if (why === 'shared') return
+    const now = this.#hooks.clock()
+    if (now - this.#overdrawnAt > STILL_MS) {
+      this.#overdrawnSince = now
+      this.#isTold = false
+    }
+    this.#overdrawnAt = now
+    const lastedMs = now - this.#overdrawnSince
+    if (lastedMs > CLOSE_AFTER_MS) this.close('tooMuch')
+    else if (lastedMs > TELL_AFTER_MS && !this.#isTold) {
+      this.#isTold = true
+      this.#say(this.protocol.refuse('too-much', Buffer.alloc(0)))
+    }
+  }
+
   #become(state: State): void {
     assert.ok(FOLLOWS[this.#state].includes(state), `a session that is ${this.#state} cannot become ${state}`)
     this.#state = state
@@ -263,12 +366,14 @@ export class Session<M extends SessionMember = SessionMember> {
 
   #receive(data: Buffer, isBinary: boolean): void {
     this.#heard()
+    this.#unfinished.messageEnded()
     if (this.isOpen) this.#flow.receive(data, isBinary)
   }
 
   #handle(data: Buffer, isBinary: boolean): void {
     if (!this.isOpen) return
     this.#hooks.frameReceived(data.length)
+    this.#hooks.meter.pay('frame')
     this.#repliesFirst?.called()
     this.#answers.carryOut(this.#effectOf(data, isBinary), data)
   }
@@ -295,11 +400,26 @@ export class Session<M extends SessionMember = SessionMember> {
     if (frame !== undefined && this.isOpen) {
       if (answer.isNotification) this.push(frame)
       else {
-        this.writer.write(frame)
+        this.#writeAnswer(frame)
         this.#repliesFirst?.replied(answer.isFollowed === true)
       }
     }
     answer.after?.()
+  }
+
+  /** A large answer is out of this process before the next frame is handled: who does not read asks for no more. */
+  #writeAnswer(frame: string): void {
+    this.#hooks.meter.pay('answered', frame.length / 1_024)
+    if (frame.length <= LARGE_ANSWER) {
+      this.writer.write(frame)
+      return
+    }
+    this.#unwritten += 1
+    this.#flow.hold('unwritten')
+    this.writer.write(frame, () => {
+      this.#unwritten -= 1
+      if (this.#unwritten === 0) this.#flow.release('unwritten')
+    })
   }
 
   #write(frame: string | Buffer, written?: (error?: Error | null) => void): void {
@@ -310,6 +430,7 @@ export class Session<M extends SessionMember = SessionMember> {
 
   #countRefused(code: string): void {
     this.#hooks.frameRefused(code)
+    this.#hooks.meter.pay('refused')
     this.#refusedInSecond += 1
     if (this.#refusedInSecond >= this.#hooks.limits.refusedFramesPerSecond) this.#flow.hold('refused')
     this.#second ??= setTimeout(() => {
@@ -334,6 +455,7 @@ export class Session<M extends SessionMember = SessionMember> {
     clearTimeout(this.#second)
     this.#repliesFirst?.stop()
     this.#flow.close()
+    this.#reader.drop()
     for (const listener of this.#heardListeners.splice(0)) listener()
     this.#hooks.closed(isClean)
   }

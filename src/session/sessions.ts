@@ -1,17 +1,24 @@
 import type { WebSocket } from 'ws'
+import { Accounts } from '../limits/accounts.ts'
+import { addressKey } from '../limits/address.ts'
+import type { Rates } from '../limits/prices.ts'
 import type { CloseReason } from '../protocol/close-codes.ts'
 import { AwakeClock } from '../util/awake-clock.ts'
 import { Slices } from '../util/slices.ts'
 import type { LivenessLimits } from './liveness.ts'
 import { Session, type SessionHooks, type SessionMember, type SessionOrigin, type SessionProtocol } from './session.ts'
+import { Turns } from './turns.ts'
 
 export interface SessionsLimits extends LivenessLimits {
   readonly connections: number
   readonly unregisteredPerAddress: number
+  /** Sockets of one address, registered or not. */
+  readonly perAddress: number
+  readonly rates: Rates
 }
 
 /** What a protocol's plugin brings; the rest is this file's. */
-export type ProtocolHooks = Omit<SessionHooks, 'clock' | 'registered' | 'closed'>
+export type ProtocolHooks = Omit<SessionHooks, 'clock' | 'meter' | 'turns' | 'registered' | 'closed'>
 
 /** Every open socket of this process, registered or not: admission, liveness and shutdown. */
 export class Sessions<M extends SessionMember = SessionMember> {
@@ -19,7 +26,11 @@ export class Sessions<M extends SessionMember = SessionMember> {
   readonly #limits: SessionsLimits
   readonly #onClosed: (session: Session<M>, isClean: boolean) => void
   readonly #open = new Set<Session<M>>()
+  readonly #accounts: Accounts
+  readonly #turns = new Turns()
+  /** By address, see `addressKey`. */
   readonly #unregistered = new Map<string, number>()
+  readonly #ofAddress = new Map<string, number>()
   readonly #slices = new Slices()
   #isTicking = false
   #isStopping = false
@@ -27,6 +38,7 @@ export class Sessions<M extends SessionMember = SessionMember> {
 
   constructor(limits: SessionsLimits, onClosed: (session: Session<M>, isClean: boolean) => void = () => {}) {
     this.#limits = limits
+    this.#accounts = new Accounts(limits.rates)
     this.#onClosed = onClosed
     this.clock.onStep((now) => {
       if (!this.#isTicking) this.#slices.run(this.#tick(now))
@@ -42,22 +54,31 @@ export class Sessions<M extends SessionMember = SessionMember> {
     return this.#open
   }
 
-  /** Why a socket from this address is not let in (an HTTP status), or undefined. Asked before the upgrade. */
-  refusal(address: string): 429 | 503 | undefined {
-    if (this.#isStopping || this.#open.size >= this.#limits.connections) return 503
-    return (this.#unregistered.get(address) ?? 0) >= this.#limits.unregisteredPerAddress ? 429 : undefined
+  /** Why a socket from this address is not let in, or undefined. Asked before the upgrade. */
+  refusal(address: string | undefined): 'full' | 'address' | 'unregistered' | undefined {
+    if (this.#isStopping || this.#open.size >= this.#limits.connections) return 'full'
+    const key = addressKey(address)
+    if ((this.#ofAddress.get(key) ?? 0) >= this.#limits.perAddress) return 'address'
+    return (this.#unregistered.get(key) ?? 0) >= this.#limits.unregisteredPerAddress ? 'unregistered' : undefined
   }
 
   /** Takes a new socket in. Listens to it before this returns, so no frame is missed. */
   open(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol<M>, hooks: ProtocolHooks): Session<M> {
+    const key = addressKey(origin.address)
+    const meter = this.#accounts.meter(origin.address)
     const session: Session<M> = new Session(socket, origin, protocol, {
       ...hooks,
+      ...{ meter, turns: this.#turns },
       clock: () => this.clock.now,
-      registered: () => this.#count(origin.address, -1),
+      registered: ({ network, peer }) => {
+        count(this.#unregistered, key, -1)
+        meter.register(this.#accounts.identity(network, peer))
+      },
       closed: (isClean) => this.#closed(session, isClean)
     })
     this.#open.add(session)
-    this.#count(origin.address, 1)
+    count(this.#unregistered, key, 1)
+    count(this.#ofAddress, key, 1)
     return session
   }
 
@@ -101,14 +122,16 @@ export class Sessions<M extends SessionMember = SessionMember> {
   #closed(session: Session<M>, isClean: boolean): void {
     this.#open.delete(session)
     this.#onClosed(session, isClean)
-    if (session.member === undefined) this.#count(session.address, -1)
+    const key = addressKey(session.address)
+    count(this.#ofAddress, key, -1)
+    if (session.member === undefined) count(this.#unregistered, key, -1)
     else session.member.ended(isClean)
     if (this.#open.size === 0) this.#emptied?.()
   }
+}
 
-  #count(address: string, change: 1 | -1): void {
-    const count = (this.#unregistered.get(address) ?? 0) + change
-    if (count > 0) this.#unregistered.set(address, count)
-    else this.#unregistered.delete(address)
-  }
+function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
+  const sum = (counts.get(key) ?? 0) + change
+  if (sum > 0) counts.set(key, sum)
+  else counts.delete(key)
 }

@@ -1,4 +1,4 @@
-import type { ProofVerifier } from '../crypto/verifier.ts'
+import type { FairVerifier } from '../crypto/fair-verifier.ts'
 import type { Attachments } from '../delivery/attachments.ts'
 import type { Mailbox } from '../delivery/mailbox.ts'
 import type { Member } from '../delivery/member.ts'
@@ -19,12 +19,12 @@ export interface SignalingContext {
   readonly peersIn: PeersIn
   /** Most peers in one answer to discover. */
   readonly discoverPeers: number
-  readonly proofs: Pick<ProofVerifier, 'verify'>
+  readonly proofs: Pick<FairVerifier, 'verify'>
   readonly failedProofs: FailedProofs
   readonly identities: Pick<IdentityCache, 'peek' | 'get' | 'set'>
   /** A peer has another key than before, or its first one. */
   readonly identityChanged: (network: string, peer: string) => void
-  readonly registration: Pick<Registration, 'register' | 'isTaken'>
+  readonly registration: Pick<Registration, 'register' | 'ownerOf'>
   /** Registrations and releases of one name, one after the other. */
   readonly nameMutex: KeyedMutex
   /** Counts a received frame by its type; undefined: it could not be told. */

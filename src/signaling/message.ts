@@ -29,6 +29,7 @@ export function handleMessage(
 ): Effect {
   const known = context.identities.peek(SIGNALING_NETWORK, payload.targetId)
   if (known !== undefined) return send(context, payload, session, frameText, known.identity)
+  session.pay('query')
   return context.identities.get(SIGNALING_NETWORK, payload.targetId).then(
     (identity) => send(context, payload, session, frameText, identity),
     (error: unknown) => {
@@ -61,6 +62,7 @@ function send(
     bytes: Buffer.byteLength(sealed),
     keyId: recipient?.keyId ?? null
   }
+  session.pay('stored', message.bytes / 1_024)
   const { mailbox, quotaPerSender } = context
   return later((done) =>
     mailbox.accept(message, (acceptance) => done(answerTo(acceptance, payload.targetId, quotaPerSender)))

@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { algorithmNamed } from '../crypto/algorithms.ts'
 import type { Proof } from '../crypto/proof.ts'
 import { withMailbox } from '../delivery/attach.ts'
 import type { OpenedMailbox, PeerFacts } from '../delivery/attachments.ts'
 import { Member } from '../delivery/member.ts'
+import { addressKey } from '../limits/address.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
+import { isProofText } from '../protocol/proof-texts.ts'
 import {
   encodeMessage,
   encodePeerDisconnected,
@@ -24,6 +27,7 @@ type Register = PayloadOf<typeof RegisterFrame>
 /** How long the socket that holds a client id has to answer a ping before it gives way, in ms (docs/protocol.md, 2.8). */
 const PREDECESSOR_MS = 2_000
 const badProof = () => refuse('INVALID_PROOF', 'Invalid proof')
+const notRegistered = () => refuse('INTERNAL_ERROR', 'Failed to complete registration. Please try again.')
 const taken = (id: string) => refuse('CLIENT_ID_TAKEN', `Client ID ${id} is already taken`)
 
 /** Gives the socket a client id, if the proof holds and the id is free or the claimant's (docs/protocol.md, 2.1). */
@@ -35,36 +39,57 @@ export function handleRegister(context: SignalingContext, payload: Register, ses
 }
 
 async function register(context: SignalingContext, payload: Register, session: SignalingSession): Promise<Answer> {
-  const refusal = await refuseProof(context, payload, session)
-  if (refusal !== undefined) {
-    session.failedRegistrations += 1
-    const isLast = session.failedRegistrations > context.failedRegistrations
-    return isLast ? { ...refusal, after: () => session.close('policy') } : refusal
-  }
-  const encryptionKey = Uint8Array.from(payload.publicKey)
-  const claim: Claim = {
-    network: SIGNALING_NETWORK,
-    peer: payload.clientId,
-    algorithm: algorithmNamed(payload.verification.algorithm)!.name,
-    signingKey: decodeBase64(payload.verification.serializedPublicKey)!,
-    encryptionKey,
-    keyId: createHash('sha256').update(encryptionKey).digest('hex').slice(0, 32)
-  }
+  session.pay('registration')
+  const proof = proofIn(payload)
+  if (proof === undefined) return countFailure(context, session, badProof())
+  const claim = claimOf(payload, proof)
+  const refusal = (await refuseOwner(context, claim)) ?? (await refuseProof(context, proof, claim, session))
+  if (refusal !== undefined) return countFailure(context, session, refusal)
   const registered = await context.nameMutex.run(claim.peer, () => claimName(context, claim, session, payload))
-  return registered ?? taken(claim.peer)
+  return registered ?? refuse('INTERNAL_ERROR', 'The server is busy with this client id. Please try again.')
 }
 
-/** Checks what the proof says before what it costs to check: lengths and limits first, then the signature. */
-async function refuseProof(context: SignalingContext, payload: Register, session: SignalingSession) {
-  const proof = proofIn(payload)
-  if (proof === undefined) return badProof()
-  if (!context.failedProofs.allows(session.address)) {
-    return refuse('INTERNAL_ERROR', 'Too many failed registrations from this address. Please try again in a minute.')
+async function countFailure(context: SignalingContext, session: SignalingSession, refusal: Answer): Promise<Answer> {
+  session.failedRegistrations += 1
+  const waits = context.failedProofs.refused(addressKey(session.address))
+  if (waits > 0) await delay(waits)
+  const isLast = session.failedRegistrations > context.failedRegistrations
+  return isLast ? { ...refusal, after: () => session.close('policy') } : refusal
+}
+
+function claimOf({ clientId, publicKey }: Register, { algorithm, publicKey: signingKey }: Proof): Claim {
+  const encryptionKey = Uint8Array.from(publicKey)
+  const keyId = createHash('sha256').update(encryptionKey).digest('hex').slice(0, 32)
+  return { network: SIGNALING_NETWORK, peer: clientId, algorithm, signingKey, encryptionKey, keyId }
+}
+
+/** Before anything that costs more: whoever does not own the name takes neither a place in its queue nor a check. */
+async function refuseOwner({ registration, log }: SignalingContext, claim: Claim): Promise<Answer | undefined> {
+  try {
+    return (await registration.ownerOf(claim)) === 'other' ? taken(claim.peer) : undefined
+  } catch (error) {
+    log.error({ err: error }, 'owner of a client id not looked up')
+    return notRegistered()
   }
-  const verdict = await context.proofs.verify(proof)
+}
+
+async function refuseProof(
+  { failedProofs, proofs }: SignalingContext,
+  proof: Proof,
+  { peer }: Claim,
+  session: SignalingSession
+): Promise<Answer | undefined> {
+  const from = addressKey(session.address)
+  const claimed = `${peer} ${Buffer.from(proof.publicKey).toString('base64')}`
+  if (!failedProofs.allows(from, claimed)) {
+    const detail = 'Too many failed registrations of this client id from this address. Please try again in a minute.'
+    return refuse('INTERNAL_ERROR', detail)
+  }
+  session.pay('signature')
+  const verdict = await proofs.verify(proof, from)
   if (verdict === 'valid') return undefined
   if (verdict === 'busy') return refuse('INTERNAL_ERROR', 'The server is busy with registrations. Please try again.')
-  context.failedProofs.count(session.address)
+  failedProofs.count(from, claimed)
   return badProof()
 }
 
@@ -75,6 +100,7 @@ export function proofIn({ publicKey, verification }: Register): Proof | undefine
   const signingKey = decodeBase64(verification.serializedPublicKey)
   const signature = decodeBase64(verification.serializedSignedData)
   if (algorithm === undefined || message === undefined || signingKey === undefined || signature === undefined) return
+  if (isProofText(message)) return // signed for the other protocol
   if (message.length !== publicKey.length || message.some((byte, index) => byte !== publicKey[index])) return
   return { algorithm: algorithm.name, publicKey: signingKey, message, signature }
 }
@@ -90,8 +116,8 @@ async function claimName(
   let mailbox: OpenedMailbox
   try {
     if (attachments.registry.sessions(SIGNALING_NETWORK, claim.peer).length > 0) {
-      // Who does not own the name has no socket of its owner asked, let alone replaced.
-      if (await registration.isTaken(claim)) return taken(claim.peer)
+      // Asked again in its turn: who does not own the name has no socket of its owner asked, let alone replaced.
+      if ((await registration.ownerOf(claim)) === 'other') return taken(claim.peer)
       if (await isHeldByLiveSocket(context, claim.peer)) return taken(claim.peer)
     }
     const box = { network: SIGNALING_NETWORK, recipient: claim.peer, keyId: claim.keyId }
@@ -109,7 +135,7 @@ async function claimName(
     if (outcome !== 'confirmed') identityChanged(claim.network, claim.peer)
   } catch (error) {
     log.error({ err: error }, 'registration not stored')
-    return refuse('INTERNAL_ERROR', 'Failed to complete registration. Please try again.')
+    return notRegistered()
   }
   if (!session.isOpen) {
     mailbox.close()

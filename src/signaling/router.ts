@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { Static, TObject, TProperties } from '@sinclair/typebox'
 import type { Member } from '../delivery/member.ts'
-import { asObject, type ClientFrame, firstFault, isFalsy, MAX_FRAME_BYTES, parseJson } from '../protocol/frame.ts'
+import {
+  asObject,
+  type ClientFrame,
+  firstFault,
+  isFalsy,
+  MAX_FRAME_BYTES,
+  MAX_UNREGISTERED_FRAME_BYTES,
+  parseJson,
+  TOO_MUCH
+} from '../protocol/frame.ts'
 import {
   AckFrame,
   DebugQuestionFrame,
@@ -28,7 +37,9 @@ export function createSignaling(context: SignalingContext): SessionProtocol<Memb
     open(RegisterFrame, refuseRegister, (payload, session) => handleRegister(context, payload, session)),
     closed(DiscoverFrame, 'discovering peers', (payload) => handleDiscover(context, payload)),
     closed(MessageFrame, 'sending messages', (...frame) => handleMessage(context, ...frame)),
-    closed(RequestPublicKeyFrame, 'requesting public keys', (payload) => handleRequestPublicKey(context, payload)),
+    closed(RequestPublicKeyFrame, 'requesting public keys', (payload, session) =>
+      handleRequestPublicKey(context, payload, session)
+    ),
     // Asks the caller something, so that an application can try its handling of server questions.
     closed(DebugQuestionFrame, 'sending debug messages', () =>
       answer(encodeServerQuestion(randomUUID(), 'Is this connection working?'))
@@ -43,7 +54,7 @@ export function createSignaling(context: SignalingContext): SessionProtocol<Memb
     name: 'signaling',
     handle: (text, session) => handle(context, routes, text, session),
     refuse: (what) => {
-      if (what !== 'internal') context.countFrame(undefined)
+      if (what !== 'internal' && what !== 'too-much') context.countFrame(undefined)
       return UNREADABLE[what]()
     }
   }
@@ -52,6 +63,9 @@ export function createSignaling(context: SignalingContext): SessionProtocol<Memb
 const UNREADABLE = {
   binary: () => refuse('INVALID_MESSAGE', 'Binary frames are not accepted; send JSON as text'),
   'too-large': () => refuse('INVALID_MESSAGE', `Message too large (max ${MAX_FRAME_BYTES} bytes)`),
+  'too-large-unregistered': () =>
+    refuse('INVALID_MESSAGE', `Message too large (max ${MAX_UNREGISTERED_FRAME_BYTES} bytes before registration)`),
+  'too-much': () => refuse('INTERNAL_ERROR', TOO_MUCH),
   internal: () => refuse('INTERNAL_ERROR', 'Internal server error')
 }
 

@@ -28,12 +28,16 @@ export async function findIdentity(sql: Sql, network: string, peer: string): Pro
   return row
 }
 
-/** Is this name owned by another signing key, and not abandoned? */
-export async function ownedByOther(sql: Sql, claim: Claim, idleDays: number): Promise<boolean> {
-  const [row] = await sql`
-    select from identity
-    where network = ${claim.network} and peer = ${claim.peer} and ${isOther(sql, claim)} and not ${isAbandoned(sql, idleDays)}`
-  return row !== undefined
+/** Who owns a name, seen by a claimant; an abandoned one is nobody's. */
+export type NameOwner = 'nobody' | 'claimant' | 'other'
+
+export async function ownerOf(sql: Sql, claim: Claim, idleDays: number): Promise<NameOwner> {
+  const [row] = await sql<{ other: boolean; abandoned: boolean }[]>`
+    select ${isOther(sql, claim)} as other, ${isAbandoned(sql, idleDays)} as abandoned from identity
+    where network = ${claim.network} and peer = ${claim.peer}`
+  if (row === undefined) return 'nobody'
+  if (!row.other) return 'claimant'
+  return row.abandoned ? 'nobody' : 'other'
 }
 
 /**
@@ -109,6 +113,20 @@ export async function changeOwnerOrKey(sql: Sql, claim: Claim, idleDays: number,
   }) as Promise<ClaimOutcome>
 }
 
+/** Which of these senders registered for the first time less than a day ago? */
+export async function newcomers(
+  sql: AnySql,
+  messages: readonly { readonly network: string; readonly sender: string }[]
+): Promise<(message: { readonly network: string; readonly sender: string }) => boolean> {
+  const rows = await sql<{ network: string; peer: string }[]>`
+    select network, peer from identity
+    where (network, peer) in (
+      select * from unnest(${messages.map((m) => m.network)}::text[], ${messages.map((m) => m.sender)}::text[]))
+      and registered_at > now() - interval '1 day'`
+  const found = new Set(rows.map(({ network, peer }) => nameOf(network, peer)))
+  return ({ network, sender }) => found.has(nameOf(network, sender))
+}
+
 /** Notes that these peers are in use, so that their names do not count as idle. */
 export async function touchIdentities(sql: Sql, peers: readonly { network: string; peer: string }[]): Promise<void> {
   await sql`
@@ -121,7 +139,7 @@ const isOther = (sql: AnySql, claim: Claim) =>
   sql`(algorithm, signing_key) <> (${claim.algorithm}, ${claim.signingKey}::bytea)`
 
 const isAbandoned = (sql: AnySql, idleDays: number) => sql`
-  (last_seen_at < now() - make_interval(days => ${idleDays}) and not exists (
+  (${idleDays} > 0 and last_seen_at < now() - make_interval(days => ${idleDays}) and not exists (
     select from queue_entry where network = identity.network and recipient = identity.peer))`
 
 /** A key that enters a network: a peer that is its key needs no more identity than that. */

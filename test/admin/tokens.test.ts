@@ -4,7 +4,7 @@ import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readConfig } from '../../src/config/read.ts'
-import { addressBlock } from '../../src/http/address.ts'
+import { addressKey } from '../../src/limits/address.ts'
 import { callCli } from '../helpers/cli.ts'
 import { temporaryDirectory } from '../helpers/database.ts'
 import { startTestServer } from '../helpers/server.ts'
@@ -70,10 +70,10 @@ test('whoever guesses, or shows no token, keeps nobody out that has one', async 
 
 test('an IPv6 /64 is one address, and so are the spellings of an IPv4 address', () => {
   const same = ['2001:db8:0:1::1', '2001:DB8::1:ffff:0:0:2', '2001:0db8:0000:0001:9:9:9:9', '2001:db8:0:1::%eth0']
-  assert.equal(new Set(same.map(addressBlock)).size, 1, same.map(addressBlock).join(' '))
-  assert.notEqual(addressBlock('2001:db8:0:2::1'), addressBlock(same[0]!))
-  assert.equal(addressBlock('::ffff:192.0.2.1'), '192.0.2.1')
-  assert.equal(addressBlock('192.0.2.1'), '192.0.2.1')
+  assert.equal(new Set(same.map(addressKey)).size, 1, same.map(addressKey).join(' '))
+  assert.notEqual(addressKey('2001:db8:0:2::1'), addressKey(same[0]!))
+  assert.equal(addressKey('::ffff:192.0.2.1'), '192.0.2.1')
+  assert.equal(addressKey('192.0.2.1'), '192.0.2.1')
 })
 
 test('a file with a secret that everybody can read is a warning at the start', async (t) => {

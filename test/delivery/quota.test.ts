@@ -62,3 +62,21 @@ test('a mailbox is full at its limit, whoever fills it', async (t) => {
   }
   assert.deepEqual(await wrongQuotas(sql as never), [])
 })
+
+test('names made for a flood fill half of a mailbox; who registered a day ago or longer still gets in', async (t) => {
+  const { url, sql } = await createTestDatabase(t)
+  const mailbox = await openMailbox(t, url)
+  const known = async (peer: string, days: number) =>
+    void (await sql`
+      insert into identity (network, peer, algorithm, signing_key, registered_at)
+      values ('n', ${peer}, 'ed25519', ${Buffer.from(peer)}, now() - make_interval(days => ${days}))`)
+  await known('friend', 2)
+  const outcomes: Acceptance[] = []
+  for (let n = 0; n < 20; n++) {
+    await known(`flood ${n}`, 0)
+    outcomes.push(await accept(mailbox, `flood ${n}`, 'victim'))
+  }
+  assert.deepEqual([count(outcomes, 'queued'), count(outcomes, 'recipient_full')], [8, 12])
+  assert.equal(await accept(mailbox, 'friend', 'victim'), 'queued')
+  assert.deepEqual(await wrongQuotas(sql as never), [])
+})

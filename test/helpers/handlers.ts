@@ -51,6 +51,7 @@ export class FakeSession<M extends Member> {
   }
 
   notify(): void {}
+  pay(): void {}
   ping(): void {}
   measured(): void {}
 }

@@ -9,6 +9,7 @@ import type { L2psContext, L2psSession } from '../../src/l2ps/context.ts'
 import { KeyNames } from '../../src/l2ps/key-names.ts'
 import { L2psMember } from '../../src/l2ps/l2ps-member.ts'
 import { createL2ps } from '../../src/l2ps/router.ts'
+import { ShownProofs } from '../../src/l2ps/shown-proofs.ts'
 import type { Network } from '../../src/networks/network.ts'
 import { MAX_FRAME_BYTES } from '../../src/protocol/frame.ts'
 import { peerKeyOf } from '../../src/protocol/peer-key.ts'
@@ -65,6 +66,7 @@ function relay(changes: Partial<Given> = {}) {
   } as unknown as Database
   const context: L2psContext = {
     ...{ database, attachments, names: new KeyNames(database), failedProofs: new FailedProofs(2) },
+    shownProofs: new ShownProofs(2 * WINDOW_MS),
     peersIn: pagesOf(attachments.registry, given.cluster),
     discoverPeers: given.discoverPeers,
     mailbox: {
@@ -342,7 +344,10 @@ test('register: past the failures that an address may have no proof of it is che
   const all = relay({ verdict: 'invalid' })
   for (const _ of [1, 2]) await all.say(register(), all.stranger())
   const answer = wordsOf(await all.say(register(), all.stranger()))
-  assert.equal(answer, 'RATE_LIMITED: Too many failed proofs from this address. Please try again in a minute.')
+  assert.equal(
+    answer,
+    'RATE_LIMITED: Too many failed proofs of this key from this address. Please try again in a minute.'
+  )
   assert.equal(all.proofs.length, 2)
 })
 

@@ -84,7 +84,8 @@ async function start(t: TestContext, peers: number) {
   const home = await temporaryDirectory(t)
   const env = {
     ...{ DATABASE_URL: url, DATA_DIR: home, RPC_SIGNALING_PORT: '0', L2PS_MESSAGING_PORT: '0', LOG_LEVEL: 'info' },
-    ...{ MAX_CONNECTIONS: String(peers + 10), MAX_UNREGISTERED_PER_ADDRESS: '1000' },
+    ...{ MAX_CONNECTIONS: String(2 * peers + 20), MAX_UNREGISTERED_PER_ADDRESS: '1000' },
+    ...{ MAX_CONNECTIONS_PER_ADDRESS: String(peers + 10), WORK_PER_ADDRESS: '0' },
     PRESENCE_FAN_OUT_PEERS: String(Math.min(5_000, Math.floor(peers / 2)))
   }
   const server = serverProcess(t, { env, cwd: home, steppedClock: false })

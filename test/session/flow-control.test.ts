@@ -105,14 +105,25 @@ test('a kept frame whose handling throws is not handled again, and those behind 
 test('past the bytes of one read the socket is paused, until the session is held no more', () => {
   const { flow, socket, handled, come } = flowOf()
   flow.hold('in-flight')
-  come('a', LIMIT_BYTES - 8)
+  come('a', LIMIT_BYTES - 600) // and 256 for each frame
   assert.deepEqual([socket.isPaused, flow.isPaused], [false, false])
-  come('b', 8)
+  come('b', 88)
   assert.deepEqual([socket.isPaused, flow.isPaused], [true, true])
   come('c')
   assert.equal(socket.pauses, 1)
   flow.release('in-flight')
   assert.deepEqual([socket.isPaused, flow.isPaused, handled], [false, false, ['a', 'b', 'c']])
+})
+
+test('of very many small frames some are handled at once, the others in turn, in their order', async () => {
+  const { flow, handled, come } = flowOf()
+  flow.hold('refused')
+  for (let n = 0; n < 100; n++) come(`${n}`)
+  flow.release('refused')
+  assert.ok(handled.length < 100)
+  come('last')
+  while (handled.length < 101) await new Promise(setImmediate)
+  assert.deepEqual(handled, [...Array.from({ length: 100 }, (_, n) => `${n}`), 'last'])
 })
 
 test('bytes that were handled do not count when the session is held again', () => {

@@ -2,17 +2,24 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { Accounts } from '../../src/limits/accounts.ts'
 import { MAX_FRAME_BYTES } from '../../src/protocol/frame.ts'
 import { type Answer, answer, type Effect, later, silence } from '../../src/session/effect.ts'
 import type { LivenessLimits } from '../../src/session/liveness.ts'
 import { Session, type SessionLimits, type SessionMember } from '../../src/session/session.ts'
+import { Turns } from '../../src/session/turns.ts'
 import { FakeSocket, FakeStream } from '../helpers/fake-socket.ts'
 import { stopTime } from '../helpers/stop-time.ts'
 
-const LIMITS: SessionLimits = { framesInFlight: 4, refusedFramesPerSecond: 3, registrationDeadlineMs: 15_000 }
+const LIMITS: SessionLimits = {
+  ...{ framesInFlight: 4, refusedFramesPerSecond: 3 },
+  ...{ registrationDeadlineMs: 15_000, messageDeadlineMs: 30_000 }
+}
 const LIVENESS: LivenessLimits = { heartbeatMs: 30_000, answerMs: 10_000, stallMs: 60_000 }
 
 class FakeMember implements SessionMember {
+  readonly network = 'signaling'
+  readonly peer = 'alice'
   waitingSince: number | undefined
   readonly events: string[] = []
   pong(data: Buffer): void {
@@ -35,6 +42,7 @@ type Frames = Record<string, (session: Session<FakeMember>) => Effect>
  * Answers are the frame itself. `frames` add to that.
  */
 function open({ limits, frames }: { limits?: Partial<SessionLimits>; frames?: Frames } = {}) {
+  const meter = new Accounts({ socket: 0, address: 0, identity: 0 }).meter('::1')
   const socket = new FakeSocket()
   const stream = new FakeStream(socket)
   const clock = { now: 0 }
@@ -63,10 +71,12 @@ function open({ limits, frames }: { limits?: Partial<SessionLimits>; frames?: Fr
     },
     {
       limits: { ...LIMITS, ...limits },
+      ...{ meter, turns: new Turns() },
       clock: () => clock.now,
       frameReceived: (bytes) => {
         heard.bytes += bytes
       },
+      slowed: () => {},
       frameRefused: (code) => void heard.refused.push(code),
       failed: (error) => void heard.failed.push((error as Error).message),
       registered: () => {

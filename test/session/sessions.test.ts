@@ -8,11 +8,13 @@ import { FakeSocket, FakeStream } from '../helpers/fake-socket.ts'
 import { stopTime } from '../helpers/stop-time.ts'
 
 const LIMITS: SessionsLimits = {
-  ...{ connections: 100, unregisteredPerAddress: 2 },
+  ...{ connections: 100, unregisteredPerAddress: 2, perAddress: 50, rates: { socket: 0, address: 0, identity: 0 } },
   ...{ heartbeatMs: 30_000, answerMs: 10_000, stallMs: 60_000 }
 }
 
 class FakeMember implements SessionMember {
+  readonly network = 'signaling'
+  readonly peer = 'alice'
   readonly waitingSince = undefined
   readonly ends: boolean[] = []
   pong(): void {}
@@ -33,8 +35,11 @@ function sessionsOf(t: TestContext, limits: Partial<SessionsLimits> = {}) {
     const origin = { stream: new FakeStream(socket).asStream(), address, isBrowser: false }
     const protocol = { name: 'signaling' as const, handle: answer, refuse: () => answer('no') }
     const session = sessions.open(socket.asSocket(), origin, protocol, {
-      limits: { framesInFlight: 4, refusedFramesPerSecond: 50, registrationDeadlineMs: 15_000 },
-      ...{ frameReceived: () => {}, frameRefused: () => {}, failed: () => {} }
+      limits: {
+        ...{ framesInFlight: 4, refusedFramesPerSecond: 50 },
+        ...{ registrationDeadlineMs: 15_000, messageDeadlineMs: 30_000 }
+      },
+      ...{ frameReceived: () => {}, frameRefused: () => {}, slowed: () => {}, failed: () => {} }
     })
     return { session, socket }
   }
@@ -45,7 +50,7 @@ test('past the limit of connections nobody is let in until one is closed', (t) =
   const { sessions, open } = sessionsOf(t, { connections: 2 })
   const { socket } = open('a')
   open('b')
-  assert.equal(sessions.refusal('c'), 503)
+  assert.equal(sessions.refusal('c'), 'full')
   socket.closed(1000)
   assert.deepEqual([sessions.refusal('c'), sessions.size], [undefined, 1])
 })
@@ -53,12 +58,12 @@ test('past the limit of connections nobody is let in until one is closed', (t) =
 test('an address has so many unregistered sockets; one that registers or closes makes room, once', (t) => {
   const { sessions, open } = sessionsOf(t)
   const [one, other] = [open('a'), open('a')]
-  assert.deepEqual([sessions.refusal('a'), sessions.refusal('b')], [429, undefined])
+  assert.deepEqual([sessions.refusal('a'), sessions.refusal('b')], ['unregistered', undefined])
   one.session.register(new FakeMember())
   assert.equal(sessions.refusal('a'), undefined)
   open('a')
   one.socket.closed(1000) // it was registered: it held no place any more
-  assert.equal(sessions.refusal('a'), 429)
+  assert.equal(sessions.refusal('a'), 'unregistered')
   other.socket.closed(1006)
   assert.equal(sessions.refusal('a'), undefined)
 })
@@ -94,14 +99,14 @@ test('a server that stops lets nobody in, reads no frame, and answers what is un
   const { socket } = open()
   sessions.stopReading()
   socket.receive('late')
-  assert.deepEqual([sessions.refusal('b'), socket.isPaused, socket.sent], [503, true, []])
+  assert.deepEqual([sessions.refusal('b'), socket.isPaused, socket.sent], ['full', true, []])
 })
 
 test('all sockets are closed with 1001, and those that do not follow are cut off', async (t) => {
   const { sessions, open, advance } = sessionsOf(t)
   const [polite, deaf] = [open('a'), open('b')]
   const isClosed = sessions.closeAll(5_000)
-  assert.deepEqual([polite.socket.closeCode, deaf.socket.closeCode, sessions.refusal('c')], [1001, 1001, 503])
+  assert.deepEqual([polite.socket.closeCode, deaf.socket.closeCode, sessions.refusal('c')], [1001, 1001, 'full'])
   polite.socket.closed(1001)
   await advance(4_999)
   assert.equal(deaf.socket.isTerminated, false)
@@ -113,5 +118,5 @@ test('all sockets are closed with 1001, and those that do not follow are cut off
 test('where no socket is open, closing all of them is over at once', async (t) => {
   const { sessions } = sessionsOf(t)
   await sessions.closeAll(5_000)
-  assert.equal(sessions.refusal('a'), 503)
+  assert.equal(sessions.refusal('a'), 'full')
 })

@@ -10,7 +10,7 @@ import { SIGNALING_NETWORK } from '../../src/protocol/signaling.ts'
 import type { Answer } from '../../src/session/effect.ts'
 import type { SignalingContext, SignalingSession } from '../../src/signaling/context.ts'
 import { createSignaling } from '../../src/signaling/router.ts'
-import type { ClaimOutcome, Identity } from '../../src/store/identity.ts'
+import type { ClaimOutcome, Identity, NameOwner } from '../../src/store/identity.ts'
 import type { Message, QueueEntry } from '../../src/store/queue-entry.ts'
 import { KeyedMutex } from '../../src/util/keyed-mutex.ts'
 import { BODIES, FakeSession, fakeAttachments, pagesOf, settle } from '../helpers/handlers.ts'
@@ -65,7 +65,10 @@ function relay(changes: Partial<Given> = {}) {
       get: (_network, peer) => whenHere(given.stored[peer]),
       set: (_network, peer, identity) => void Object.assign(given.known, { [peer]: identity })
     },
-    registration: { register: () => whenHere(given.outcome), isTaken: () => whenHere(given.isTaken) },
+    registration: {
+      register: () => whenHere(given.outcome),
+      ownerOf: () => whenHere<NameOwner>(given.isTaken ? 'other' : 'nobody')
+    },
     identityChanged: () => {},
     nameMutex: new KeyedMutex(),
     countFrame: (type) => void counted.push(type),
@@ -295,7 +298,7 @@ test('register: past the failures that an address may have no proof of it is che
   const all = relay({ verdict: 'invalid' })
   for (const _ of [1, 2]) await all.say(register(), all.stranger())
   const answer = wordsOf(await all.say(register(), all.stranger()))
-  assert.match(String(answer), /^INTERNAL_ERROR: Too many failed registrations from this address/)
+  assert.match(String(answer), /^INTERNAL_ERROR: Too many failed registrations of this client id from this address/)
   assert.equal(all.proofs.length, 2)
 })
 

@@ -177,3 +177,37 @@ test('too many unregistered sockets of one address are refused before the upgrad
   await assert.rejects(server.peer(), /429/)
   await alice.nothingMore()
 })
+
+test('a recorded L2PS proof does not register a signaling name', async (t) => {
+  const server = await startTestServer(t)
+  for (const text of [`register:${'ab'.repeat(32)}:1750000000000`, `history:${'ab'.repeat(32)}:1`, 'Register:x:1']) {
+    const recorded = await quickIdentity(new TextEncoder().encode(text))
+    const thief = await server.peer()
+    thief.send(await registerFrame('victim', recorded))
+    assert.equal((await thief.next()).payload.errorType, 'INVALID_PROOF')
+  }
+})
+
+test('a queue of claims that is full says busy, and nothing of an owner that comes', async (t) => {
+  const server = await startTestServer(t)
+  const owner = await quickIdentity()
+  const first = await server.join('alice', owner)
+  await first.close()
+  const strangers = await Promise.all(Array.from({ length: 12 }, () => server.peer()))
+  const frames = await Promise.all(strangers.map(async () => registerFrame('alice', await quickIdentity())))
+  for (let round = 0; round < 10; round++) strangers.forEach((stranger, at) => void stranger.send(frames[at]))
+  const returned = await server.join('alice', owner)
+  await returned.nothingMore()
+  for (const stranger of strangers) {
+    assert.equal((await stranger.next()).payload.errorType, 'CLIENT_ID_TAKEN')
+  }
+})
+
+test('who goes on claiming a name of another is closed', async (t) => {
+  const server = await startTestServer(t, { MAX_FAILED_REGISTRATIONS_PER_SOCKET: 3 })
+  await server.join('alice')
+  const stranger = await server.peer()
+  const frame = await registerFrame('alice', await quickIdentity())
+  for (let n = 0; n < 4; n++) stranger.send(frame)
+  assert.equal((await stranger.closed).code, 1008)
+})

@@ -66,8 +66,13 @@ const sockets = {
   sessions: gauge('demos_relay_sessions', 'Sockets that speak for a peer.', { protocol }),
   connectionsLimit: gauge('demos_relay_connections_limit', 'Sockets that may be open at once (MAX_CONNECTIONS).'),
   socketsRefused: counter('demos_relay_sockets_refused_total', 'Connections refused before they became a socket.', {
-    reason: ['origin', 'unregistered', 'full']
+    reason: ['origin', 'unregistered', 'address', 'full', 'connection']
   }),
+  socketsSlowed: counter(
+    'demos_relay_sockets_slowed_total',
+    'Times a socket was read more slowly because a budget was used up: its own, or one shared with its address or identity.',
+    { protocol, budget: ['own', 'shared'] }
+  ),
   socketsClosed: counter(
     'demos_relay_sockets_closed_total',
     'Closed sockets, by our reason to close them; peer: the peer closed it; lost: no close frame came.',

@@ -87,13 +87,7 @@ for (const { name: protocol, clientFrames } of PROTOCOLS) {
     const peer = protocol === 'signaling' ? await server.peer() : await server.l2psPeer()
     const types = clientFrames.map(({ frame }) => frame.type)
     for (const type of types) peer.ws.send(JSON.stringify({ type, payload: {} }))
-    const strange = [
-      'no JSON',
-      '[]',
-      '{"type":7,"payload":{}}',
-      '{"type":"toString","payload":{}}',
-      'x'.repeat(262_145)
-    ]
+    const strange = ['no JSON', '[]', '{"type":7,"payload":{}}', '{"type":"toString","payload":{}}', 'x'.repeat(20_000)]
     for (const text of strange) peer.ws.send(text)
     peer.ws.send(Buffer.from('binary'))
     const sent = types.length + strange.length + 1
@@ -102,7 +96,7 @@ for (const { name: protocol, clientFrames } of PROTOCOLS) {
     for (const type of types) assert.equal(total(samples, METRICS.framesReceived.name, { protocol, type }), 1, type)
     assert.equal(total(samples, METRICS.framesReceived.name, { protocol, type: 'unknown' }), strange.length + 1)
     assert.equal(total(samples, METRICS.framesReceived.name), sent)
-    assert.ok(total(samples, METRICS.frameBytes.name, { protocol }) > 262_145)
+    assert.ok(total(samples, METRICS.frameBytes.name, { protocol }) > 20_000)
     const code = 'REGISTRATION_REQUIRED'
     assert.equal(total(samples, METRICS.framesRefused.name, { protocol, code }), types.length - 1)
     assert.equal(total(samples, METRICS.framesRefused.name, { protocol, code: 'INVALID_MESSAGE' }), strange.length + 2)
@@ -208,7 +202,7 @@ test('a message counts as redelivered when a session that had been sent it ended
 
 test('closed and refused sockets are counted by why', async (t) => {
   const server = await startTestServer(t, {
-    ...{ ALLOWED_ORIGINS: 'https://ours.example', MAX_CONNECTIONS: 4, REGISTRATION_DEADLINE_SECONDS: 1 }
+    ...{ ALLOWED_ORIGINS: 'https://ours.example', MAX_CONNECTIONS: 8, REGISTRATION_DEADLINE_SECONDS: 1 }
   })
   const owner = await quickIdentity()
   await assert.rejects(openPeer(t, server.addresses.signaling, { origin: 'https://theirs.example' }))
@@ -225,11 +219,13 @@ test('closed and refused sockets are counted by why', async (t) => {
   for (const reason of ['peer', 'lost', 'unregistered', 'dismissed']) assert.equal(closed(samples, reason), 1, reason)
   for (let n = 0; n < 4; n++) await server.join(`peer ${n}`)
   await assert.rejects(server.peer())
+  for (let n = 0; n < 4; n++) await openPeer(t, server.addresses.signaling, { localAddress: '127.0.0.2' })
+  await assert.rejects(openPeer(t, server.addresses.signaling, { localAddress: '127.0.0.3' }))
   const after = (await scrape(server)).samples
-  const refused = ['origin', 'full', 'unregistered'].map((reason) =>
+  const refused = ['origin', 'full', 'unregistered', 'address'].map((reason) =>
     total(after, METRICS.socketsRefused.name, { reason })
   )
-  assert.deepEqual(refused, [1, 1, 0])
+  assert.deepEqual(refused, [1, 1, 0, 1])
 })
 
 test('proofs are counted by algorithm and result, and timed when they were checked', async (t) => {

@@ -1,0 +1,53 @@
+import type { Server, Socket } from 'node:net'
+import { addressKey } from './address.ts'
+
+/** Connections past the sockets an address may have: so that one that has too many can be told so in HTTP. */
+const FOR_ANSWERS = 64
+/** Connections past all sockets of the process: for HTTP. */
+const FOR_HTTP = 512
+
+export interface ConnectionLimits {
+  /** Sockets of the process. */
+  readonly connections: number
+  /** Sockets of one address; undefined: connections come from proxies, and requests say for whom. */
+  readonly perAddress: number | undefined
+}
+
+/**
+ * Limits the connections of all listeners together from their accept on, whatever they speak or whether they say anything:
+ * one too many is cut off. So descriptors are left for our own files, and for other addresses.
+ */
+export class Connections {
+  readonly #limits: ConnectionLimits
+  readonly #refused: () => void
+  readonly #ofAddress = new Map<string, number>()
+  #open = 0
+
+  constructor(limits: ConnectionLimits, refused: () => void) {
+    this.#limits = limits
+    this.#refused = refused
+  }
+
+  watch(listener: Server): void {
+    listener.prependListener('connection', (socket: Socket) => this.#accept(socket))
+  }
+
+  #accept(socket: Socket): void {
+    const { connections, perAddress } = this.#limits
+    const key = addressKey(socket.remoteAddress)
+    const ofAddress = this.#ofAddress.get(key) ?? 0
+    if (this.#open >= connections + FOR_HTTP || (perAddress !== undefined && ofAddress >= perAddress + FOR_ANSWERS)) {
+      this.#refused()
+      socket.destroy()
+      return
+    }
+    this.#open += 1
+    this.#ofAddress.set(key, ofAddress + 1)
+    socket.once('close', () => {
+      this.#open -= 1
+      const left = this.#ofAddress.get(key)! - 1
+      if (left > 0) this.#ofAddress.set(key, left)
+      else this.#ofAddress.delete(key)
+    })
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * What each kind of work costs, in microseconds of this process's time, rounded up: measured on a core of a small server.
+ * `stored` and `answered` are for each kilobyte; `signature` also where a thread of its own checks it.
+ */
+export const PRICES = {
+  connection: 300,
+  frame: 15,
+  control: 10,
+  received: 8,
+  refused: 100,
+  signature: 300,
+  registration: 500,
+  query: 150,
+  answered: 20,
+  stored: 10
+} as const
+
+export type Work = keyof typeof PRICES
+
+/** How much work a second each may ask for, in microseconds; 0: no limit. */
+export interface Rates {
+  readonly socket: number
+  readonly address: number
+  readonly identity: number
+}
+
+/** A bucket holds what comes in so many seconds: a burst of that is served at once. */
+export const BURST_SECONDS = 2
+
+/**
+ * What a registered socket may always ask for, whatever its neighbours do, in microseconds (a second, and at once): about 30
+ * frames a second. Who asks for no more is served before the others; of one that has not registered that is one registration.
+ */
+export const ASSURED = { perSecond: 1_000, atOnce: 5_000, unregistered: 1_500 } as const

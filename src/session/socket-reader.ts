@@ -1,0 +1,163 @@
+import type { Duplex } from 'node:stream'
+import type { Meter, Overdrawn } from '../limits/accounts.ts'
+import type { FlowControlled } from './flow-control.ts'
+import type { Turns } from './turns.ts'
+
+/** Bytes handed to the WebSocket layer at once: some hundred frames of the smallest kind. */
+const PIECE_BYTES = 2_048
+/** Longest rest of a socket before its budget is looked at again, in ms. */
+const LONGEST_REST_MS = 1_000
+
+type Feed = (this: Duplex, chunk: Buffer) => void
+
+export interface SocketReaderOptions {
+  /** The WebSocket: what reads and pauses its stream. */
+  readonly socket: FlowControlled
+  readonly stream: Duplex
+  readonly meter: Meter
+  readonly turns: Turns
+  /** A piece was handed on. */
+  readonly fed: (bytes: number) => void
+  /** Its budget is used up, so nothing more is read. Called again and again while that lasts. */
+  readonly overdrawn: (why: Overdrawn) => void
+  /** Its budget has something left again. */
+  readonly recovered: () => void
+}
+
+/**
+ * Hands the bytes of a socket to the WebSocket layer piece by piece, when the socket has paid for them and it is its turn.
+ * So a flood of the smallest frames, pings and pongs among them, costs as much as it may and keeps nobody waiting; what
+ * is not handed on stays as it came, in one buffer and in the peer's TCP stream.
+ *
+ *     reading ──budget used up──► resting ──a while later──► reading
+ *         │ └──pause()──► paused ──resume()──► reading
+ *         └──the turn is over──► waiting ──its turn──► reading
+ */
+export class SocketReader implements FlowControlled {
+  readonly #options: SocketReaderOptions
+  /** The WebSocket layer's own listener. */
+  readonly #feed: Feed | undefined
+  #left: Buffer | undefined
+  /** FlowControl wants nothing more. */
+  #isPaused = false
+  #isStreamPaused = false
+  #isWaiting = false
+  #isReading = false
+  #rest: NodeJS.Timeout | undefined
+  /** We close the socket. */
+  #isUnlimited = false
+
+  constructor(options: SocketReaderOptions) {
+    this.#options = options
+    const { stream } = options
+    const [feed] = stream.listeners('data')
+    this.#feed = feed as Feed | undefined
+    if (this.#feed === undefined) return
+    stream.removeListener('data', this.#feed)
+    stream.on('data', (chunk: Buffer) => this.#receive(chunk))
+  }
+
+  pause(): void {
+    this.#isPaused = true
+    this.#pauseStream()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#read()
+  }
+
+  /** We close the socket: what comes is handed on as it comes, so that the peer's close frame is read. */
+  close(): void {
+    this.#isUnlimited = true
+    clearTimeout(this.#rest)
+    this.#rest = undefined
+    this.#isWaiting = false
+    this.resume()
+  }
+
+  /** The socket is gone. */
+  drop(): void {
+    this.#left = undefined
+    clearTimeout(this.#rest)
+    this.#rest = undefined
+  }
+
+  /** A piece in its turn; is there more? */
+  serve(): boolean {
+    this.#isWaiting = this.#piece()
+    if (!this.#isWaiting) this.#readOn()
+    return this.#isWaiting
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#options.meter.pay('received', chunk.length / 1_024)
+    this.#left = this.#left === undefined ? chunk : Buffer.concat([this.#left, chunk])
+    this.#read()
+  }
+
+  #read(): void {
+    if (this.#isReading || this.#isWaiting) return
+    this.#isReading = true
+    while (this.#left !== undefined && this.#isTurn() && this.#piece());
+    this.#isReading = false
+    if (!this.#isWaiting) this.#readOn()
+  }
+
+  #isTurn(): boolean {
+    const { meter, turns } = this.#options
+    const { isQuiet } = meter
+    if (this.#isUnlimited || turns.hasRoom(isQuiet)) return true
+    this.#isWaiting = true
+    this.#pauseStream()
+    turns.wait(this, isQuiet)
+    return false
+  }
+
+  /** Hands on a piece if that is allowed; returns whether more of it can be handed on now. */
+  #piece(): boolean {
+    const { stream, fed } = this.#options
+    const left = this.#left
+    if (left === undefined || stream.destroyed || this.#mustRest()) return false
+    const piece = left.subarray(0, PIECE_BYTES)
+    this.#left = left.length > PIECE_BYTES ? left.subarray(PIECE_BYTES) : undefined
+    this.#feed!.call(stream, piece)
+    fed(piece.length)
+    return this.#left !== undefined
+  }
+
+  #mustRest(): boolean {
+    if (this.#isUnlimited) return false
+    return this.#isPaused || this.rests()
+  }
+
+  /** Rests if the budget is used up; returns whether it rests. */
+  rests(): boolean {
+    if (this.#isUnlimited || this.#rest !== undefined) return !this.#isUnlimited
+    const overdrawn = this.#options.meter.overdrawn()
+    if (overdrawn === undefined) return false
+    this.#pauseStream()
+    this.#rest = setTimeout(() => this.#rested(), Math.min(overdrawn.ms + 1, LONGEST_REST_MS))
+    this.#options.overdrawn(overdrawn.why)
+    return true
+  }
+
+  #rested(): void {
+    this.#rest = undefined
+    if (this.rests()) return
+    this.#options.recovered()
+    this.#read()
+  }
+
+  /** Everything is handed on: the stream is read again, unless there is a reason against it. */
+  #readOn(): void {
+    if (this.#left !== undefined || this.#isPaused || this.#rest !== undefined || !this.#isStreamPaused) return
+    this.#isStreamPaused = false
+    this.#options.socket.resume()
+  }
+
+  #pauseStream(): void {
+    this.#isStreamPaused = true
+    this.#options.socket.pause()
+  }
+}

@@ -1,0 +1,108 @@
+// Budgets by a clock of the test: who notices them, and who does not.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readConfig } from '../../src/config/read.ts'
+import { Accounts, type Meter } from '../../src/limits/accounts.ts'
+
+const { WORK_PER_SOCKET, WORK_PER_ADDRESS, WORK_PER_IDENTITY } = readConfig({}).config!
+const DEFAULTS = { socket: WORK_PER_SOCKET, address: WORK_PER_ADDRESS, identity: WORK_PER_IDENTITY }
+
+function accounts(rates = DEFAULTS) {
+  const time = { now: 0 }
+  return { time, accounts: new Accounts(rates, () => time.now) }
+}
+
+/** A phone or bot opens a socket and registers. */
+function join(all: Accounts, address: string, peer: string): Meter {
+  const meter = all.meter(address)
+  frame(meter, 13)
+  meter.pay('registration')
+  meter.pay('signature')
+  meter.register(all.identity('signaling', peer))
+  return meter
+}
+
+function frame(meter: Meter, kilobytes: number): void {
+  meter.pay('received', kilobytes)
+  meter.pay('frame')
+}
+
+function message(meter: Meter, kilobytes: number): void {
+  frame(meter, kilobytes)
+  meter.pay('stored', kilobytes)
+}
+
+test('a bot that sends 500 messages a second, evenly or each second at once, never notices', () => {
+  for (const perStep of [1, 500]) {
+    const { time, accounts: all } = accounts()
+    const bot = join(all, '192.0.2.1', 'bot')
+    for (let sent = 0; sent < 60 * 500; sent += perStep) {
+      for (let n = 0; n < perStep; n++) message(bot, 4)
+      assert.equal(bot.overdrawn(), undefined)
+      time.now += perStep * 2
+    }
+  }
+})
+
+test('a NAT with 500 phones, all of which come at once and then talk, never notices', () => {
+  const { time, accounts: all } = accounts()
+  const phones = Array.from({ length: 500 }, (_, n) => join(all, '192.0.2.1', `phone-${n}`))
+  for (const phone of phones) assert.equal(phone.overdrawn(), undefined)
+  for (let second = 0; second < 120; second++) {
+    for (const phone of phones) {
+      message(phone, 4)
+      frame(phone, 1)
+      phone.pay('query')
+      phone.pay('answered', 4)
+      phone.pay('control')
+    }
+    time.now += 1_000
+    for (const phone of phones) assert.equal(phone.overdrawn(), undefined)
+  }
+})
+
+test('a socket that asks for too much waits, and goes on when its budget has filled', () => {
+  const { time, accounts: all } = accounts()
+  const flood = join(all, '192.0.2.1', 'flood')
+  for (let n = 0; n < 100_000; n++) flood.pay('control')
+  const { ms, why } = flood.overdrawn()!
+  assert.equal(why, 'own')
+  time.now += ms + 1
+  assert.notEqual(flood.overdrawn()?.why, 'own')
+})
+
+test('neighbours that use up the budget of their address do not take what each socket is assured', () => {
+  const { time, accounts: all } = accounts()
+  const quiet = join(all, '2001:db8::1', 'quiet')
+  time.now += 10_000
+  const floods = Array.from({ length: 20 }, (_, n) => join(all, `2001:db8::2:${n}`, `flood-${n}`))
+  for (let n = 0; n < 10_000; n++) for (const flood of floods) flood.pay('control')
+  assert.equal(floods[0]!.overdrawn()?.why, 'shared')
+  for (let n = 0; n < 60; n++) {
+    message(quiet, 0.5)
+    assert.equal(quiet.overdrawn(), undefined)
+    time.now += 50
+  }
+  assert.equal(join(all, '192.0.2.9', 'elsewhere').overdrawn(), undefined)
+})
+
+test('connections that register one after the other wait; registered neighbours and other addresses do not', () => {
+  const { accounts: all } = accounts()
+  const neighbour = join(all, '192.0.2.1', 'neighbour')
+  let arrived = 0
+  while (arrived < 20_000 && all.meter('192.0.2.1').overdrawn() === undefined) {
+    join(all, '192.0.2.1', `name-${arrived}`)
+    arrived += 1
+  }
+  assert.ok(arrived >= 500 && arrived < 2_000, `${arrived} arrived`)
+  message(neighbour, 100)
+  assert.equal(neighbour.overdrawn(), undefined)
+  assert.equal(all.meter('192.0.2.2').overdrawn(), undefined)
+})
+
+test('a rate of 0 is no limit', () => {
+  const { accounts: all } = accounts({ socket: 0, address: 0, identity: 0 })
+  const meter = join(all, '192.0.2.1', 'anybody')
+  for (let n = 0; n < 1_000_000; n++) meter.pay('control')
+  assert.equal(meter.overdrawn(), undefined)
+})
