@@ -1,5 +1,5 @@
 /**
- * What each kind of work costs, in microseconds of this process's time, rounded up: measured on a core of a small server.
+ * What each kind of work costs, in microseconds of this process's time, rounded up: estimates for a core of a small server.
  * `stored` and `answered` are for each kilobyte; `signature` also where a thread of its own checks it.
  */
 export const PRICES = {
