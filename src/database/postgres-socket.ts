@@ -116,7 +116,8 @@ export class PostgresSocket extends EventEmitter implements DriverSocket {
     if (this.#lost) return
     this.#lost = cause
     this.#silentSince = undefined
-    this.#socket.destroy()
+    // Reset: what the system has not sent yet must not be carried out when the way is open again, minutes later.
+    this.#socket.resetAndDestroy()
     this.#fail()
     this.#listener.lost(cause)
   }

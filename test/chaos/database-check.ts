@@ -3,10 +3,16 @@ import type postgres from 'postgres'
 /**
  * What a drained database still holds that it should not, in words: mailbox entries, quota counters that differ from the
  * entries they count; and what it should hold and does not: acknowledged messages (by hash) in history, once each.
+ * `recipients`: of this run. What a relay that was cut off had asked for may be stored when an earlier run is over.
  */
-export async function unreleased(sql: postgres.Sql, hashes: readonly string[]): Promise<string[]> {
+export async function unreleased(
+  sql: postgres.Sql,
+  hashes: readonly string[],
+  recipients: readonly string[]
+): Promise<string[]> {
   const entries = await sql<{ network: string; waiting: number }[]>`
-    select network, count(*)::int as waiting from queue_entry group by network`
+    select network, count(*)::int as waiting from queue_entry
+    where recipient = any(${recipients as string[]}::text[]) group by network`
   const quotas = await wrongQuotas(sql)
   const missing = await sql<{ hash: string; copies: number }[]>`
     select hash, count(message.seq)::int as copies from unnest(${[...new Set(hashes)]}::text[]) as hash

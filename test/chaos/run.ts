@@ -64,7 +64,8 @@ export async function runChaos(stage: Stage, run: ChaosRun): Promise<ChaosResult
     await disturb(run, { stage, random, peers, groups, freezeMs: run.freezeMs ?? 10_000, harm })
     await together(groups, (group) => group.settle())
     await together(groups, (group) => group.registered())
-    const late = await comeToRest(stage, groups, () => judge({ events, faults }))
+    const recipients = await Promise.all(peers.map(addressOf))
+    const late = await comeToRest(stage, groups, recipients, () => judge({ events, faults }))
     const verdict = judge({ events, faults })
     const hashes = await l2psIds(events, peers)
     await sequenced(stage)
@@ -73,7 +74,8 @@ export async function runChaos(stage: Stage, run: ChaosRun): Promise<ChaosResult
       ...(await stage.look((sql) =>
         unreleased(
           sql,
-          acknowledged(events).filter((id) => hashes.has(id))
+          acknowledged(events).filter((id) => hashes.has(id)),
+          recipients
         )
       )),
       ...(await stage.look((sql) =>
@@ -142,21 +144,26 @@ async function disturb({ nemeses, activeMs }: ChaosRun, world: World): Promise<v
 async function comeToRest(
   stage: Stage,
   groups: readonly PeerGroup[],
+  recipients: readonly string[],
   verdict: () => Verdict
 ): Promise<readonly string[]> {
   await settled(() => verdict().lost.length === 0, CALM_MS)
   const late = verdict().lost
-  await settled(async () => (await waiting(stage)) === 0, RECEIPTS_MS) // what a dead session was sent waits on
+  await settled(async () => (await waiting(stage, recipients)) === 0, RECEIPTS_MS) // what a dead session was sent waits on
   await together(groups, (group) => group.reconnect())
-  await settled(async () => (await waiting(stage)) === 0 && verdict().lost.length === 0, DRAIN_MS)
+  await settled(async () => (await waiting(stage, recipients)) === 0 && verdict().lost.length === 0, DRAIN_MS)
   return late
 }
 
 /** Waits for a condition; that it does not come true is for the checks to say. */
 const settled = (isSo: () => boolean | Promise<boolean>, ms: number) => until('', isSo, ms).catch(() => {})
 
-const waiting = (stage: Stage) =>
-  stage.look(async (sql) => Number((await sql`select count(*)::int as left from queue_entry`)[0]!.left))
+const waiting = (stage: Stage, recipients: readonly string[]) =>
+  stage.look(async (sql) => {
+    const [row] = await sql`
+      select count(*)::int as left from queue_entry where recipient = any(${recipients as string[]}::text[])`
+    return Number(row!.left)
+  })
 
 async function together(groups: readonly PeerGroup[], work: (group: PeerGroup) => Promise<void>): Promise<void> {
   await Promise.all(groups.map(work))
