@@ -236,7 +236,7 @@ export class Cluster {
     const queues = this.isHousekeeper ? this.queues() : undefined
     this.tell({
       kind: 'beat',
-      sent: numbers.sent(),
+      sent: numbers.sent(others),
       database: this.lease.unconfirmedMs < SILENT_MS,
       ...(queues === undefined ? {} : { queues })
     })
@@ -251,7 +251,7 @@ export class Cluster {
     const { database, log } = this.#options
     try {
       await this.lease.renew()
-      this.numbers.keepOnly(new Set([...this.#others(), this.id]))
+      this.numbers.prune(new Set(this.#others()))
       await this.places.settle()
       await this.#recipients?.catchUp()
       if (this.isHousekeeper) {

@@ -1,3 +1,6 @@
+/** Relays that are remembered: each start makes another one. */
+const MOST_RELAYS = 1_000
+
 /**
  * Finds out that a hand-over was missed. Each relay counts what it has sent to each other one, also what it could not send
  * because the bus was away, and says the counts with every beat. A number that skips, or a count that is ahead of what
@@ -15,9 +18,9 @@ export class HandOverNumbers {
     return number
   }
 
-  /** What was sent to each relay. */
-  sent(): Record<string, number> {
-    return Object.fromEntries(this.#sent)
+  /** What was sent to each of these relays. */
+  sent(relays: readonly string[]): Record<string, number> {
+    return Object.fromEntries(relays.map((relay) => [relay, this.#sent.get(relay) ?? 0]))
   }
 
   /** A hand-over came; true: one before it did not. One that comes late or twice is no miss. `now`: ms, monotonic. */
@@ -43,10 +46,14 @@ export class HandOverNumbers {
     return relays.some((relay) => now - this.#heardAt.get(relay)! > ms)
   }
 
-  /** Relays that are not among these have ended: no other one will have their id. */
-  keepOnly(relays: ReadonlySet<string>): void {
+  /**
+   * Forgets relays that are not among these, once there are very many: one whose lease has lapsed may come back under its
+   * id, and goes on counting where it was.
+   */
+  prune(alive: ReadonlySet<string>): void {
     for (const map of [this.#sent, this.#received, this.#heardAt]) {
-      for (const relay of map.keys()) if (!relays.has(relay)) map.delete(relay)
+      if (map.size < MOST_RELAYS) continue
+      for (const relay of map.keys()) if (!alive.has(relay)) map.delete(relay)
     }
   }
 }

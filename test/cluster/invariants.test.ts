@@ -174,3 +174,12 @@ test('8: a relay that is alone has no lease, no place and no bus, and its lock c
   await delay(1_500)
   assert.deepEqual(await lockQuery(), before)
 })
+
+test('a relay that counted as dead for a while goes on counting, so what is lost after that is missed, too', () => {
+  const [ours, theirs] = [new HandOverNumbers(), new HandOverNumbers()]
+  for (let n = 1; n <= 50; n++) assert.equal(theirs.received('us', ours.next('them'), 0), false)
+  ours.prune(new Set()) // their lease has lapsed
+  assert.equal(ours.next('them'), 51) // is lost
+  assert.equal(theirs.received('us', ours.next('them'), 0), true)
+  assert.deepEqual(ours.sent(['them']), { them: 52 })
+})
