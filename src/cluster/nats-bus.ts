@@ -1,12 +1,15 @@
 import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { checkServerIdentity, type PeerCertificate } from 'node:tls'
 import {
   connect,
   credsAuthenticator,
   type Msg,
   type NatsConnection,
   type NodeConnectionOptions,
-  RequestError
+  RequestError,
+  type TlsOptions
 } from '@nats-io/transport-node'
 import type { Log } from '../util/log.ts'
 import type { Bus, BusListener } from './bus.ts'
@@ -171,8 +174,23 @@ async function connectionOptions(settings: NatsSettings, relay: string): Promise
     ignoreAuthErrorAbort: true,
     noEcho: false,
     ...(credentialsFile === undefined ? {} : { authenticator: credsAuthenticator(await readFile(credentialsFile)) }),
-    ...(isTls ? { tls: caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') } } : {})
+    ...(isTls ? { tls: await tlsOptions(servers, caFile) } : {})
   }
+}
+
+/** The client passes these on to node:tls, but does not say whose certificate is expected where a server is an address. */
+async function tlsOptions(servers: readonly URL[], caFile: string | undefined): Promise<TlsOptions> {
+  const addresses = servers.map(({ hostname }) => hostname.replace(/^\[|\]$/g, '')).filter((name) => isIP(name) !== 0)
+  const check = (name: string, certificate: PeerCertificate) => {
+    const expected = name === 'localhost' && addresses.length > 0 ? addresses : [name]
+    const faults = expected.map((each) => checkServerIdentity(each, certificate))
+    return faults.includes(undefined) ? undefined : faults[0]
+  }
+  const options = {
+    checkServerIdentity: check,
+    ...(caFile === undefined ? {} : { ca: await readFile(caFile, 'utf8') })
+  }
+  return options
 }
 
 /** Without a copy: the client hands each message its own bytes. */

@@ -12,15 +12,19 @@ test('on two machines, whatever their cables do', async (t) => {
   const missing = (await missingForHosts()) ?? onBus('nats').skip
   if (missing !== undefined && process.env.CI !== 'true') return t.skip(missing)
   const stage = await openRelayStage(t, 2, 'nats', { hosts: true })
+  const watch = watchLogs(stage)
   for (const fault of PARTITIONS) await t.test(`by ${fault}`, (t) => survives(t, stage, [fault]))
+  await verifyLogsFromOutside(t, stage, await watch.stop())
 })
 
 for (const bus of BUSES) {
   const nemeses = RELAY_NEMESIS_NAMES.filter((name) => bus === 'nats' || !BUS_NEMESES.includes(name))
   test(`nothing acknowledged is lost, doubled or overtaken on two relays (${bus})`, onBus(bus), async (t) => {
     const stage = await openRelayStage(t, 2, bus)
+    const watch = watchLogs(stage)
     await t.test('while nothing breaks', (t) => survives(t, stage, []))
     for (const fault of nemeses) await t.test(`by ${fault}`, (t) => survives(t, stage, [fault]))
+    await verifyLogsFromOutside(t, stage, await watch.stop())
   })
 
   test(`on three relays whatever breaks, and the log stays one log (${bus})`, onBus(bus), async (t) => {
