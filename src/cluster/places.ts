@@ -104,16 +104,6 @@ export class ClusterPlaces implements Places {
     })
   }
 
-  /** How many peers are here. */
-  get size(): number {
-    return this.#peers.size
-  }
-
-  /** Peers of this relay, those that are being registered included. */
-  peers(): Iterable<PeerName> {
-    return this.#peers.values()
-  }
-
   async enter({ network, recipient, keyId }: Box): Promise<HeldPlace | 'taken' | 'too-many' | BatchFailure> {
     const peer = this.#open(network, recipient, keyId)
     const outcome = await this.#tryToEnter(peer).catch(() => 'unavailable' as const)
