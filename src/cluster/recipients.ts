@@ -37,6 +37,8 @@ interface Waiting {
 
 interface ClusterAdmission extends Admission {
   readonly room: Room
+  /** Its sender was at another relay a moment ago. Asked while the sender is here: it may be gone after the commit. */
+  readonly hasMoved: boolean
 }
 
 export interface ClusterRecipientsOptions {
@@ -123,11 +125,11 @@ export class ClusterRecipients implements Recipients {
   }
 
   committed(entry: QueueEntry, admission: Admission, done: (isConnected: boolean) => void): void {
-    const { room } = admission as ClusterAdmission
+    const { room, hasMoved } = admission as ClusterAdmission
     room.inFlight -= 1
     room.inFlightBytes -= entry.bytes
     this.#after.add(entry, (places) =>
-      done(typeof places === 'string' ? this.#unlook(entry) : this.#hand(entry, places))
+      done(typeof places === 'string' ? this.#unlook(entry) : this.#hand(entry, places, hasMoved))
     )
   }
 
@@ -142,7 +144,7 @@ export class ClusterRecipients implements Recipients {
   reread(message: Message, _seq: number, done: (isConnected: boolean) => void): void {
     const entry = { ...message, seq: 0, slot: true, acceptedAt: 0, deliveries: 0 }
     this.#after.add(entry, (places) =>
-      done(typeof places === 'string' ? this.#unlook(entry) : this.#hand(entry, places))
+      done(typeof places === 'string' ? this.#unlook(entry) : this.#hand(entry, places, true))
     )
   }
 
@@ -209,7 +211,8 @@ export class ClusterRecipients implements Recipients {
       room.bytes += message.bytes
       room.inFlight += 1
       room.inFlightBytes += message.bytes
-      then({ slot: isAway, room } as ClusterAdmission)
+      const hasMoved = this.#options.places.hasMoved(message.network, message.sender)
+      then({ slot: isAway, room, hasMoved } as ClusterAdmission)
     }
   }
 
@@ -253,14 +256,14 @@ export class ClusterRecipients implements Recipients {
   }
 
   /** Hands a committed message to whoever has its recipient; false: it is away. `seq` 0: mailboxes are read anew. */
-  #hand(entry: QueueEntry, places: readonly Place[]): boolean {
+  #hand(entry: QueueEntry, places: readonly Place[], hasMoved: boolean): boolean {
     const { relay, places: own } = this.#options
-    const { network, sender, recipient } = entry
+    const { network, recipient } = entry
     const takers = places.filter((place) => takes(place, entry))
     const isShared = network !== SIGNALING_NETWORK && takers.length > 1
     // A message before this one may not have come to the recipient: then the mailbox is read, in its order.
-    const mayMiss = this.#unlooked.delete(keyOf(network, recipient)) || own.hasMoved(network, sender)
-    const isWhole = entry.seq > 0 && !mayMiss
+    const mayMiss = this.#unlooked.delete(keyOf(network, recipient)) || hasMoved
+    const isWhole = !mayMiss
     const shared = isShared ? { ...entry, isShared } : entry
     for (const place of takers) {
       if (isWhole) {

@@ -164,7 +164,7 @@ export class Delivery {
 
   /** Rereads the whole mailbox: something in it may have been missed. */
   rereadAll(): void {
-    this.reread(1)
+    this.#readAgain(0)
   }
 
   /**
@@ -173,7 +173,10 @@ export class Delivery {
    */
   reread(...places: readonly number[]): void {
     const first = places.find((seq) => !this.#outstanding.has(seq))
-    if (first === undefined) return
+    if (first !== undefined) this.#readAgain(first)
+  }
+
+  #readAgain(first: number): void {
     this.#rereadFrom = Math.min(first, this.#rereadFrom ?? first)
     if (this.#state === 'live') void this.#read()
     else this.#isStale = true
