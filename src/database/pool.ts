@@ -173,7 +173,7 @@ class ConnectionPool {
   }
 
   dropSilent(ms: number): void {
-    for (const { socket } of [...this.#all, ...this.#reserved]) if (socket.silentMs() > ms) socket.destroy()
+    for (const { socket } of [...this.#all, ...this.#reserved]) if (socket.silentMs() > ms) socket.reset()
   }
 
   end(ms: number): Promise<void> {

@@ -80,6 +80,13 @@ export class PostgresSocket extends EventEmitter implements DriverSocket {
     this.#lose(cause)
   }
 
+  /** The same for one that is silent: what the system has not sent yet must not be carried out minutes later. */
+  reset(): void {
+    // Not while it is being ended: Node then waits for ever for the end.
+    if (!this.#ending && !this.#socket.writableEnded && !this.#socket.connecting) this.#socket.resetAndDestroy()
+    this.destroy()
+  }
+
   pause(): void {
     this.#socket.pause()
   }
@@ -116,8 +123,7 @@ export class PostgresSocket extends EventEmitter implements DriverSocket {
     if (this.#lost) return
     this.#lost = cause
     this.#silentSince = undefined
-    // Reset: what the system has not sent yet must not be carried out when the way is open again, minutes later.
-    this.#socket.resetAndDestroy()
+    this.#socket.destroy()
     this.#fail()
     this.#listener.lost(cause)
   }
