@@ -168,7 +168,7 @@ test('8: a relay that is alone has no lease, no place and no bus, and its lock c
   assert.deepEqual({ ...rows }, { relays: 0, sessions: 0, receipts: 0 })
   const lockQuery = () => sql<{ at: Date; query: string }[]>`
     select query_start as at, query from pg_stat_activity join pg_locks using (pid)
-    where locktype = 'advisory' and granted and query like '%pg_try_advisory_lock%'`
+    where datname = current_database() and locktype = 'advisory' and granted and query like '%pg_try_advisory_lock%'`
   const before = await lockQuery()
   assert.equal(before.length, 1)
   await delay(1_500)
