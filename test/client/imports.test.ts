@@ -51,10 +51,9 @@ test('an example imports the entry of the client, other examples and public pack
   }
 })
 
-test('of the server, only the chat command imports the client or the examples', () => {
+test('of the server, only the chat command and the conformance suite, clients both, import the client', () => {
   for (const { file, target } of [...importsOf('src'), ...importsOf('plugins')]) {
-    const isServer = !/^(?:client|examples)\//.test(target)
-    assert.ok(isServer || file === 'src/cli/chat.ts', `${file} imports ${target}`)
-    assert.ok(!target.startsWith('client/') || target === ENTRY, `${file} imports ${target}`)
+    const isClient = file === 'src/cli/chat.ts' || file.startsWith('src/conformance/')
+    assert.ok(isClient || !/^(?:client|examples)\//.test(target), `${file} imports ${target}`)
   }
 })

@@ -25,7 +25,9 @@ async function checkBroken(t: TestContext, protocol: 'signaling' | 'l2ps', chang
   const { code, stdout } = await callCli(['conformance', option, url, '--wait', '2000', '--json'])
   assert.equal(code, 1)
   const { rules } = JSON.parse(stdout) as { rules: Result[] }
-  return rules.filter(({ verdict }) => verdict === 'fails')
+  const failed = rules.filter(({ verdict }) => verdict === 'fails')
+  for (const { section, title, reason } of failed) t.diagnostic(`${section} ${title}: ${reason}`)
+  return failed
 }
 
 const titlesOf = (results: readonly Result[]) => results.map(({ section, title }) => `${section} ${title}`)
