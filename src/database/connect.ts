@@ -6,7 +6,7 @@ import { StartError } from '../util/start-error.ts'
 import type { Place, Target } from './connection-string.ts'
 import { connectClient, handOver, processIdOf, tlsOptions } from './pg-client.ts'
 import { ConnectionLost } from './postgres-socket.ts'
-import { FACTS, type ServerFacts, setUp, unfitness, WRONG_DEFAULTS } from './session-settings.ts'
+import { corrections, DEFAULTS, FACTS, type ServerFacts, setUp, unfitness } from './session-settings.ts'
 import { sqlState } from './sql-state.ts'
 
 /** What a server is to those who want to write. */
@@ -133,9 +133,9 @@ async function sharesProcesses(first: pg.Client, target: Target): Promise<boolea
 }
 
 async function refuseWrongDefaults(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ name: string; value: string }>(WRONG_DEFAULTS)
-  if (rows.length === 0) return
-  const commands = rows.map(({ name, value }) => `alter role NAME set ${name} = '${value}'`)
+  const { rows } = await client.query<{ name: string; setting: string }>(DEFAULTS)
+  const commands = corrections(rows)
+  if (commands.length === 0) return
   throw new StartError(
     `the pooler before the database shares its sessions (transaction mode), so settings must be right by default. Run: ${commands.join('; ')}; and have the pooler connect again`
   )

@@ -56,6 +56,7 @@ export function setUp(schema: string, statementMs: number): string {
   }
   const rows = Object.entries(fixed).map(([name, value]) => `(${literal(name)}, ${literal(value)})`)
   return `
+    set geqo = off; -- it may be set to try billions of plans for the next statement
     select pg_catalog.set_config(name, value, false)
     from (
       select name, boot_val as value, 1 as place from pg_catalog.pg_settings
@@ -71,7 +72,7 @@ export function setUp(schema: string, statementMs: number): string {
     ) as wanted`
 }
 
-/** What is asked of a server first. */
+/** What is asked of a server first, so no settings are right yet: it joins nothing, since that can be made to fail. */
 export const FACTS = `
   select pg_catalog.pg_backend_pid() as pid, pg_catalog.pg_is_in_recovery() as "isStandby",
     pg_catalog.current_setting('transaction_read_only') = 'on' as "isReadOnly",
@@ -79,8 +80,8 @@ export const FACTS = `
     pg_catalog.current_setting('server_version_num')::int as version,
     pg_catalog.current_setting('session_replication_role') as triggers,
     coalesce(
-      (select n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-       where c.oid = pg_catalog.to_regclass('schema_migration')),
+      (select nspname from pg_catalog.pg_namespace where oid =
+        (select relnamespace from pg_catalog.pg_class where oid = pg_catalog.to_regclass('schema_migration'))),
       pg_catalog.current_schema()) as schema`
 
 export interface ServerFacts {
@@ -120,17 +121,36 @@ export function unfitness({ encoding, version, schema, triggers }: ServerFacts):
 
 /**
  * Behind a pooler in transaction mode nothing can be set for a session, so what matters must be the default of the role:
- * the settings that are not as they must be, as `name = value` of an `alter role`.
+ * by name, the value to set, and those that are as good.
  */
-export const WRONG_DEFAULTS = `
-  select s.name, w.value from (values
-    ('bytea_output', 'hex', '^hex$'), ('DateStyle', 'ISO', '^ISO'), ('standard_conforming_strings', 'on', '^on$'),
-    ('array_nulls', 'on', '^on$'), ('transform_null_equals', 'off', '^off$'), ('exit_on_error', 'off', '^off$'),
-    ('client_encoding', 'UTF8', '^UTF8$'), ('default_transaction_isolation', 'read committed', '^read committed$'),
-    ('synchronous_commit', 'on', '^(on|remote_apply)$'), ('extra_float_digits', '1', '^[1-3]$'),
-    ('row_security', 'on', '^on$')
-  ) as w (name, value, wanted)
-  join pg_catalog.pg_settings s on lower(s.name) = lower(w.name) where s.setting !~ w.wanted`
+const NEEDED_DEFAULTS: Readonly<Record<string, readonly [value: string, fits: RegExp]>> = {
+  bytea_output: ['hex', /^hex$/],
+  DateStyle: ['ISO', /^ISO/],
+  standard_conforming_strings: ['on', /^on$/],
+  array_nulls: ['on', /^on$/],
+  transform_null_equals: ['off', /^off$/],
+  exit_on_error: ['off', /^off$/],
+  client_encoding: ['UTF8', /^UTF8$/],
+  default_transaction_isolation: ['read committed', /^read committed$/],
+  synchronous_commit: ['on', /^(on|remote_apply)$/],
+  extra_float_digits: ['1', /^[1-3]$/],
+  row_security: ['on', /^on$/],
+  geqo_threshold: ['12', /^(1[2-9]|[2-9]\d|\d{3,})$/] // below it every join is searched for as geqo_pool_size says
+}
 
+/** Settings as a pooler's sessions have them. */
+export const DEFAULTS = `
+  select name, setting from pg_catalog.pg_settings
+  where lower(name) in (${Object.keys(NEEDED_DEFAULTS)
+    .map((name) => `'${name.toLowerCase()}'`)
+    .join(', ')})`
+
+/** What to run, as `alter role`, where some of them are not as they must be. */
+export function corrections(settings: readonly { name: string; setting: string }[]): string[] {
+  const given = new Map(settings.map(({ name, setting }) => [name.toLowerCase(), setting]))
+  return Object.entries(NEEDED_DEFAULTS)
+    .filter(([name, [, fits]]) => !fits.test(given.get(name.toLowerCase()) ?? ''))
+    .map(([name, [value]]) => `alter role NAME set ${name} = '${value}'`)
+}
 const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 const quoteIdent = (name: string): string => `"${name.replaceAll('"', '""')}"`

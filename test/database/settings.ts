@@ -1,19 +1,23 @@
 // The tests of the store, on databases where somebody has set other things than PostgreSQL's defaults.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { Sql } from '../../src/database/database.ts'
-import type { Random } from '../chaos/random.ts'
+import { seededRandom } from '../chaos/random.ts'
 import { SETTINGS } from '../helpers/database.ts'
 
 export type SettingsTried = Record<string, string>
 
-/** Left out: they say where things are kept, what is logged, or that this role is another; or they are refused. */
+/**
+ * Left out: they say where things are kept, what is logged, or that this role is another; or they are refused. Those of
+ * vacuum_cost_* slow down what only the tests do.
+ */
 const LEFT_OUT =
-  /^(default_(tablespace|table_access_method|toast_compression|transaction_read_only)|temp_tablespaces|search_path|role|session_authorization|session_replication_role|(local_|session_|shared_)?preload_libraries|dynamic_library_path|extension_control_path|debug_.*|trace_.*|log_.*|seed|transaction_(isolation|deferrable|read_only)|.*_timeout_.*|backtrace_functions|allow_.*|ignore_.*|zero_damaged_pages|event_source|max_stack_depth|lc_messages|jit_provider|unix_.*|wal_consistency_checking|restrict_nonsystem_relation_kind|is_superuser|lo_compat_privileges|in_hot_standby|track_.*|plpgsql\..*)$/
+  /^(default_(tablespace|table_access_method|toast_compression|transaction_read_only)|temp_tablespaces|search_path|role|session_authorization|session_replication_role|(local_|session_|shared_)?preload_libraries|dynamic_library_path|extension_control_path|debug_.*|trace_.*|log_.*|seed|transaction_(isolation|deferrable|read_only)|.*_timeout_.*|backtrace_functions|allow_.*|ignore_.*|zero_damaged_pages|event_source|max_stack_depth|lc_messages|jit_provider|unix_.*|wal_consistency_checking|restrict_nonsystem_relation_kind|is_superuser|lo_compat_privileges|in_hot_standby|track_.*|vacuum_cost_.*|plpgsql\..*)$/
 
 /** Of texts, values that are known to change something. */
 const TEXTS: Readonly<Record<string, readonly string[]>> = {
@@ -59,11 +63,24 @@ function valuesOf({ name, kind, default: usual, least, most, choices }: Known): 
   return [low, Math.min(Number(most), low + 1_000), Number(most)].map(String).filter((value) => value !== usual)
 }
 
-/** A number of them, each with one of its values. */
-export function chosen(known: Record<string, string[]>, count: number, random: Random): SettingsTried {
-  const names = Object.keys(known)
-  const some = Array.from({ length: count }, () => random.pick(names))
-  return Object.fromEntries(some.map((name) => [name, random.pick(known[name]!)]))
+/** Always the same, so that everybody's run tries the same. SETTINGS_SEED: a number, or `random`. */
+export function settingsSeed(): number {
+  const given = process.env.SETTINGS_SEED ?? '1'
+  return given === 'random' ? randomInt(2 ** 31) : Number(given)
+}
+
+/** Every value of every setting once, in rounds of about `count` settings. The seed says which of them come together. */
+export function dealt(known: Record<string, string[]>, count: number, seed: number): SettingsTried[] {
+  const random = seededRandom(seed)
+  const pairs = Object.entries(known).flatMap(([name, values]) => values.map((value) => ({ name, value })))
+  const most = Math.max(...Object.values(known).map((values) => values.length))
+  const rounds: SettingsTried[] = Array.from({ length: Math.max(most, Math.ceil(pairs.length / count)) }, () => ({}))
+  for (const { name, value } of pairs) {
+    const free = rounds.filter((round) => !(name in round))
+    const least = Math.min(...free.map((round) => Object.keys(round).length))
+    random.pick(free.filter((round) => Object.keys(round).length <= least + 2))[name] = value
+  }
+  return rounds
 }
 
 /** Runs the test files of the store (or those that are named) with these settings; fails with their output. */
