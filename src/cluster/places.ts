@@ -209,7 +209,12 @@ export class ClusterPlaces implements Places {
     const before = this.#snapshot([local])
     database
       .within(findPlaces(database.sql, [peer]))
-      .then((places) => this.#reenterLost(before, new Set(places.filter((place) => place.relay === relay).map(keyOf))))
+      .then((places) =>
+        this.#reenterLost(
+          before,
+          places.filter((place) => place.relay === relay)
+        )
+      )
       .catch((error: unknown) => log.warn({ err: error }, 'the place of a peer was not looked up'))
   }
 
@@ -218,7 +223,7 @@ export class ClusterPlaces implements Places {
     const { database, relay } = this.#options
     const before = this.#snapshot(this.#peers.values())
     const rows = await database.within(placesOf(database.sql, relay))
-    await this.#reenterLost(before, new Set(rows.map(keyOf)))
+    await this.#reenterLost(before, rows)
     for (const row of rows) {
       const key = keyOf(row)
       if (!this.#peers.has(key) && !this.#owed.has(key)) {
@@ -232,11 +237,18 @@ export class ClusterPlaces implements Places {
     return new Map([...peers].filter(({ place }) => place.epoch > 0).map((peer) => [peer, peer.place.epoch]))
   }
 
-  /** A place that is not there any more was taken over, or freed while this relay counted as dead. */
-  async #reenterLost(before: ReadonlyMap<LocalPeer, number>, held: ReadonlySet<string>): Promise<void> {
+  /**
+   * A place that is not there any more was taken over, or freed while this relay counted as dead; one with another epoch
+   * was taken again without our hearing of it.
+   */
+  async #reenterLost(
+    before: ReadonlyMap<LocalPeer, number>,
+    rows: readonly (PeerName & { readonly epoch: number })[]
+  ): Promise<void> {
+    const held = new Map(rows.map((row) => [keyOf(row), row.epoch]))
     for (const [peer, epoch] of before) {
       const isSame = this.#peers.get(keyOf(peer)) === peer && peer.place.epoch === epoch
-      if (isSame && !held.has(keyOf(peer))) await this.#reenter(peer)
+      if (isSame && held.get(keyOf(peer)) !== epoch) await this.#reenter(peer)
     }
   }
 

@@ -35,7 +35,7 @@ export interface Attachments<M extends Present> {
   readonly places: Places | undefined
   /** What a mailbox holds now, for whatever key. */
   contentsOf(box: Pick<Box, 'network' | 'recipient'>): Promise<MailboxContents | BatchFailure>
-  /** Reads a page of a mailbox, oldest first. */
+  /** Reads a page of a mailbox, oldest first. Rejects with `NoPlace` when the client id has another place now. */
   readPage(box: Box, page: Pick<Page, 'afterSeq' | 'limit' | 'maxBytes' | 'place'>): Promise<QueueEntry[]>
   /** An entry of so many bytes has left its mailbox, received. */
   left(network: string, bytes: number): void

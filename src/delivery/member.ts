@@ -2,7 +2,7 @@ import { DatabaseUnavailable } from '../database/database.ts'
 import type { CloseReason } from '../protocol/close-codes.ts'
 import type { Session, SessionMember } from '../session/session.ts'
 import { encodeTextFrames } from '../session/text-frames.ts'
-import type { QueueEntry } from '../store/queue-entry.ts'
+import { NoPlace, type QueueEntry } from '../store/queue-entry.ts'
 import type { Attachments, OpenedMailbox, PeerFacts } from './attachments.ts'
 import { Delivery, type DeliveryRoute, type SentEntry } from './delivery.ts'
 import { HeldBack, type LostSession } from './held-back.ts'
@@ -156,7 +156,8 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
         await this.#facts.prepare?.(page)
         return page
       } catch (error) {
-        if (!(error instanceof DatabaseUnavailable))
+        if (error instanceof NoPlace) this.#with.places?.doubt(this)
+        else if (!(error instanceof DatabaseUnavailable))
           log.error({ err: error, network: this.network }, 'mailbox not read')
         throw error
       }

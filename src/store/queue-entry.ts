@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { numberColumn, textColumns } from '../database/columns.ts'
 import type { AnySql, Sql, TransactionSql } from '../database/database.ts'
+import { SIGNALING_NETWORK } from '../protocol/signaling.ts'
 import { recordGiven } from './audit-inbox.ts'
 import { adjustQuotas, lockQuotas, releaseSlots, type SlotUse } from './quota.ts'
 
@@ -107,13 +108,14 @@ export interface Page {
   readonly now: number
   /** Entries that more sessions than this did not receipt are set aside: not sent until they are queued again. */
   readonly mostDeliveries: number
-  /** In a cluster: the relay that reads, and the epoch of the peer's place there; a client id that lost it reads nothing. */
+  /** In a cluster: the relay that reads, and the epoch of the peer's place there. */
   readonly place?: { readonly relay: string; readonly epoch: number } | undefined
 }
 
 /**
  * The next entries of a mailbox after `afterSeq` that were sealed for `keyId` (or for no known key), oldest first:
- * at most `limit`, and no more once `maxBytes` are reached, but always the first.
+ * at most `limit`, and no more once `maxBytes` are reached, but always the first. Rejects with `NoPlace` when the client id
+ * has another place now than `place`: that is no empty mailbox.
  */
 export async function takePage(
   sql: Sql,
@@ -121,7 +123,7 @@ export async function takePage(
   page: Page
 ): Promise<QueueEntry[]> {
   const { place } = page
-  return sql<QueueEntry[]>`
+  const entries = sql`
     select ${entryColumns(sql)}${place === undefined ? sql`` : sql`, ${isShared(sql, place.relay)} as "isShared"`}
     from (
       select *, sum(size_bytes) over (order by seq) - size_bytes as before from (
@@ -129,11 +131,27 @@ export async function takePage(
         where network = ${mailbox.network} and recipient = ${mailbox.recipient} and seq > ${page.afterSeq}
           and (key_id is null or key_id = ${mailbox.keyId}) and deliveries <= ${page.mostDeliveries}
           and expires_at + 0 > ${page.now} -- a sum: the index of expiry, which has the whole table, is none to choose
-          ${place === undefined ? sql`` : sql`and ${hasPlace(sql, mailbox, place)}`}
         order by seq limit ${page.limit}) as head) as entry
       left join message on message.seq = entry.seq
     where before < ${page.maxBytes}
     order by entry.seq`
+  // Peers of an L2PS may be in several places, so none of them is ever lost to another.
+  if (place === undefined || mailbox.network !== SIGNALING_NETWORK) return sql<QueueEntry[]>`${entries}`
+  const { network, recipient } = mailbox
+  const rows = await sql<(QueueEntry | { seq: null })[]>`
+    select page.* from session left join lateral (${entries}) as page on true
+    where session.network = ${network} and session.peer = ${recipient}
+      and session.relay = ${place.relay}::uuid and session.epoch = ${place.epoch}
+    order by page.seq`
+  if (rows.length === 0) throw new NoPlace()
+  return rows.filter((row): row is QueueEntry => row.seq !== null)
+}
+
+/** The client id has another place than the one its session knows. */
+export class NoPlace extends Error {
+  constructor() {
+    super('the client id has another place')
+  }
 }
 
 /** The entries at these places that are still in their mailboxes, for peers of a relay: in the order of their places. */
@@ -153,16 +171,6 @@ const entryColumns = (sql: Sql) => sql`
 const isShared = (sql: Sql, relay: string) => sql`exists (
   select from session where session.network = entry.network and session.peer = entry.recipient
     and session.relay <> ${relay}::uuid and (session.left_at is null or session.owed_seq is not null))`
-
-/** Peers of an L2PS may be in several places, so none of them is ever lost to another. */
-const hasPlace = (
-  sql: Sql,
-  { network, recipient }: MailboxName,
-  { relay, epoch }: { relay: string; epoch: number }
-) => sql`
-  (${network} <> 'signaling' or exists (
-    select from session where session.network = ${network} and session.peer = ${recipient}
-      and session.relay = ${relay}::uuid and session.epoch = ${epoch}))`
 
 /**
  * Takes received entries out of their mailboxes and gives back the places they hold in quotas. Entries that are gone

@@ -10,6 +10,7 @@ import { LEASE_MS, Lease } from '../../src/cluster/lease.ts'
 import { Missed } from '../../src/cluster/missed.ts'
 import { Outbox } from '../../src/cluster/outbox.ts'
 import { openDatabase } from '../../src/database/database.ts'
+import { insertEntries, type QueueEntry } from '../../src/store/queue-entry.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { startTestServer } from '../helpers/server.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
@@ -61,6 +62,36 @@ test('3: who lost its place is sent nothing more, whatever its socket says', asy
   assert.equal(await waiting(), 5)
   await relays[1]!.app.cluster!.places.compare()
   assert.equal((await bob.closed).code, 4000)
+})
+
+test('3: a place that was taken again unheard is no empty mailbox: nothing overtakes what waits, and it is read', async (t) => {
+  const { relays } = await startCluster(t, 1)
+  const [relay] = relays
+  const bob = await relay!.join('bob')
+  const { sql } = relay!.app.database
+  const [member] = relay!.app.presence.sessions('signaling', 'bob')
+  // As after a crash of Postgres, while the answer to the second of two entries is on its way.
+  await sql`update session set epoch = nextval('session_epoch') where peer = 'bob'`
+  const store = async (body: string) => {
+    const entry = {
+      ...{
+        seq: 0,
+        network: 'signaling',
+        sender: 'alice',
+        recipient: 'bob',
+        digest: null,
+        sealed: JSON.stringify(body)
+      },
+      ...{ bytes: 8, keyId: null, slot: false, acceptedAt: Date.now(), deliveries: 0 }
+    }
+    const [stored] = await insertEntries(sql, [entry], { isAudited: false, ttlMs: 60_000 })
+    return stored as QueueEntry
+  }
+  await store('first')
+  member!.delivery.rereadAll()
+  await delay(200) // the page comes
+  member!.delivery.offer(await store('second'))
+  for (const text of ['first', 'second']) assert.equal((await bob.next('message')).payload.message, text)
 })
 
 test('4: a mailbox is a set: what was committed unheard, before what was sent, is sent by the next look', async (t) => {
