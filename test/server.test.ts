@@ -87,7 +87,7 @@ test('connections that say nothing are limited from their accept on, and closed'
   t.after(() => silent.forEach((socket) => void socket.destroy()))
   let cutOff = 0
   for (const socket of silent) {
-    socket.on('error', () => {})
+    socket.on('error', () => {}).resume()
     socket.on('close', () => {
       cutOff += 1
     })

@@ -32,6 +32,9 @@ export class Unreachable extends Error {
   override name = 'Unreachable'
 }
 
+/** Frames that tell of other peers. */
+const ANNOUNCEMENTS: ReadonlySet<string> = new Set(['peer_disconnected', 'peer_joined', 'peer_left'])
+
 /** Characters of a frame that are kept for people to read. */
 const EXCERPT = 400
 
@@ -95,8 +98,13 @@ export class Connection {
   }
 
   /** Takes the oldest frame, whatever it is. */
-  next(what: string): Promise<Frame> {
+  first(what: string): Promise<Frame> {
     return this.take(what, () => true)
+  }
+
+  /** Takes the oldest frame that does not tell of other peers: those come at any time, also of peers of an earlier rule. */
+  next(what: string): Promise<Frame> {
+    return this.take(what, ({ type }) => !ANNOUNCEMENTS.has(type))
   }
 
   /** Takes the oldest frame that fits; others keep their place. */

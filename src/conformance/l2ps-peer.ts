@@ -42,7 +42,7 @@ export async function enter(
   const socket = await stage.connect(name)
   const frame = await registerFrame(who, network)
   socket.send(frame)
-  const registered = expectType(await socket.next('the reply to register'), 'registered')
+  const registered = expectType(await socket.first('the reply to register'), 'registered')
   expectSame(registered.requestId, frame.requestId, 'the requestId of registered')
   return { key: keyOf(who), signer: who, socket, registered, ask: (type, payload) => ask(socket, type, payload) }
 }

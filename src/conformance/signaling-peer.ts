@@ -39,7 +39,7 @@ export async function join(stage: Stage, name: string, joining: Joining = {}): P
   const { id = fresh(name), keys = await quickKeys(), features = [] } = joining
   const socket = await stage.connect(name)
   socket.send(await registerFrame(id, keys, { features }))
-  const { payload } = expectType(await socket.next('the reply to register'), 'register')
+  const { payload } = expectType(await socket.first('the reply to register'), 'register')
   expectSame([payload.success, payload.clientId], [true, id], 'success and clientId')
   return { id, keys, socket, send: (type, payload) => socket.send({ type, payload }) }
 }

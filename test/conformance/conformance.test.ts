@@ -37,7 +37,7 @@ test('all rules hold on this server: as a table, and in a JUnit report', async (
   const file = join(await temporaryDirectory(t), 'report.xml')
   const servers = ['--url', addresses.signaling, '--l2ps', addresses.l2ps!, '--other-network', 'other']
   const { code, stdout, stderr } = await runCli(t, ['conformance', ...servers, '--junit', file])
-  assert.deepEqual([code, stderr], [0, ''], stdout)
+  assert.deepEqual([code, stderr], [0, ''], stdout.replaceAll(/^holds.*\n/gm, ''))
   const count = rulesOf('signaling').length + rulesOf('l2ps').length + 2
   assert.match(stdout, new RegExp(`\n${count} rules: ${count} hold, 0 fail, 0 not supported\n$`))
   assert.match(stdout, /^holds {10}2\.8 {3}an id belongs to the signing key/m)

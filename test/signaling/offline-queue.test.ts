@@ -19,6 +19,11 @@ async function held(server: TestServer) {
   return { entries: entries!.n, quotas: Object.fromEntries(quotas.map((q) => [q.role, q.n])) as Record<string, number> }
 }
 
+/** All who are registered were so two days ago. */
+async function knownForDays(server: TestServer): Promise<void> {
+  await server.app.database.sql`update identity set registered_at = registered_at - interval '2 days'`
+}
+
 test('a message to an absent peer is delivered once, when that peer registers', async (t) => {
   const server = await startTestServer(t)
   const owner = await quickIdentity()
@@ -163,6 +168,7 @@ test('the count of waiting messages survives a restart, and delivery gives the p
 test('the mailbox of one recipient is bounded in messages and in bytes', async (t) => {
   const server = await startTestServer(t, { RECIPIENT_QUEUE_MESSAGES: 3, RECIPIENT_QUEUE_BYTES: 1_000 })
   const [alice, bob] = [await server.join('alice'), await server.join('bob')]
+  await knownForDays(server)
   for (const [sender, target, body] of [
     [alice, 'many', 1],
     [bob, 'many', 2],
@@ -180,6 +186,21 @@ test('the mailbox of one recipient is bounded in messages and in bytes', async (
     assert.match((await bob.next()).payload.details, /^Too many messages are waiting/)
   }
   assert.deepEqual(await held(server), { entries: 4, quotas: { sender: 4, recipient: 4 } })
+})
+
+test('senders of less than a day fill half of a mailbox; the rest is for those known longer', async (t) => {
+  const server = await startTestServer(t, { RECIPIENT_QUEUE_MESSAGES: 4 })
+  const alice = await server.join('alice')
+  await knownForDays(server)
+  const strangers = [await server.join('mallory'), await server.join('mallory-2'), await server.join('mallory-3')]
+  for (const stranger of strangers.slice(0, 2)) {
+    stranger.send(send('bob', 'flood'))
+    await stranger.next('message_queued')
+  }
+  strangers[2]!.send(send('bob', 'flood'))
+  assert.match((await strangers[2]!.next('error')).payload.details, /^Too many messages are waiting/)
+  alice.send(send('bob', 'from a friend'))
+  await alice.next('message_queued')
 })
 
 test('messages sealed for an old encryption key are withheld from the new one', async (t) => {
