@@ -12,6 +12,7 @@ register, and a scrape of its metrics. Times in ms; registration, owner and scra
   --minutes N       how long, all attacks together (5)
   --only NAMES      attacks, separated by commas: ${Object.keys(ATTACKS).join(', ')}
   --without         without the budgets of sockets, addresses and identities
+  --profile DIR     the server writes a CPU profile there
   --help            this text
 `
 
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '5' },
     only: { type: 'string' },
     without: { type: 'boolean', default: false },
+    profile: { type: 'string' },
     help: { type: 'boolean', default: false }
   }
 })
@@ -36,7 +38,7 @@ async function main(): Promise<void> {
   if (unknown.length > 0) throw new Error(`no such attack: ${unknown.join(', ')}`)
   const ms = (Number(values.minutes) * 60_000) / (names.length + 1)
   try {
-    const siege = await openSiege(scope, { hasBudgets: !values.without })
+    const siege = await openSiege(scope, { hasBudgets: !values.without, profileDirectory: values.profile })
     const rows: SiegeRow[] = []
     for (const attack of [undefined, ...names]) {
       rows.push(await siege.run(attack, ms))

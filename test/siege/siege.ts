@@ -44,8 +44,18 @@ export interface Siege {
   readonly tail: readonly string[]
 }
 
+export interface SiegeOptions {
+  /** Without: no budgets of sockets, addresses and identities. */
+  readonly hasBudgets?: boolean
+  /** Where the server writes a CPU profile of the whole siege when it ends. */
+  readonly profileDirectory?: string | undefined
+}
+
 /** A server of its own, with the default limits or without budgets. */
-export async function openSiege(scope: Scope, { hasBudgets = true } = {}): Promise<Siege> {
+export async function openSiege(
+  scope: Scope,
+  { hasBudgets = true, profileDirectory }: SiegeOptions = {}
+): Promise<Siege> {
   // Without a disk: how long that takes is not the attackers' doing.
   const postgres = await startPostgres(scope, { settings: { fsync: 'off' } })
   const dataDir = await temporaryDirectory(scope)
@@ -54,8 +64,10 @@ export async function openSiege(scope: Scope, { hasBudgets = true } = {}): Promi
     ...{ RPC_SIGNALING_PORT: '0', L2PS_MESSAGING_PORT: '0' },
     ...(hasBudgets ? {} : { WORK_PER_SOCKET: '0', WORK_PER_ADDRESS: '0', WORK_PER_IDENTITY: '0' })
   }
-  const server = serverProcess(scope, { env, cwd: dataDir, steppedClock: false })
+  const nodeOptions = profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`]
+  const server = serverProcess(scope, { env, cwd: dataDir, steppedClock: false, nodeOptions })
   await server.start()
+  if (profileDirectory !== undefined) atEnd(scope, () => server.stop())
   const url = server.url!
   const owner = await quickIdentity()
   const pairs: [Peer, Peer][] = []
