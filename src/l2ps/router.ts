@@ -6,6 +6,7 @@ import {
   MAX_FRAME_BYTES,
   MAX_UNREGISTERED_FRAME_BYTES,
   parseJson,
+  TOO_COMPLEX,
   TOO_MUCH
 } from '../protocol/frame.ts'
 import {
@@ -90,6 +91,7 @@ const UNREADABLE = {
     code: 'INVALID_MESSAGE',
     words: `Message too large (max ${MAX_UNREGISTERED_FRAME_BYTES} bytes before registration)`
   },
+  'too-complex': { code: 'INVALID_MESSAGE', words: TOO_COMPLEX },
   'too-much': { code: 'RATE_LIMITED', words: TOO_MUCH },
   internal: { code: 'INTERNAL_ERROR', words: 'Internal server error' }
 } as const

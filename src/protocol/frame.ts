@@ -10,6 +10,9 @@ export const MAX_SOCKET_FRAME_BYTES = 1_048_576
 /** Largest frame of a socket that has not registered: a `register` frame with the largest keys has some 30,000 bytes. */
 export const MAX_UNREGISTERED_FRAME_BYTES = 32_768
 
+/** Said of a frame that has far more values than any body that is relayed (complexity.ts). */
+export const TOO_COMPLEX = 'Message too complex (too many values, or nested too deep)'
+
 /** Said to a socket that is read more slowly for what it did itself. */
 export const TOO_MUCH =
   'This connection asks for more than it may, so it is read more slowly. Wait for answers before sending more; it is closed if this goes on.'

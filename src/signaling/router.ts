@@ -9,6 +9,7 @@ import {
   MAX_FRAME_BYTES,
   MAX_UNREGISTERED_FRAME_BYTES,
   parseJson,
+  TOO_COMPLEX,
   TOO_MUCH
 } from '../protocol/frame.ts'
 import {
@@ -65,6 +66,7 @@ const UNREADABLE = {
   'too-large': () => refuse('INVALID_MESSAGE', `Message too large (max ${MAX_FRAME_BYTES} bytes)`),
   'too-large-unregistered': () =>
     refuse('INVALID_MESSAGE', `Message too large (max ${MAX_UNREGISTERED_FRAME_BYTES} bytes before registration)`),
+  'too-complex': () => refuse('INVALID_MESSAGE', TOO_COMPLEX),
   'too-much': () => refuse('INTERNAL_ERROR', TOO_MUCH),
   internal: () => refuse('INTERNAL_ERROR', 'Internal server error')
 }
