@@ -145,6 +145,7 @@ export default fp<SocketsOptions>(
         socketsRefused.origin.inc()
         return reply.code(403).send({ error: 'Forbidden', message: 'This origin may not connect.' })
       }
+      await sessions.turn(request.ip)
       const reason = sessions.refusal(request.ip)
       if (reason === undefined) return
       socketsRefused[reason].inc()

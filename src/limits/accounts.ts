@@ -1,9 +1,12 @@
 import { addressKey } from './address.ts'
 import { Bucket } from './bucket.ts'
-import { ASSURED, BURST_SECONDS, PRICES, type Rates, type Work } from './prices.ts'
+import { ASSURED, ASSURED_UNREGISTERED, BURST_SECONDS, PRICES, type Rates, type Work } from './prices.ts'
 
 /** Accounts that nobody uses are kept until they are full again; of more than so many the oldest are dropped. */
 const KEPT_ACCOUNTS = 50_000
+
+/** A frame that took so long is paid for by the time it took, in ms. */
+const MEASURED_MS = 1
 
 /**
  * The budgets of addresses and identities. They are kept while somebody uses them and, as far as there is room, afterwards:
@@ -27,6 +30,12 @@ export class Accounts {
     return new Meter(rates, { arrivals, address: this.bucket('address', key, rates.address) }, this.#now)
   }
 
+  /** How long until the arrivals of an address are within their budget, in ms. */
+  arrivalMs(address: string | undefined): number {
+    const bucket = this.bucket('arrivals', addressKey(address), this.rates.address)
+    return bucket.waitMs(this.#now())
+  }
+
   /** The budget of an identity, shared by all its sessions. */
   identity(network: string, peer: string): Bucket {
     return this.bucket('identity', `${network} ${peer}`, this.rates.identity)
@@ -42,6 +51,12 @@ export class Accounts {
     return bucket
   }
 }
+
+/**
+ * Whose turn it is first: who asked for little lately; who asked for more; who asked for more than a registration takes
+ * and has not registered.
+ */
+export type Rank = 'quiet' | 'noisy' | 'stranger'
 
 /** Why a socket has to wait: for what it did itself, or for what all of its address or identity did. */
 export type Overdrawn = 'own' | 'shared'
@@ -70,7 +85,7 @@ export class Meter {
     this.#own = new Bucket(rates.socket, rates.socket * BURST_SECONDS, now())
     this.#address = address
     this.#shared = [arrivals]
-    this.#assured = new Bucket(ASSURED.perSecond, ASSURED.unregistered, now())
+    this.#assured = new Bucket(ASSURED_UNREGISTERED.perSecond, ASSURED_UNREGISTERED.atOnce, now())
     this.pay('connection')
   }
 
@@ -83,17 +98,25 @@ export class Meter {
 
   /** Before the work is done. `amount`: how often, or how many kilobytes. */
   pay(work: Work, amount = 1): void {
+    this.#pay(PRICES[work] * amount)
+  }
+
+  /** A frame kept the event loop for so long: what took far longer than any price says costs what it took. */
+  measured(ms: number): void {
+    if (ms >= MEASURED_MS) this.#pay(ms * 1_000)
+  }
+
+  #pay(cost: number): void {
     const now = this.#now()
-    const cost = PRICES[work] * amount
     this.#own.spend(cost, now)
     const isAssured = this.#assured.has(now)
     if (isAssured) this.#assured.spend(cost, now)
     if (!isAssured || !this.#isRegistered) for (const bucket of this.#shared) bucket.spend(cost, now)
   }
 
-  /** Did it ask for little lately? Such sockets are served first. */
-  get isQuiet(): boolean {
-    return this.#assured.has(this.#now())
+  get rank(): Rank {
+    if (this.#assured.has(this.#now())) return 'quiet'
+    return this.#isRegistered ? 'noisy' : 'stranger'
   }
 
   /** How long it has to wait before anything more of it is handled, in ms, and why; undefined: it need not. */

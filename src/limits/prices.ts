@@ -29,6 +29,9 @@ export const BURST_SECONDS = 2
 
 /**
  * What a registered socket may always ask for, whatever its neighbours do, in microseconds (a second, and at once): about 30
- * frames a second. Who asks for no more is served before the others; of one that has not registered that is one registration.
+ * frames a second. Who asks for no more is served before the others.
  */
-export const ASSURED = { perSecond: 1_000, atOnce: 5_000, unregistered: 1_500 } as const
+export const ASSURED = { perSecond: 1_000, atOnce: 5_000 } as const
+
+/** The same for one that has not registered: one registration. */
+export const ASSURED_UNREGISTERED = { perSecond: 50, atOnce: 1_500 } as const

@@ -12,8 +12,8 @@ const MAX_KEPT_BYTES = 65_536
 
 /** What a kept frame takes beside its bytes: many small ones are not kept either. */
 const FRAME_BYTES = 256
-/** Kept frames that are handled at once; the others wait for the turns of their socket. */
-const AT_ONCE = 32
+/** Frames that are handled at once; the others of a piece, and of what was kept, wait for the turns of their socket. */
+const AT_ONCE = 16
 
 interface Frame {
   readonly data: Buffer
@@ -39,6 +39,8 @@ export class FlowControl {
   readonly #reasons = new Set<HoldReason>()
   #kept: Frame[] = []
   #keptBytes = 0
+  /** Frames of this piece that were handled. */
+  #ofPiece = 0
   #isPaused = false
   #isHandling = false
   #isWaiting = false
@@ -65,13 +67,21 @@ export class FlowControl {
 
   /** Handles a frame now, or keeps it behind those that wait. */
   receive(data: Buffer, isBinary: boolean): void {
-    if (this.#reasons.size === 0 && this.#kept.length === 0) {
+    const isOpen = this.#reasons.size === 0
+    if (isOpen && this.#kept.length === 0 && this.#ofPiece < AT_ONCE) {
+      this.#ofPiece += 1
       this.#handle(data, isBinary)
       return
     }
     this.#kept.push({ data, isBinary })
     this.#keptBytes += data.length + FRAME_BYTES
     if (this.#keptBytes >= MAX_KEPT_BYTES) this.#pause()
+    if (isOpen && !this.#isWaiting && !this.#isHandling) this.#proceedLater()
+  }
+
+  /** What comes from now on belongs to another piece of the stream, in a turn of its own. */
+  pieceEnded(): void {
+    this.#ofPiece = 0
   }
 
   hold(reason: HoldReason): void {

@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws'
 import type { Meter, Overdrawn } from '../limits/accounts.ts'
 import type { Work } from '../limits/prices.ts'
 import { CLOSE, type CloseReason } from '../protocol/close-codes.ts'
+import { isTooComplex } from '../protocol/complexity.ts'
 import { MAX_FRAME_BYTES, MAX_UNREGISTERED_FRAME_BYTES } from '../protocol/frame.ts'
 import { awakeTimeout } from '../util/awake-clock.ts'
 import { Answers } from './answers.ts'
@@ -38,7 +39,10 @@ export interface SessionProtocol<M extends SessionMember = SessionMember> {
   /** Decides what a text frame leads to; never throws for bad input. */
   handle(text: string, session: Session<M>): Effect
   /** Answers to what cannot be handled at all. `data`: the frame. */
-  refuse(what: 'binary' | 'too-large' | 'too-large-unregistered' | 'too-much' | 'internal', data: Buffer): Answer
+  refuse(
+    what: 'binary' | 'too-large' | 'too-large-unregistered' | 'too-complex' | 'too-much' | 'internal',
+    data: Buffer
+  ): Answer
 }
 
 /** Where a socket comes from. */
@@ -92,6 +96,9 @@ const TELL_AFTER_MS = 5_000
 const CLOSE_AFTER_MS = 30_000
 /** Used up again within this time: it has not slowed down. */
 const STILL_MS = 3_000
+
+/** Closed for what it sent: nothing more of that is read, and the WebSocket layer cuts it off a moment later. */
+const OVERDONE: ReadonlySet<CloseReason> = new Set(['tooMuch', 'tooLarge', 'tooSlow'])
 
 /** What ws says when there was no close frame (RFC 6455 §7.1.5). */
 const CLOSED_WITHOUT_HANDSHAKE = 1006
@@ -260,8 +267,8 @@ export class Session<M extends SessionMember = SessionMember> {
       this.#closeReason = reason
     }
     this.#socket.close(CLOSE[reason].code, CLOSE[reason].reason)
-    this.#flow.close()
-    this.#reader.close() // the peer's own close frame has to be read
+    if (OVERDONE.has(reason)) this.#reader.stop()
+    else this.#flow.close() // the peer's own close frame is waited for
   }
 
   /** Ends the connection without the closing handshake. */
@@ -318,11 +325,12 @@ export class Session<M extends SessionMember = SessionMember> {
       proceed()
       return false
     }
-    turns.wait({ serve }, meter.isQuiet)
+    turns.wait({ serve }, meter.rank)
   }
 
   /** Bytes were handed to the WebSocket layer. */
   #fed(bytes: number): void {
+    this.#flow.pieceEnded()
     this.#unfinished.fed(bytes, this.#hooks.clock())
     if (this.#member === undefined && this.isOpen && this.#unfinished.bytes > MAX_UNREGISTERED_FRAME_BYTES) {
       this.#refuseLarge()
@@ -342,6 +350,7 @@ export class Session<M extends SessionMember = SessionMember> {
 
   /** First it is read more slowly, then told, then closed: that only for what the socket did itself. */
   #overdrawn(why: Overdrawn): void {
+    if (!this.isOpen) return
     if (!this.#flow.reasons.has('rate')) this.#hooks.slowed(why)
     this.#flow.hold('rate')
     if (why === 'shared') return
@@ -365,6 +374,7 @@ export class Session<M extends SessionMember = SessionMember> {
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
+    this.#hooks.meter.pay('frame')
     this.#heard()
     this.#unfinished.messageEnded()
     if (this.isOpen) this.#flow.receive(data, isBinary)
@@ -373,9 +383,10 @@ export class Session<M extends SessionMember = SessionMember> {
   #handle(data: Buffer, isBinary: boolean): void {
     if (!this.isOpen) return
     this.#hooks.frameReceived(data.length)
-    this.#hooks.meter.pay('frame')
     this.#repliesFirst?.called()
+    const began = performance.now()
     this.#answers.carryOut(this.#effectOf(data, isBinary), data)
+    this.#hooks.meter.measured(performance.now() - began)
   }
 
   #effectOf(data: Buffer, isBinary: boolean): Effect {
@@ -383,6 +394,7 @@ export class Session<M extends SessionMember = SessionMember> {
     try {
       if (isBinary) return protocol.refuse('binary', data)
       if (data.length > MAX_FRAME_BYTES) return protocol.refuse('too-large', data)
+      if (isTooComplex(data)) return protocol.refuse('too-complex', data)
       return protocol.handle(data.toString('utf8'), this)
     } catch (error) {
       return this.#failed(error, data)

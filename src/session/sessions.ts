@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { WebSocket } from 'ws'
 import { Accounts } from '../limits/accounts.ts'
 import { addressKey } from '../limits/address.ts'
@@ -5,6 +6,7 @@ import type { Rates } from '../limits/prices.ts'
 import type { CloseReason } from '../protocol/close-codes.ts'
 import { AwakeClock } from '../util/awake-clock.ts'
 import { Slices } from '../util/slices.ts'
+import { Handshakes } from './handshakes.ts'
 import type { LivenessLimits } from './liveness.ts'
 import { Session, type SessionHooks, type SessionMember, type SessionOrigin, type SessionProtocol } from './session.ts'
 import { Turns } from './turns.ts'
@@ -17,6 +19,9 @@ export interface SessionsLimits extends LivenessLimits {
   readonly rates: Rates
 }
 
+/** Longest a handshake waits because of others from its address, in ms. */
+const LONGEST_WAIT_MS = 1_000
+
 /** What a protocol's plugin brings; the rest is this file's. */
 export type ProtocolHooks = Omit<SessionHooks, 'clock' | 'meter' | 'turns' | 'registered' | 'closed'>
 
@@ -28,6 +33,7 @@ export class Sessions<M extends SessionMember = SessionMember> {
   readonly #open = new Set<Session<M>>()
   readonly #accounts: Accounts
   readonly #turns = new Turns()
+  readonly #handshakes = new Handshakes()
   /** By address, see `addressKey`. */
   readonly #unregistered = new Map<string, number>()
   readonly #ofAddress = new Map<string, number>()
@@ -60,6 +66,13 @@ export class Sessions<M extends SessionMember = SessionMember> {
     const key = addressKey(address)
     if ((this.#ofAddress.get(key) ?? 0) >= this.#limits.perAddress) return 'address'
     return (this.#unregistered.get(key) ?? 0) >= this.#limits.unregisteredPerAddress ? 'unregistered' : undefined
+  }
+
+  /** Resolves when a handshake from this address may go on: later, if connections from there used up its budget. */
+  async turn(address: string | undefined): Promise<void> {
+    const ms = this.#accounts.arrivalMs(address)
+    if (ms > 0) await delay(Math.min(ms, LONGEST_WAIT_MS))
+    await this.#handshakes.turn(ms === 0)
   }
 
   /** Takes a new socket in. Listens to it before this returns, so no frame is missed. */

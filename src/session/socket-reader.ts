@@ -32,6 +32,9 @@ export interface SocketReaderOptions {
  *     reading ──budget used up──► resting ──a while later──► reading
  *         │ └──pause()──► paused ──resume()──► reading
  *         └──the turn is over──► waiting ──its turn──► reading
+ *     stopped: from any state, by stop()
+ *
+ * A socket that we close is read no faster than before: its close frame lies behind what it sent.
  */
 export class SocketReader implements FlowControlled {
   readonly #options: SocketReaderOptions
@@ -44,8 +47,7 @@ export class SocketReader implements FlowControlled {
   #isWaiting = false
   #isReading = false
   #rest: NodeJS.Timeout | undefined
-  /** We close the socket. */
-  #isUnlimited = false
+  #isStopped = false
 
   constructor(options: SocketReaderOptions) {
     this.#options = options
@@ -55,6 +57,10 @@ export class SocketReader implements FlowControlled {
     if (this.#feed === undefined) return
     stream.removeListener('data', this.#feed)
     stream.on('data', (chunk: Buffer) => this.#receive(chunk))
+    // At the end of a socket the WebSocket layer parses in one go what was not read yet: nobody waits for that.
+    stream.prependListener('close', () => {
+      if (this.#isStreamPaused) stream.read()
+    })
   }
 
   pause(): void {
@@ -63,17 +69,15 @@ export class SocketReader implements FlowControlled {
   }
 
   resume(): void {
-    this.#isPaused = false
+    this.#isPaused = this.#isStopped
     this.#read()
   }
 
-  /** We close the socket: what comes is handed on as it comes, so that the peer's close frame is read. */
-  close(): void {
-    this.#isUnlimited = true
-    clearTimeout(this.#rest)
-    this.#rest = undefined
-    this.#isWaiting = false
-    this.resume()
+  /** Nothing more of it is read, whatever comes; what was read is forgotten. */
+  stop(): void {
+    this.#isStopped = true
+    this.pause()
+    this.drop()
   }
 
   /** The socket is gone. */
@@ -106,11 +110,11 @@ export class SocketReader implements FlowControlled {
 
   #isTurn(): boolean {
     const { meter, turns } = this.#options
-    const { isQuiet } = meter
-    if (this.#isUnlimited || turns.hasRoom(isQuiet)) return true
+    const { rank } = meter
+    if (turns.hasRoom(rank)) return true
     this.#isWaiting = true
     this.#pauseStream()
-    turns.wait(this, isQuiet)
+    turns.wait(this, rank)
     return false
   }
 
@@ -118,7 +122,7 @@ export class SocketReader implements FlowControlled {
   #piece(): boolean {
     const { stream, fed } = this.#options
     const left = this.#left
-    if (left === undefined || stream.destroyed || this.#mustRest()) return false
+    if (left === undefined || stream.destroyed || this.#isPaused || this.rests()) return false
     const piece = left.subarray(0, PIECE_BYTES)
     this.#left = left.length > PIECE_BYTES ? left.subarray(PIECE_BYTES) : undefined
     this.#feed!.call(stream, piece)
@@ -126,14 +130,9 @@ export class SocketReader implements FlowControlled {
     return this.#left !== undefined
   }
 
-  #mustRest(): boolean {
-    if (this.#isUnlimited) return false
-    return this.#isPaused || this.rests()
-  }
-
   /** Rests if the budget is used up; returns whether it rests. */
   rests(): boolean {
-    if (this.#isUnlimited || this.#rest !== undefined) return !this.#isUnlimited
+    if (this.#rest !== undefined) return true
     const overdrawn = this.#options.meter.overdrawn()
     if (overdrawn === undefined) return false
     this.#pauseStream()

@@ -1,5 +1,12 @@
-/** Longest that frames are handled in one turn of the event loop before other sockets are heard, in ms. */
-const TURN_MS = 10
+import type { Rank } from '../limits/accounts.ts'
+
+/** Longest that sockets of a rank are served in one turn of the event loop before others are heard, in ms. */
+const QUIET_MS = 10
+/** A message takes some ten turns through the database, and each of them is longer by this. */
+const NOISY_MS = 2
+/** Strangers are served for so long, and then not for a while: together they get a fifth of the process. */
+const STRANGERS_MS = 2
+const STRANGERS_REST_MS = 8
 
 /** A socket that waits for its turn. */
 export interface Waiting {
@@ -9,60 +16,81 @@ export interface Waiting {
 
 /**
  * Shares the turns of the event loop among all sockets of the process. While a turn has time left, a socket is served as
- * soon as its bytes come. After that it waits: first those are served that asked for little lately, then the others, a
- * piece each, round after round. In between, sockets are read, so a quiet one waits for a turn or two, however many are noisy.
+ * soon as its bytes come. After that it waits: first those are served that asked for little lately, then the others, for
+ * a shorter time, a piece each, round after round. In between, sockets and the database are read, so a quiet one waits for a
+ * turn or two, however many are noisy. Strangers, who have asked for more than a registration without one, come last.
  */
 export class Turns {
   readonly #now: () => number
-  #quiet: Waiting[] = []
-  #noisy: Waiting[] = []
-  /** When the time of this turn is over; undefined: nothing was served in it yet. */
-  #endsAt: number | undefined
+  #waiting: Record<Rank, Waiting[]> = { quiet: [], noisy: [], stranger: [] }
+  /** When this turn began; undefined: nothing was served in it yet. */
+  #beganAt: number | undefined
+  #strangersServedAt = Number.NEGATIVE_INFINITY
+  #timer: NodeJS.Timeout | undefined
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now
   }
 
   /** May a socket be served now? */
-  hasRoom(isQuiet: boolean): boolean {
+  hasRoom(rank: Rank): boolean {
+    if (rank === 'stranger') return false
     if (this.#begins()) return true
-    if (isQuiet ? this.#quiet.length > 0 : this.#noisy.length > 0) return false
-    return this.#now() < this.#endsAt!
+    if (this.#waiting[rank].length > 0) return false
+    return this.#now() - this.#beganAt! < (rank === 'quiet' ? QUIET_MS : NOISY_MS)
   }
 
   /** Serves a socket later. */
-  wait(socket: Waiting, isQuiet: boolean): void {
+  wait(socket: Waiting, rank: Rank): void {
     this.#begins()
-    if (isQuiet) this.#quiet.push(socket)
-    else this.#noisy.push(socket)
+    this.#waiting[rank].push(socket)
   }
 
   #begins(): boolean {
-    if (this.#endsAt !== undefined) return false
-    this.#endsAt = this.#now() + TURN_MS
+    if (this.#beganAt !== undefined) return false
+    this.#beganAt = this.#now()
     setImmediate(() => this.#next())
     return true
   }
 
   /** After the sockets were read: those that wait are served until the time of a turn is over. */
   #next(): void {
-    if (this.#quiet.length === 0 && this.#noisy.length === 0) {
-      this.#endsAt = undefined
+    this.#serve('quiet', QUIET_MS)
+    this.#serve('noisy', NOISY_MS)
+    if (this.#restMs() <= 0) {
+      this.#serve('stranger', STRANGERS_MS)
+      this.#strangersServedAt = this.#now()
+    }
+    const { quiet, noisy, stranger } = this.#waiting
+    if (quiet.length > 0 || noisy.length > 0) {
+      this.#beganAt = this.#now()
+      setImmediate(() => this.#next())
       return
     }
-    setImmediate(() => this.#next())
-    this.#endsAt = this.#now() + TURN_MS
-    this.#quiet = this.#serve(this.#quiet)
-    this.#noisy = this.#serve(this.#noisy)
+    this.#beganAt = undefined
+    if (stranger.length > 0) this.#timer ??= setTimeout(() => this.#rested(), this.#restMs())
   }
 
-  /** One piece of each, round after round; returns those that still wait. */
-  #serve(waiting: Waiting[]): Waiting[] {
+  /** How long strangers wait before they are served again. */
+  #restMs(): number {
+    return this.#strangersServedAt + STRANGERS_REST_MS - this.#now()
+  }
+
+  #rested(): void {
+    this.#timer = undefined
+    this.#begins()
+  }
+
+  /** One piece of each, round after round, for so long. */
+  #serve(rank: Rank, ms: number): void {
+    const waiting = this.#waiting[rank]
+    if (waiting.length === 0) return
+    const endsAt = this.#now() + ms
     let at = 0
-    for (; at < waiting.length && this.#now() < this.#endsAt!; at++) {
+    for (; at < waiting.length && this.#now() < endsAt; at++) {
       const socket = waiting[at]!
       if (socket.serve()) waiting.push(socket)
     }
-    return waiting.slice(at)
+    this.#waiting[rank] = waiting.slice(at)
   }
 }

@@ -100,6 +100,30 @@ test('connections that register one after the other wait; registered neighbours 
   assert.equal(all.meter('192.0.2.2').overdrawn(), undefined)
 })
 
+test('what takes far longer than its price says costs what it took', () => {
+  const { accounts: all } = accounts()
+  const meter = join(all, '192.0.2.1', 'deep')
+  for (let n = 0; n < 1_000; n++) meter.measured(0.9)
+  assert.equal(meter.overdrawn(), undefined)
+  for (let n = 0; n < 50; n++) meter.measured(15)
+  assert.equal(meter.overdrawn()?.why, 'own')
+})
+
+test('a registration is served among the first; who then asks for much later, and before it last', () => {
+  const { accounts: all } = accounts()
+  const stranger = all.meter('192.0.2.1')
+  frame(stranger, 30)
+  stranger.pay('signature')
+  stranger.pay('registration')
+  assert.equal(stranger.rank, 'quiet')
+  for (let n = 0; n < 5; n++) stranger.pay('refused')
+  assert.equal(stranger.rank, 'stranger')
+  const peer = join(all, '192.0.2.1', 'peer')
+  assert.equal(peer.rank, 'quiet')
+  for (let n = 0; n < 400; n++) frame(peer, 0)
+  assert.equal(peer.rank, 'noisy')
+})
+
 test('a rate of 0 is no limit', () => {
   const { accounts: all } = accounts({ socket: 0, address: 0, identity: 0 })
   const meter = join(all, '192.0.2.1', 'anybody')

@@ -1,6 +1,7 @@
 // When the frames of a socket are handled, when they are kept, and when it is not read at all.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { FlowControl } from '../../src/session/flow-control.ts'
 
 const LIMIT_BYTES = 65_536
@@ -52,6 +53,23 @@ test('a reason is one, however often it is given, and releasing one that is not 
   assert.deepEqual(handled, [])
   flow.release('refused')
   assert.deepEqual(handled, ['a'])
+})
+
+test('of a piece with many frames some are handled at once, the others in later turns, in their order', async () => {
+  const { flow, handled, come } = flowOf()
+  const names = Array.from({ length: 40 }, (_, n) => `${n}`)
+  for (const name of names) come(name)
+  assert.deepEqual(handled, names.slice(0, 16))
+  flow.pieceEnded()
+  come('next')
+  assert.equal(handled.length, 16, 'what waits goes first')
+  await turn()
+  assert.deepEqual(handled, names.slice(0, 32))
+  await turn()
+  assert.deepEqual(handled, [...names, 'next'])
+  flow.pieceEnded()
+  come('last')
+  assert.equal(handled.at(-1), 'last')
 })
 
 test('a kept frame that gives a new reason stops those behind it', () => {

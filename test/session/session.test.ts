@@ -200,14 +200,16 @@ test('a frame that fails for a reason of ours is answered and counted, and the n
   assert.deepEqual(heard.refused, Array(3).fill('internal'))
 })
 
-test('binary frames and frames that are too large are refused without being handled', () => {
-  const { socket, handled, heard, come } = open()
+test('binary frames and frames that are too large or too complex are refused without being handled', () => {
+  const { socket, handled, heard, come } = open({ limits: { refusedFramesPerSecond: 10 } })
   socket.receive('now 1', true)
   come('x'.repeat(MAX_FRAME_BYTES + 1))
   assert.deepEqual([handled, socket.sent], [[], ['binary 5', `too-large ${MAX_FRAME_BYTES + 1}`]])
+  come('['.repeat(100_000))
+  assert.equal(socket.sent.pop(), 'too-complex 100000')
   come(`now ${'é'.repeat((MAX_FRAME_BYTES - 4) / 2)}`)
   assert.equal(handled.length, 1, 'a frame of the full size')
-  assert.equal(heard.bytes, 5 + MAX_FRAME_BYTES + 1 + MAX_FRAME_BYTES)
+  assert.equal(heard.bytes, 5 + MAX_FRAME_BYTES + 1 + 100_000 + MAX_FRAME_BYTES)
 })
 
 test('a connected socket is registered once', () => {
@@ -228,6 +230,15 @@ test('a socket that is closing or closed cannot be registered, nor be closed a s
   assert.throws(() => session.register(member), /closed cannot become registered/)
   assert.throws(() => socket.closed(1001), /closed cannot become closed/)
   assert.deepEqual(heard.closed, [true])
+})
+
+test('what is behind a frame for which a socket is closed is not read; otherwise its close frame is waited for', () => {
+  const [large, late] = [open(), open()]
+  large.session.close('tooLarge')
+  late.session.close('unregistered')
+  assert.deepEqual([large.socket.isPaused, late.socket.isPaused], [true, false])
+  large.session.stopReading()
+  assert.equal(large.socket.isPaused, true)
 })
 
 test('the first reason to close a socket is the one that is kept, and none when the peer did it', () => {

@@ -1,0 +1,76 @@
+// Whose turn it is when many sockets have something, by a clock of the test: each piece takes a millisecond.
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Rank } from '../../src/limits/accounts.ts'
+import { Handshakes } from '../../src/session/handshakes.ts'
+import { Turns } from '../../src/session/turns.ts'
+import { stopTime } from '../helpers/stop-time.ts'
+
+function turnsOf(t: TestContext) {
+  const time = stopTime(t)
+  const turns = new Turns()
+  const served: string[] = []
+  const socket = (name: string, pieces: number) => ({
+    serve: () => {
+      served.push(name)
+      time.stall(1)
+      pieces -= 1
+      return pieces > 0
+    }
+  })
+  const wait = (rank: Rank, pieces: number, name: string = rank) => turns.wait(socket(name, pieces), rank)
+  /** What is served in the next turn. */
+  const next = async () => {
+    await turn()
+    return served.splice(0)
+  }
+  return { time, turns, wait, next }
+}
+
+test('quiet sockets are served first and for longer, noisy ones in each turn, a piece each, round after round', async (t) => {
+  const { wait, next } = turnsOf(t)
+  wait('noisy', 3, 'a')
+  wait('noisy', 2, 'b')
+  wait('quiet', 11)
+  assert.deepEqual(await next(), [...Array<string>(10).fill('quiet'), 'a', 'b'])
+  assert.deepEqual(await next(), ['quiet', 'a', 'b'])
+  assert.deepEqual(await next(), ['a'])
+})
+
+test('strangers are served last, and get a fifth of the time', async (t) => {
+  const { time, wait, next } = turnsOf(t)
+  wait('stranger', 6)
+  wait('noisy', 7)
+  assert.deepEqual(await next(), ['noisy', 'noisy', 'stranger', 'stranger'])
+  assert.deepEqual(await next(), ['noisy', 'noisy'])
+  assert.deepEqual(await next(), ['noisy', 'noisy'])
+  assert.deepEqual(await next(), ['noisy'])
+  await time.advance(3)
+  assert.deepEqual(await next(), ['stranger', 'stranger'])
+})
+
+test('in a turn that is young sockets need not wait, unless others of their rank do', async (t) => {
+  const { time, turns, wait, next } = turnsOf(t)
+  assert.deepEqual([turns.hasRoom('noisy'), turns.hasRoom('stranger')], [true, false])
+  time.stall(3)
+  assert.deepEqual([turns.hasRoom('quiet'), turns.hasRoom('noisy')], [true, false])
+  time.stall(8)
+  assert.equal(turns.hasRoom('quiet'), false)
+  await next()
+  wait('noisy', 1)
+  assert.deepEqual([turns.hasRoom('quiet'), turns.hasRoom('noisy')], [true, false])
+})
+
+test('of many handshakes at once some go on in each turn, those from quiet addresses first', async () => {
+  const handshakes = new Handshakes()
+  const gone: string[] = []
+  for (let n = 0; n < 20; n++) void handshakes.turn(false).then(() => gone.push('noisy'))
+  void handshakes.turn(true).then(() => gone.push('quiet'))
+  await Promise.resolve()
+  assert.equal(gone.length, 8)
+  await turn()
+  assert.deepEqual(gone.slice(8), ['quiet', ...Array<string>(7).fill('noisy')])
+  await turn()
+  assert.equal(gone.length, 21)
+})
