@@ -88,7 +88,7 @@ export async function showIdentity(network, peer, refresh = () => {}) {
  * @param {() => void} refresh
  */
 function factsOf(identity, refresh) {
-  const { network, peer, algorithm, signingKey, keyId, registeredAt, lastSeenAt, keys } = identity
+  const { network, peer, algorithm, signingKey, keyId, registeredAt, lastSeenAt, keys, challenged } = identity
   const click = () => release(identity, refresh)
   return element(
     'div',
@@ -100,7 +100,8 @@ function factsOf(identity, refresh) {
       ['Encryption key', keyId === null ? 'none' : element('code', {}, keyId)],
       ['Keys so far', count(keys.length)],
       ['Registered', dateAndTime(registeredAt)],
-      ['Last seen', dateAndTime(lastSeenAt)]
+      ['Last seen', dateAndTime(lastSeenAt)],
+      ['Registers', challenged ? 'with a challenge only' : 'with or without a challenge']
     ]),
     element('button', { type: 'button', class: 'danger changes', click }, 'Release the name')
   )

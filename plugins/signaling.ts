@@ -2,6 +2,7 @@
 import fp from 'fastify-plugin'
 import { FailedProofs } from '../src/identity/failed-proofs.ts'
 import { frameCounter } from '../src/observability/metrics.ts'
+import { Challenges } from '../src/signaling/challenges.ts'
 import { createSignaling } from '../src/signaling/router.ts'
 
 export interface SignalingOptions {
@@ -10,10 +11,12 @@ export interface SignalingOptions {
   readonly failedRegistrations: number
   /** Most peers in one answer to discover. */
   readonly discoverPeers: number
+  /** The origins by which clients reach this server; undefined: none but those of loopback. */
+  readonly publicOrigins: ReadonlySet<string> | undefined
 }
 
 export default fp<SignalingOptions>(
-  async (app, { failedProofsPerMinute, ...options }) => {
+  async (app, { failedProofsPerMinute, publicOrigins, ...options }) => {
     const { presence, cluster, proofs, identities, identityChanged, registration, nameMutex, log } = app
     const protocol = createSignaling({
       ...options,
@@ -22,7 +25,8 @@ export default fp<SignalingOptions>(
       attachments: app.attachments.signaling,
       peersIn: (network, page) => (cluster ?? presence).page(network, page),
       countFrame: frameCounter(app.metrics, 'signaling'),
-      failedProofs: new FailedProofs(failedProofsPerMinute)
+      failedProofs: new FailedProofs(failedProofsPerMinute),
+      challenges: new Challenges({ publicOrigins, clock: () => performance.now() })
     })
     app.sockets.serve(protocol)
   },

@@ -31,7 +31,7 @@ import tls from '../plugins/tls.ts'
 import type { Bus } from './cluster/bus.ts'
 import { prepareDataDirectory } from './config/data-directory.ts'
 import { networksDirectory, tokensFile } from './config/files.ts'
-import { originsIn } from './config/origins.ts'
+import { originsIn, socketOriginsIn } from './config/origins.ts'
 import { databaseUrl, hasPlayground, signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { trustedProxies } from './config/trusted-proxies.ts'
@@ -185,7 +185,8 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   }
   await app.register(signaling, {
     ...protocolOptions,
-    quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER
+    quotaPerSender: config.SIGNALING_QUOTA_PER_SENDER,
+    publicOrigins: config.PUBLIC_ORIGINS === undefined ? undefined : socketOriginsIn(config.PUBLIC_ORIGINS)
   })
   if (config.L2PS_MESSAGING_ENABLED) {
     await app.register(l2psRegistry, { directory: networksDirectory(config.DATA_DIR, config.L2PS_DIR) })

@@ -25,6 +25,8 @@ export type LocalErrorType =
   | 'INVALID_ANSWER'
   /** The server refused one of several messages without saying which. */
   | 'UNCONFIRMED'
+  /** The server gives no challenge to sign, and this client does not register without. */
+  | 'CHALLENGE_REFUSED'
   /** The outbox has no room for another message. */
   | 'OUTBOX_FULL'
 

@@ -67,12 +67,20 @@ export async function createMlDsaSigner(seed: Uint8Array): Promise<Signer> {
   return signer('ml-dsa', publicKey, async (message) => ml_dsa65.sign(message, secretKey, { extraEntropy: false }))
 }
 
-function signer(algorithm: SigningAlgorithm, signingPublicKey: Uint8Array, sign: Signer['sign']): Signer {
-  const proofOf = async (publicKey: Uint8Array): Promise<Verification> => ({
+/** The `verification` of a message. */
+export async function signed(
+  { algorithm, signingPublicKey, sign }: Omit<Signer, 'proofOf'>,
+  message: Uint8Array
+): Promise<Verification> {
+  return {
     algorithm,
-    serializedSignedData: toBase64(await sign(publicKey)),
+    serializedSignedData: toBase64(await sign(message)),
     serializedPublicKey: toBase64(signingPublicKey),
-    serializedMessage: toBase64(publicKey)
-  })
+    serializedMessage: toBase64(message)
+  }
+}
+
+function signer(algorithm: SigningAlgorithm, signingPublicKey: Uint8Array, sign: Signer['sign']): Signer {
+  const proofOf = (publicKey: Uint8Array) => signed({ algorithm, signingPublicKey, sign }, publicKey)
   return { algorithm, signingPublicKey, sign, proofOf }
 }

@@ -20,6 +20,13 @@ export interface SignalingOptions extends Pick<TransportOptions, 'url' | 'webSoc
    * message, after 1 s, 2 s, … 30 s. Without it a message counts as received when it has reached the WebSocket.
    */
   onMessage?: ((message: IncomingMessage) => void | Promise<void>) | undefined
+  /**
+   * Whether to ask for a challenge of the server and sign it, so that what is signed is good for this connection alone.
+   * `offered` (the default): wherever the server has them. Once a client id was registered so, it is with a challenge
+   * only, by every program that uses it. `required`: never register without. `never`: for an id that programs without
+   * this feature use, too. Source: docs/protocol.md, 2.9.
+   */
+  challenge?: 'offered' | 'required' | 'never' | undefined
   /** Remembers the keys of other peers, so that `keyChanged` is emitted also after a restart. Default: in memory. */
   knownKeys?: ClientStorage | undefined
 }

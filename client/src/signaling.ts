@@ -1,6 +1,7 @@
 // The signaling client: a peer that reconnects and registers again by itself.
 import { type RequestOptions, unlessAborted } from './abort.ts'
 import { ConnectionGate, FetchCache, KeyedQueue } from './async.ts'
+import { Challenges } from './challenge.ts'
 import { createEmitter } from './events.ts'
 import { type Frame, localError, type RelayError, readFrame } from './frame.ts'
 import type { Identity } from './identity.ts'
@@ -19,7 +20,7 @@ import type {
 } from './signaling-api.ts'
 
 /** Refusals of `register` that another attempt would get again. */
-const FINAL_REFUSALS = ['INVALID_MESSAGE', 'INVALID_PUBLIC_KEY', 'INVALID_PROOF']
+const FINAL_REFUSALS = ['INVALID_MESSAGE', 'INVALID_PUBLIC_KEY', 'INVALID_PROOF', 'CHALLENGE_REQUIRED']
 
 /** The server does not announce when a peer comes back with another key, so keys are cached no longer than this. */
 const KEY_LIFETIME_MS = 60_000
@@ -44,6 +45,7 @@ class Client implements SignalingClient {
   readonly #incoming: Receiver<IncomingMessage>
   readonly #acknowledges: boolean
   readonly #knownKeys: KnownKeys
+  readonly #challenges: Challenges
   #proof: ReturnType<Identity['proofOf']> | undefined
   #sent = 0
 
@@ -52,6 +54,7 @@ class Client implements SignalingClient {
     this.identity = options.identity
     this.#timeoutMs = options.requestTimeoutMs ?? 10_000
     this.#acknowledges = options.onMessage !== undefined
+    this.#challenges = new Challenges(options)
     this.#knownKeys = new KnownKeys(options.clientId, options.knownKeys)
     this.#incoming = this.#receiver(options.onMessage)
     this.#answers = new SignalingAnswers(this.#timeoutMs, this.#answerHooks())
@@ -179,10 +182,14 @@ class Client implements SignalingClient {
 
   async #register(): Promise<void> {
     const { publicKey } = this.identity
-    this.#proof ??= this.identity.proofOf(publicKey)
-    const verification = await this.#proof
+    const fresh = await this.#challenges.answer((frame) => {
+      this.#connection.send(frame)
+      return this.#answers.request('challenge')
+    })
+    if (fresh === undefined) this.#proof ??= this.identity.proofOf(publicKey)
+    const verification = fresh ?? (await this.#proof)
     // The field alone tells the relay that replies and notifications may come in any order.
-    const features = this.#acknowledges ? ['ack'] : []
+    const features = [...(this.#acknowledges ? ['ack'] : []), ...(fresh ? ['challenge'] : [])]
     const payload = { clientId: this.clientId, publicKey: [...publicKey], verification, features }
     this.#connection.send({ type: 'register', payload })
     await this.#answers.request('register')

@@ -32,6 +32,7 @@ export const IdentityAnswer = Type.Object(
     keyId: Type.Union([Type.String(), Type.Null()], { description: 'Names the encryption key handed out now.' }),
     registeredAt: Time,
     lastSeenAt: Time,
+    challenged: Type.Boolean({ description: 'It registers with a challenge only, as it did once.' }),
     keys: Type.Array(Type.Object({ keyId: Type.String(), registeredAt: Time }), {
       description: 'Encryption keys it registered, oldest first: at most 1,000.'
     })
@@ -119,6 +120,7 @@ function showIdentity(app: AdminApp, { database }: AdminContext): void {
       keyId: identity.keyId,
       registeredAt: identity.registeredAt.toISOString(),
       lastSeenAt: identity.lastSeenAt.toISOString(),
+      challenged: identity.challenged,
       keys: identity.keys.map(({ keyId, registeredAt }) => ({ keyId, registeredAt: registeredAt.toISOString() }))
     }
   })

@@ -81,7 +81,8 @@ async function showIdentity(network: string, peer: string, options: ServerOption
     ['encryption key', found.keyId ?? 'none'],
     ['keys so far', counted(found.keys.length, 'key')],
     ['registered', `${found.registeredAt} (${agoOf(found.registeredAt, now)})`],
-    ['last seen', `${found.lastSeenAt} (${agoOf(found.lastSeenAt, now)})`]
+    ['last seen', `${found.lastSeenAt} (${agoOf(found.lastSeenAt, now)})`],
+    ['registers', found.challenged ? 'with a challenge only' : 'with or without a challenge']
   ]
   io.stdout.write(rows.map(([label, value]) => `${label!.padEnd(15)} ${value}\n`).join(''))
 }

@@ -1,9 +1,10 @@
 import { FormatRegistry, type Static, type TLiteral, type TSchema, Type } from '@sinclair/typebox'
-import { ORIGINS, originsIn } from './origins.ts'
+import { ORIGINS, originsIn, SOCKET_ORIGINS, socketOriginsIn } from './origins.ts'
 import { TRUSTED_PROXIES, trustedProxies } from './trusted-proxies.ts'
 
 FormatRegistry.Set('trusted-proxies', (text) => trustedProxies(text) !== undefined)
 FormatRegistry.Set('origins', (text) => originsIn(text) !== undefined)
+FormatRegistry.Set('socket-origins', (text) => socketOriginsIn(text) !== undefined)
 
 /** A TCP port to listen on; 0 asks the system for any free one. */
 const Port = (description: string, value?: number) =>
@@ -46,6 +47,14 @@ export const SECTIONS = {
         allowed: ORIGINS,
         description:
           'Comma-separated origins browsers may connect from. Unset: any. Clients that send no Origin are not affected.'
+      })
+    ),
+    PUBLIC_ORIGINS: optional(
+      Type.String({
+        format: 'socket-origins',
+        allowed: SOCKET_ORIGINS,
+        description:
+          'Comma-separated origins of the URLs that clients connect to, like wss://relay.example: at these the server gives challenges to sign (docs/protocol.md, 2.9). Unset: only to clients on this machine that connect to its listener directly.'
       })
     ),
     TLS_CERT_FILE: optional(

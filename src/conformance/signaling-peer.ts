@@ -1,5 +1,6 @@
 // A signaling peer of the suite.
-import { createIdentity, createSigner, type Identity, type Signer } from '../../client/src/identity.ts'
+import { toHex } from '../../client/src/base64.ts'
+import { createIdentity, createSigner, type Identity, type Signer, signed } from '../../client/src/identity.ts'
 import type { Connection, Frame } from './connection.ts'
 import { expect, expectSame, expectType, fresh, type Stage } from './rule.ts'
 
@@ -26,6 +27,18 @@ export async function registerFrame(clientId: string, keys: Keys, changes: objec
   const verification = await keys.proofOf(keys.publicKey)
   const payload = { clientId, publicKey: [...keys.publicKey], verification, features: [], ...changes }
   return { type: 'register', payload }
+}
+
+/** A registration that answers a challenge (2.9). */
+export async function challengedFrame(
+  clientId: string,
+  keys: Keys,
+  { origin, nonce, time }: { origin: string; nonce: string; time: number }
+) {
+  const digest = toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', Uint8Array.from(keys.publicKey))))
+  const text = ['demos-relay:register', origin, nonce, time, digest, clientId].join('\n')
+  const verification = await signed(keys, new TextEncoder().encode(text))
+  return registerFrame(clientId, keys, { verification, features: ['challenge'] })
 }
 
 export interface Joining {

@@ -1,7 +1,15 @@
 // The rules of signaling on requests and their answers: docs/protocol.md, 1 and 2.
 import type { Connection } from './connection.ts'
 import { expect, expectSame, expectType, fresh, needs, type Rule } from './rule.ts'
-import { expectError, expectNothingMore, join, officialKeys, quickKeys, registerFrame } from './signaling-peer.ts'
+import {
+  challengedFrame,
+  expectError,
+  expectNothingMore,
+  join,
+  officialKeys,
+  quickKeys,
+  registerFrame
+} from './signaling-peer.ts'
 
 const REQUESTS: readonly (readonly [string, object])[] = [
   ['discover', {}],
@@ -266,6 +274,35 @@ export const SIGNALING_RULES: readonly Rule[] = [
       second.send(await registerFrame(owner.id, owner.keys))
       await expectError(second, 'CLIENT_ID_TAKEN', 'a second socket')
       await expectNothingMore(owner, 'it')
+    }
+  },
+  {
+    section: '2.9',
+    title: 'an id that was registered with a challenge is registered with one only, each good for one answer',
+    check: async (stage) => {
+      const [id, keys] = [fresh('owner'), await quickKeys()]
+      const socket = await stage.connect('owner')
+      const { origin } = new URL(stage.target.url)
+      const ask = async (asking: Connection) => {
+        asking.send({ type: 'challenge', payload: { origin } })
+        const frame = await asking.next('the challenge')
+        needs(frame.type === 'challenge', `no challenge is given at ${origin}`)
+        return challengedFrame(id, keys, { origin, ...frame.payload })
+      }
+      const answer = await ask(socket)
+      socket.send(answer)
+      expectType(await socket.next('register'), 'register')
+      await socket.close()
+      const thief = await stage.connect('thief')
+      thief.send(answer)
+      await expectError(thief, 'CHALLENGE_EXPIRED', 'a recorded answer without a challenge')
+      await ask(thief)
+      thief.send(answer)
+      await expectError(thief, 'INVALID_PROOF', 'a recorded answer to another challenge')
+      thief.send(await registerFrame(id, keys))
+      await expectError(thief, 'CHALLENGE_REQUIRED', 'a proof without a challenge')
+      thief.send(await ask(thief))
+      expectType(await thief.next('register'), 'register')
     }
   }
 ]

@@ -22,6 +22,7 @@ const signalingClient: Examples = {
     },
     features: ['ack']
   },
+  challenge: { origin: 'wss://relay.example' },
   discover: {},
   message: { targetId: 'ben', message: SEALED },
   request_public_key: { targetId: 'ben' },
@@ -32,6 +33,7 @@ const signalingClient: Examples = {
 
 const signalingServer: Examples = {
   register: { success: true, clientId: 'ann' },
+  challenge: { nonce: HASH, time: NOW, seconds: 60 },
   discover: { peers: ['ann', 'ben'] },
   message: { message: SEALED, fromId: 'ann', timestamp: NOW, seq: 42 },
   message_queued: { targetId: 'ben', status: 'offline', message: 'Message stored for offline delivery' },

@@ -5,7 +5,7 @@ export interface ErrorSpec {
   readonly meaning: string
 }
 
-/** The error types of the signaling protocol (ImErrorType), all of them. */
+/** The error types of the signaling protocol: those of ImErrorType, and of challenges, which old clients do not meet. */
 export const SIGNALING_ERRORS = {
   INVALID_MESSAGE: { retry: 'never', meaning: 'Not JSON, or not the shape this frame type has.' },
   CLIENT_ID_TAKEN: {
@@ -19,7 +19,15 @@ export const SIGNALING_ERRORS = {
     retry: 'later',
     meaning: 'A limit was reached or the server could not do it now; details says which.'
   },
-  INVALID_PROOF: { retry: 'never', meaning: 'The proof does not show that the signing key stands behind publicKey.' }
+  INVALID_PROOF: { retry: 'never', meaning: 'The proof does not show that the signing key stands behind publicKey.' },
+  CHALLENGE_REQUIRED: {
+    retry: 'never',
+    meaning: 'The client id was registered with a challenge once, and is with one only.'
+  },
+  CHALLENGE_EXPIRED: {
+    retry: 'never',
+    meaning: 'This socket has no challenge to answer: none was asked for, it was used, or it is too old. Ask for one.'
+  }
 } as const satisfies Record<string, ErrorSpec>
 
 export type SignalingErrorType = keyof typeof SIGNALING_ERRORS

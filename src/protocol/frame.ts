@@ -30,7 +30,9 @@ export const Text = (maxLength: number, description: string) =>
 export const Features = Type.Optional(
   Type.Array(Type.String({ maxLength: 32 }), {
     maxItems: 16,
-    description: 'ack: the client will acknowledge messages; names the server does not know are ignored'
+    description:
+      'ack: the client will acknowledge messages; challenge: the proof answers a challenge (signaling); names the ' +
+      'server does not know are ignored'
   })
 )
 

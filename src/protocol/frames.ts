@@ -39,6 +39,7 @@ export const PROTOCOLS: readonly ProtocolDoc[] = [
     hasRequestIds: false,
     clientFrames: [
       doc(signaling.RegisterFrame, 'Claim a client id for this socket.', 'register', 'error'),
+      doc(signaling.ChallengeFrame, 'Ask for something fresh to sign with the next register.', 'challenge', 'error'),
       doc(signaling.DiscoverFrame, 'List who is connected.', 'discover', 'error'),
       doc(
         signaling.MessageFrame,

@@ -13,6 +13,11 @@ export const SIGNALING_SERVER_FRAMES = [
     success: Type.Literal(true),
     clientId: Id('As registered')
   }),
+  serverFrame('challenge', 'Something fresh to sign with the next register of this socket.', {
+    nonce: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Random, for one register' }),
+    time: Milliseconds('When it was made, by the clock of the server'),
+    seconds: Type.Integer({ description: 'How long it may be answered' })
+  }),
   serverFrame('discover', 'Who is connected, the caller too, in the order of their names.', {
     peers: Type.Array(Id('A client id')),
     hasMore: HasMore

@@ -27,14 +27,15 @@ export const Verification = Type.Object({
   serializedMessage: Type.String({
     maxLength: 8192,
     contentEncoding: 'base64',
-    description: 'the signed message: the bytes of publicKey'
+    description: 'the signed message: the bytes of publicKey, or the text of the challenge'
   })
 })
 export type Verification = Static<typeof Verification>
 
 /**
  * Claim a client id for this socket. Client → server. Answered by `register`, then the backlog, or by `error`:
- * INVALID_MESSAGE, INVALID_PUBLIC_KEY, INVALID_PROOF, CLIENT_ID_TAKEN, INTERNAL_ERROR. Source: docs/protocol.md, 2.1.
+ * INVALID_MESSAGE, INVALID_PUBLIC_KEY, INVALID_PROOF, CLIENT_ID_TAKEN, CHALLENGE_REQUIRED, CHALLENGE_EXPIRED,
+ * INTERNAL_ERROR. Source: docs/protocol.md, 2.1 and 2.9.
  */
 export const RegisterFrame = defineFrame('register', 'Invalid message schema', {
   clientId: ClientId('the name to be reached under'),
@@ -45,6 +46,14 @@ export const RegisterFrame = defineFrame('register', 'Invalid message schema', {
   }),
   verification: Verification,
   features: Features
+})
+
+/**
+ * Ask for something fresh to sign with the next `register`. Client → server, before it. Answered by `challenge`, or by
+ * `error`: INVALID_MESSAGE where the server is not known by this origin. Source: docs/protocol.md, 2.9.
+ */
+export const ChallengeFrame = defineFrame('challenge', 'Missing origin', {
+  origin: Text(256, 'where the client is connected to: scheme, host and port of its URL, as wss://relay.example')
 })
 
 /** List who is connected, the caller too, in the order of their names. Answered by `discover`. Source: docs/protocol.md, 2.2. */
@@ -85,6 +94,9 @@ export const PeerResponseFrame = defineFrame('peer_response', 'Invalid message f
 
 export const encodeRegistered = (clientId: string) =>
   `{"type":"register","payload":{"success":true,"clientId":${JSON.stringify(clientId)}}}`
+
+export const encodeChallenge = (nonce: string, time: number, seconds: number) =>
+  JSON.stringify({ type: 'challenge', payload: { nonce, time, seconds } })
 
 /**
  * `timestamp` (ms): when a queued message was accepted. `seq`: what to acknowledge it by, for clients that offered to;

@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { Meter, Overdrawn } from '../limits/accounts.ts'
@@ -127,6 +128,7 @@ export class Session<M extends SessionMember = SessionMember> {
   registeredAt: number | undefined
   failedRegistrations = 0
   readonly writer: SocketWriter
+  readonly #stream: Duplex
   #state: State = 'connected'
   #member: M | undefined
   #closeReason: CloseReason | undefined
@@ -156,6 +158,7 @@ export class Session<M extends SessionMember = SessionMember> {
     this.address = origin.address
     this.isBrowser = origin.isBrowser
     this.protocol = protocol
+    this.#stream = origin.stream
     this.#openedAt = hooks.clock()
     this.#reader = new SocketReader({
       ...{ socket, stream: origin.stream, meter: hooks.meter, turns: hooks.turns },
@@ -191,6 +194,13 @@ export class Session<M extends SessionMember = SessionMember> {
 
   get isOpen(): boolean {
     return this.#state === 'connected' || this.#state === 'registered'
+  }
+
+  /** Our end of the connection; a stream that is no TCP connection has no port, and is not of this machine. */
+  get listener(): { readonly port: number | undefined; readonly isLoopback: boolean; readonly isEncrypted: boolean } {
+    const { localAddress = '', localPort: port } = this.#stream as Partial<Socket>
+    const isLoopback = localAddress === '::1' || /^(::ffff:)?127\./.test(localAddress)
+    return { port, isLoopback, isEncrypted: 'encrypted' in this.#stream }
   }
 
   /** Who it speaks for; undefined before its registration. */

@@ -11,6 +11,7 @@ import { encodeError } from '../protocol/signaling.ts'
 import type { Answer } from '../session/effect.ts'
 import type { Session } from '../session/session.ts'
 import type { KeyedMutex } from '../util/keyed-mutex.ts'
+import type { Challenges } from './challenges.ts'
 
 /** What the signaling handlers work with. */
 export interface SignalingContext {
@@ -21,6 +22,7 @@ export interface SignalingContext {
   readonly discoverPeers: number
   readonly proofs: Pick<FairVerifier, 'verify'>
   readonly failedProofs: FailedProofs
+  readonly challenges: Challenges
   readonly identities: Pick<IdentityCache, 'peek' | 'get' | 'set'>
   /** A peer has another key than before, or its first one. */
   readonly identityChanged: (network: string, peer: string) => void

@@ -17,8 +17,9 @@ import {
   SIGNALING_NETWORK
 } from '../protocol/signaling.ts'
 import { type Answer, answer, type Effect, silence } from '../session/effect.ts'
-import type { Claim } from '../store/identity.ts'
+import type { Claim, NameOwner } from '../store/identity.ts'
 import { decodeBase64 } from '../util/encoding.ts'
+import { challengeText } from './challenges.ts'
 import { refuse, type SignalingContext, type SignalingSession } from './context.ts'
 import { sealedFault } from './message.ts'
 
@@ -29,8 +30,12 @@ const PREDECESSOR_MS = 2_000
 const badProof = () => refuse('INVALID_PROOF', 'Invalid proof')
 const notRegistered = () => refuse('INTERNAL_ERROR', 'Failed to complete registration. Please try again.')
 const taken = (id: string) => refuse('CLIENT_ID_TAKEN', `Client ID ${id} is already taken`)
+const noChallenge = () =>
+  refuse('CHALLENGE_EXPIRED', 'This connection has no challenge to answer any more. Ask for a new one and sign it.')
+const unchallenged = (id: string) =>
+  refuse('CHALLENGE_REQUIRED', `Client ID ${id} was registered with a challenge before, and is with one only`)
 
-/** Gives the socket a client id, if the proof holds and the id is free or the claimant's (docs/protocol.md, 2.1). */
+/** Gives the socket a client id, if the proof holds and the id is free or the claimant's (docs/protocol.md, 2.1 and 2.9). */
 export function handleRegister(context: SignalingContext, payload: Register, session: SignalingSession): Effect {
   if (session.member === undefined) return register(context, payload, session)
   return session.member.peer === payload.clientId
@@ -40,9 +45,12 @@ export function handleRegister(context: SignalingContext, payload: Register, ses
 
 async function register(context: SignalingContext, payload: Register, session: SignalingSession): Promise<Answer> {
   session.pay('registration')
-  const proof = proofIn(payload)
+  const isChallenged = payload.features?.includes('challenge') ?? false
+  const challenge = isChallenged ? context.challenges.take(session) : undefined
+  if (isChallenged && challenge === undefined) return countFailure(context, session, noChallenge())
+  const proof = proofIn(payload, challenge && challengeText(challenge, payload))
   if (proof === undefined) return countFailure(context, session, badProof())
-  const claim = claimOf(payload, proof)
+  const claim = claimOf(payload, proof, isChallenged)
   const refusal = (await refuseOwner(context, claim)) ?? (await refuseProof(context, proof, claim, session))
   if (refusal !== undefined) return countFailure(context, session, refusal)
   const registered = await context.nameMutex.run(claim.peer, () => claimName(context, claim, session, payload))
@@ -57,20 +65,29 @@ async function countFailure(context: SignalingContext, session: SignalingSession
   return isLast ? { ...refusal, after: () => session.close('policy') } : refusal
 }
 
-function claimOf({ clientId, publicKey }: Register, { algorithm, publicKey: signingKey }: Proof): Claim {
+function claimOf(
+  { clientId, publicKey }: Register,
+  { algorithm, publicKey: signingKey }: Proof,
+  isChallenged: boolean
+): Claim {
   const encryptionKey = Uint8Array.from(publicKey)
   const keyId = createHash('sha256').update(encryptionKey).digest('hex').slice(0, 32)
-  return { network: SIGNALING_NETWORK, peer: clientId, algorithm, signingKey, encryptionKey, keyId }
+  return { network: SIGNALING_NETWORK, peer: clientId, algorithm, signingKey, encryptionKey, keyId, isChallenged }
 }
 
 /** Before anything that costs more: whoever does not own the name takes neither a place in its queue nor a check. */
 async function refuseOwner({ registration, log }: SignalingContext, claim: Claim): Promise<Answer | undefined> {
   try {
-    return (await registration.ownerOf(claim)) === 'other' ? taken(claim.peer) : undefined
+    return ownerRefusal(await registration.ownerOf(claim), claim)
   } catch (error) {
     log.error({ err: error }, 'owner of a client id not looked up')
     return notRegistered()
   }
+}
+
+function ownerRefusal(owner: NameOwner, { peer }: Claim): Answer | undefined {
+  if (owner === 'challenge') return unchallenged(peer)
+  return owner === 'other' ? taken(peer) : undefined
 }
 
 async function refuseProof(
@@ -93,15 +110,19 @@ async function refuseProof(
   return badProof()
 }
 
-/** The proof a register frame carries, or undefined when it cannot be one: its message must be the registered key. */
-export function proofIn({ publicKey, verification }: Register): Proof | undefined {
+/**
+ * The proof a register frame carries, or undefined when it cannot be one: its message must be the registered key, or the
+ * text of the challenge.
+ */
+export function proofIn({ publicKey, verification }: Register, challengeText?: Uint8Array): Proof | undefined {
   const algorithm = algorithmNamed(verification.algorithm)
   const message = decodeBase64(verification.serializedMessage)
   const signingKey = decodeBase64(verification.serializedPublicKey)
   const signature = decodeBase64(verification.serializedSignedData)
   if (algorithm === undefined || message === undefined || signingKey === undefined || signature === undefined) return
-  if (isProofText(message)) return // signed for the other protocol
-  if (message.length !== publicKey.length || message.some((byte, index) => byte !== publicKey[index])) return
+  if (challengeText === undefined && isProofText(message)) return // signed for another purpose
+  const signed = challengeText ?? publicKey
+  if (message.length !== signed.length || message.some((byte, index) => byte !== signed[index])) return
   return { algorithm: algorithm.name, publicKey: signingKey, message, signature }
 }
 
@@ -117,7 +138,8 @@ async function claimName(
   try {
     if (attachments.registry.sessions(SIGNALING_NETWORK, claim.peer).length > 0) {
       // Asked again in its turn: who does not own the name has no socket of its owner asked, let alone replaced.
-      if ((await registration.ownerOf(claim)) === 'other') return taken(claim.peer)
+      const refusal = ownerRefusal(await registration.ownerOf(claim), claim)
+      if (refusal !== undefined) return refusal
       if (await isHeldByLiveSocket(context, claim.peer)) return taken(claim.peer)
     }
     const box = { network: SIGNALING_NETWORK, recipient: claim.peer, keyId: claim.keyId }
@@ -125,8 +147,9 @@ async function claimName(
       attachments,
       box,
       () => registration.register(claim),
-      (result) => result !== 'taken'
+      (result) => result !== 'taken' && result !== 'challenge'
     )
+    if (outcome === 'challenge') return unchallenged(claim.peer)
     if (opened === undefined || typeof opened === 'string') return taken(claim.peer)
     mailbox = opened
     if (outcome === 'rekeyed') log.info({ network: claim.network, keyId: claim.keyId }, 'encryption key changed')

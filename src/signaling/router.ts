@@ -14,6 +14,7 @@ import {
 } from '../protocol/frame.ts'
 import {
   AckFrame,
+  ChallengeFrame,
   DebugQuestionFrame,
   DiscoverFrame,
   encodeServerQuestion,
@@ -24,6 +25,7 @@ import {
 } from '../protocol/signaling.ts'
 import { answer, type Effect, silence } from '../session/effect.ts'
 import type { SessionProtocol } from '../session/session.ts'
+import { handleChallenge } from './challenge.ts'
 import { type RegisteredSession, refuse, type SignalingContext, type SignalingSession } from './context.ts'
 import { handleDiscover } from './discover.ts'
 import { handleMessage } from './message.ts'
@@ -36,6 +38,11 @@ type Route = (payload: unknown, session: SignalingSession, frameText: string) =>
 export function createSignaling(context: SignalingContext): SessionProtocol<Member> {
   const routes = new Map<string, Route>([
     open(RegisterFrame, refuseRegister, (payload, session) => handleRegister(context, payload, session)),
+    open(
+      ChallengeFrame,
+      (payload) => refuse('INVALID_MESSAGE', firstFault(ChallengeFrame, payload).detail),
+      (payload, session) => handleChallenge(context, payload, session)
+    ),
     closed(DiscoverFrame, 'discovering peers', (payload) => handleDiscover(context, payload)),
     closed(MessageFrame, 'sending messages', (...frame) => handleMessage(context, ...frame)),
     closed(RequestPublicKeyFrame, 'requesting public keys', (payload, session) =>

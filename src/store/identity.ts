@@ -16,10 +16,15 @@ export interface Claim extends Identity {
   readonly peer: string
   readonly algorithm: ProofAlgorithm
   readonly signingKey: Uint8Array
+  /** Its proof answers a challenge: from now on the name is registered with one only. */
+  readonly isChallenged: boolean
 }
 
-/** What became of a claim. `rekeyed`: the owner came with another encryption key, which is now the one handed out. */
-export type ClaimOutcome = 'created' | 'confirmed' | 'rekeyed' | 'taken'
+/**
+ * What became of a claim. `rekeyed`: the owner came with another encryption key, which is now the one handed out.
+ * `challenge`: the name is the claimant's, but is registered with a challenge only, and the claim has none.
+ */
+export type ClaimOutcome = 'created' | 'confirmed' | 'rekeyed' | 'taken' | 'challenge'
 
 export async function findIdentity(sql: Sql, network: string, peer: string): Promise<Identity | undefined> {
   const [row] = await sql<Identity[]>`
@@ -28,21 +33,21 @@ export async function findIdentity(sql: Sql, network: string, peer: string): Pro
   return row
 }
 
-/** Who owns a name, seen by a claimant; an abandoned one is nobody's. */
-export type NameOwner = 'nobody' | 'claimant' | 'other'
+/** Who owns a name, seen by a claimant; an abandoned one is nobody's. `challenge`: as in `ClaimOutcome`. */
+export type NameOwner = 'nobody' | 'claimant' | 'other' | 'challenge'
 
 export async function ownerOf(sql: Sql, claim: Claim, idleDays: number): Promise<NameOwner> {
-  const [row] = await sql<{ other: boolean; abandoned: boolean }[]>`
-    select ${isOther(sql, claim)} as other, ${isAbandoned(sql, idleDays)} as abandoned from identity
+  const [row] = await sql<{ other: boolean; abandoned: boolean; challenged: boolean }[]>`
+    select ${isOther(sql, claim)} as other, ${isAbandoned(sql, idleDays)} as abandoned, challenged from identity
     where network = ${claim.network} and peer = ${claim.peer}`
   if (row === undefined) return 'nobody'
-  if (!row.other) return 'claimant'
+  if (!row.other) return row.challenged && !claim.isChallenged ? 'challenge' : 'claimant'
   return row.abandoned ? 'nobody' : 'other'
 }
 
 /**
  * Handles the common claims: a peer that comes back with the same keys, or a new name. `other`: the name is known under
- * other keys, see `changeOwnerOrKey`. For claims of different names, all in one statement.
+ * other keys, or registers with a challenge only, see `changeOwnerOrKey`. For claims of different names, all in one statement.
  */
 export async function confirmOrCreate(
   sql: Sql,
@@ -54,18 +59,20 @@ export async function confirmOrCreate(
   const settled = await sql<{ network: string; peer: string; confirmed: boolean }[]>`
     with claim as (
       select network, peer, algorithm, decode(signing_key, 'hex') as signing_key,
-        decode(encryption_key, 'hex') as encryption_key, key_id
+        decode(encryption_key, 'hex') as encryption_key, key_id, challenged
       from unnest(${sorted.map((c) => c.network)}::text[], ${sorted.map((c) => c.peer)}::text[],
         ${sorted.map((c) => c.algorithm)}::text[], ${sorted.map((c) => hex(c.signingKey))}::text[],
-        ${sorted.map((c) => hex(c.encryptionKey))}::text[], ${sorted.map((c) => c.keyId)}::text[])
-        as c (network, peer, algorithm, signing_key, encryption_key, key_id)
+        ${sorted.map((c) => hex(c.encryptionKey))}::text[], ${sorted.map((c) => c.keyId)}::text[],
+        ${sorted.map((c) => String(c.isChallenged))}::text[]::boolean[])
+        as c (network, peer, algorithm, signing_key, encryption_key, key_id, challenged)
     ), confirmed as (
-      update identity set last_seen_at = now() from claim
+      update identity set last_seen_at = now(), challenged = claim.challenged from claim
       where (identity.network, identity.peer) = (claim.network, claim.peer)
         and (identity.algorithm, identity.signing_key, identity.key_id) = (claim.algorithm, claim.signing_key, claim.key_id)
+        and (claim.challenged or not identity.challenged)
       returning identity.network, identity.peer
     ), created as (
-      insert into identity (network, peer, algorithm, signing_key, encryption_key, key_id)
+      insert into identity (network, peer, algorithm, signing_key, encryption_key, key_id, challenged)
       select * from claim where (network, peer) not in (select network, peer from confirmed)
       on conflict do nothing
       returning network, peer, key_id, encryption_key
@@ -86,23 +93,29 @@ const byName = (a: Name, b: Name) => (nameOf(a.network, a.peer) < nameOf(b.netwo
 const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
 
 /**
- * Claims a name that is known under other keys, in one transaction: its first signing key owns it, until it has been idle
- * for `idleDays` with an empty mailbox (docs/protocol.md, 2.8). Another encryption key for a name that was known before
- * is an audit event.
+ * Claims a name that `confirmOrCreate` did not settle, in one transaction: its first signing key owns it, until it has been
+ * idle for `idleDays` with an empty mailbox (docs/protocol.md, 2.8), and once it was registered with a challenge, it is with
+ * one only (2.9). Another encryption key for a name that was known before is an audit event.
  */
 export async function changeOwnerOrKey(sql: Sql, claim: Claim, idleDays: number, now: number): Promise<ClaimOutcome> {
-  const { network, peer, algorithm, signingKey, encryptionKey, keyId } = claim
+  const { network, peer, algorithm, signingKey, encryptionKey, keyId, isChallenged } = claim
   return sql.begin(async (tx) => {
     const [held] = await tx`
-      select ${isOther(tx, claim)} as other, ${isAbandoned(tx, idleDays)} as abandoned, key_id as "keyId"
+      select ${isOther(tx, claim)} as other, ${isAbandoned(tx, idleDays)} as abandoned, key_id as "keyId", challenged
       from identity where network = ${network} and peer = ${peer} for update`
     if (held?.other && !held.abandoned) return 'taken'
-    if (held !== undefined && !held.other && held.keyId === keyId) return 'confirmed' // by a claim at the same time
+    if (held?.other === false && held.challenged && !isChallenged) return 'challenge'
+    if (held !== undefined && !held.other && held.keyId === keyId) {
+      // By a claim at the same time, which may have had no challenge.
+      await tx`update identity set challenged = ${isChallenged} where network = ${network} and peer = ${peer}`
+      return 'confirmed'
+    }
     await tx`
-      insert into identity (network, peer, algorithm, signing_key, encryption_key, key_id)
-      values (${network}, ${peer}, ${algorithm}, ${signingKey}, ${encryptionKey}, ${keyId})
+      insert into identity (network, peer, algorithm, signing_key, encryption_key, key_id, challenged)
+      values (${network}, ${peer}, ${algorithm}, ${signingKey}, ${encryptionKey}, ${keyId}, ${isChallenged})
       on conflict (network, peer) do update set last_seen_at = now(), algorithm = excluded.algorithm,
-        signing_key = excluded.signing_key, encryption_key = excluded.encryption_key, key_id = excluded.key_id`
+        signing_key = excluded.signing_key, encryption_key = excluded.encryption_key, key_id = excluded.key_id,
+        challenged = excluded.challenged`
     if (held !== undefined) {
       await insertAuditEvents(tx, [{ kind: 'key-change', network, sender: peer, digest: keyId, acceptedAt: now }])
     }
@@ -278,6 +291,8 @@ export interface IdentityFacts {
   readonly keyId: string | null
   readonly registeredAt: Date
   readonly lastSeenAt: Date
+  /** It registers with a challenge only. */
+  readonly challenged: boolean
   /** Every encryption key it ever registered, oldest first: at most 1,000. */
   readonly keys: readonly { readonly keyId: string; readonly registeredAt: Date }[]
 }
@@ -285,7 +300,7 @@ export interface IdentityFacts {
 export async function readIdentity(sql: Sql, network: string, peer: string): Promise<IdentityFacts | undefined> {
   const [row] = await sql<Omit<IdentityFacts, 'keys'>[]>`
     select algorithm, signing_key as "signingKey", key_id as "keyId", registered_at as "registeredAt",
-      last_seen_at as "lastSeenAt"
+      last_seen_at as "lastSeenAt", challenged
     from identity where network = ${network} and peer = ${peer}`
   if (row === undefined) return undefined
   const keys = await sql<{ keyId: string; registeredAt: Date }[]>`

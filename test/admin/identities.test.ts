@@ -16,7 +16,7 @@ test('an identity is shown with the key that owns the name and every encryption 
   const shown = await server.ok('GET', '/identities/signaling/bob')
   const { registeredAt, lastSeenAt, keys, ...rest } = shown
   assert.deepEqual(rest, {
-    ...{ network: 'signaling', peer: 'bob', algorithm: 'ed25519', keyId: keyId(rekeyed.publicKey) },
+    ...{ network: 'signaling', peer: 'bob', algorithm: 'ed25519', keyId: keyId(rekeyed.publicKey), challenged: false },
     signingKey: Buffer.from(owner.signingPublicKey).toString('base64')
   })
   assert.deepEqual(

@@ -15,6 +15,7 @@ export class FakeSession<M extends Member> {
   readonly isBrowser = false
   readonly protocol = { name: 'signaling' }
   readonly writer = { isFull: false }
+  readonly listener = { port: 3005, isLoopback: true, isEncrypted: false }
   readonly closes: string[] = []
   readonly pushed: string[] = []
   isOpen = true

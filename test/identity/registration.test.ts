@@ -27,7 +27,8 @@ const bytes = (text: string) => Uint8Array.from(createHash('sha256').update(text
 function claimOf(peer: string, owner = peer, key = 'first'): Claim {
   const encryptionKey = bytes(`${owner} ${key}`)
   const keyId = createHash('sha256').update(encryptionKey).digest('hex').slice(0, 32)
-  return { network: 'n', peer, algorithm: 'ed25519', signingKey: bytes(owner), encryptionKey, keyId }
+  const keys = { algorithm: 'ed25519', signingKey: bytes(owner), encryptionKey, keyId } as const
+  return { network: 'n', peer, ...keys, isChallenged: false }
 }
 
 const settle = (registration: Registration, all: readonly Claim[]) =>
@@ -66,6 +67,23 @@ test('claims of one group are answered each for itself: new, known, taken, with 
     [claimOf('rekeyed').keyId, claimOf('rekeyed', 'rekeyed', 'second').keyId]
   )
   assert.equal((await kept('a name\nof two lines')).keys.length, 1)
+})
+
+test('a name that was claimed with a challenge is claimed with one only', async (t) => {
+  const { sql, registration } = await openStore(t)
+  const [plain, challenged] = [claimOf('a'), { ...claimOf('a'), isChallenged: true }]
+  const say = async (claim: Claim) => (await settle(registration(), [claim, claimOf(`beside ${Math.random()}`)]))[0]
+  assert.equal(await say(plain), 'created')
+  assert.equal(await say(challenged), 'confirmed')
+  assert.equal(await say(plain), 'challenge')
+  assert.equal(await say(claimOf('a', 'a', 'second')), 'challenge')
+  assert.equal(await say(claimOf('a', 'a stranger')), 'taken')
+  assert.equal(await say({ ...claimOf('a', 'a', 'second'), isChallenged: true }), 'rekeyed')
+  assert.equal(await say(claimOf('a', 'a', 'second')), 'challenge')
+  assert.equal((await readIdentity(sql, 'n', 'a'))!.challenged, true)
+  await sql`update identity set last_seen_at = now() - interval '91 days'`
+  assert.equal(await say(claimOf('a', 'an heir')), 'created')
+  assert.equal((await readIdentity(sql, 'n', 'a'))!.challenged, false, 'the heir has used none')
 })
 
 test('an empty encryption key is kept as one, also when the group has no other', async (t) => {

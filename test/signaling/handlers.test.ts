@@ -8,6 +8,7 @@ import { FailedProofs } from '../../src/identity/failed-proofs.ts'
 import { MAX_FRAME_BYTES, Text } from '../../src/protocol/frame.ts'
 import { SIGNALING_NETWORK } from '../../src/protocol/signaling.ts'
 import type { Answer } from '../../src/session/effect.ts'
+import { Challenges } from '../../src/signaling/challenges.ts'
 import type { SignalingContext, SignalingSession } from '../../src/signaling/context.ts'
 import { createSignaling } from '../../src/signaling/router.ts'
 import type { ClaimOutcome, Identity, NameOwner } from '../../src/store/identity.ts'
@@ -24,6 +25,8 @@ const GIVEN = {
   verdict: 'valid' as Verdict,
   outcome: 'created' as ClaimOutcome,
   isTaken: false,
+  /** The clock of challenges, in ms. */
+  clock: 0,
   isDatabaseAway: false,
   discoverPeers: 3,
   /** Can other relays be asked who is there? Undefined: there are none. */
@@ -60,6 +63,7 @@ function relay(changes: Partial<Given> = {}) {
       }
     },
     failedProofs: new FailedProofs(2),
+    challenges: new Challenges({ publicOrigins: undefined, clock: () => given.clock }),
     identities: {
       peek: (_network, peer) => (Object.hasOwn(given.known, peer) ? { identity: given.known[peer] } : undefined),
       get: (_network, peer) => whenHere(given.stored[peer]),
@@ -218,6 +222,20 @@ table('register: what the proof and the name are worth decides', asStranger, [
   ['a name of somebody else', register(), TAKEN, { outcome: 'taken' }],
   ['no database', register(), NOT_REGISTERED, { isDatabaseAway: true }]
 ])
+
+test('register: a challenge that is too old is not answered any more', async () => {
+  const all = relay()
+  const session = all.stranger()
+  const ask = async () => wordsOf(await all.say(frame('challenge', { origin: 'ws://localhost:3005' }), session))
+  const answer = () => all.say(register({ features: ['challenge'] }), session)
+  assert.ok((await ask()) instanceof Object)
+  all.given.clock = 60_000
+  assert.equal(wordsOf(await answer()), 'INVALID_PROOF: Invalid proof', 'just in time; the proof is none')
+  await ask()
+  all.given.clock = 120_001
+  const expired = 'This connection has no challenge to answer any more. Ask for a new one and sign it.'
+  assert.equal(wordsOf(await answer()), `CHALLENGE_EXPIRED: ${expired}`)
+})
 
 test('register: the key that is proven is the one that was sent', async () => {
   const all = relay()
