@@ -12,6 +12,7 @@ import cluster from '../plugins/cluster.ts'
 import consolePage from '../plugins/console.ts'
 import database from '../plugins/database.ts'
 import databaseHealth from '../plugins/database-health.ts'
+import diskSpace from '../plugins/disk-space.ts'
 import docs from '../plugins/docs.ts'
 import health from '../plugins/health.ts'
 import history from '../plugins/history.ts'
@@ -115,6 +116,7 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     poolSize: config.DATABASE_POOL_SIZE,
     deadlineMs: config.DATABASE_DEADLINE_MS
   })
+  await app.register(diskSpace, { dataDir: config.DATA_DIR })
   await app.register(proofVerification, { workers: config.PROOF_WORKERS, queueLength: config.PROOF_QUEUE_LENGTH })
   await app.register(presence, {
     isAlone: config.CLUSTER_NAME === undefined,

@@ -175,6 +175,15 @@ const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
         ]
       },
       {
+        title: 'Disk',
+        unit: 'bytes',
+        queries: [
+          each(M.dataFree, '{{instance}} free in DATA_DIR'),
+          each(M.dataTotal, '{{instance}} disk of DATA_DIR'),
+          { expr: `max(${of(M.databaseBytes)})`, legend: 'database' }
+        ]
+      },
+      {
         title: 'Proof duration',
         unit: 's',
         queries: quantiles(M.proofSeconds, 'algorithm'),

@@ -190,6 +190,15 @@ const mailboxes = {
   commitSeconds: histogram('demos_relay_commit_seconds', 'Duration of one group commit.', { protocol }, SECONDS),
   databaseConnections: gauge('demos_relay_database_connections', 'Open connections to PostgreSQL.'),
   databaseUnanswered: counter('demos_relay_database_unanswered_total', 'Queries without an answer in time.'),
+  databaseBytes: gauge(
+    'demos_relay_database_bytes',
+    'What the database takes on the disk of its server: tables and indexes, at the last poll.'
+  ),
+  dataFree: gauge(
+    'demos_relay_data_directory_free_bytes',
+    'Free room on the file system of DATA_DIR, where the embedded database is, too; at the last poll.'
+  ),
+  dataTotal: gauge('demos_relay_data_directory_total_bytes', 'Used and free room on that file system.'),
   databaseOldestSnapshot: gauge(
     'demos_relay_database_oldest_snapshot_seconds',
     'Age of the oldest transaction, of anybody, that keeps deleted rows from being cleared away. 0: none, or the role may not see others (grant pg_monitor).'

@@ -120,6 +120,11 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
     fires: [[{ [`process_open_fds{${AT}}`]: '801x240' }, SERVER]],
     quiet: [{ [`process_open_fds{${AT}}`]: '800x240' }, {}]
   },
+  RelayDiskNearlyFull: {
+    around: { [`demos_relay_data_directory_total_bytes{${AT}}`]: '1000x240' },
+    fires: [[{ [`demos_relay_data_directory_free_bytes{${AT}}`]: '99x240' }, SERVER]],
+    quiet: [{ [`demos_relay_data_directory_free_bytes{${AT}}`]: '100x240' }, {}]
+  },
   RelayProofsBusy: {
     around: { [proofs('valid')]: '0+10x240', [proofs('invalid')]: '0+1x240' },
     fires: [[{ [proofs('busy')]: '0+1x240' }, SERVER]],

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { test } from 'node:test'
+import { readDiskSpace } from '../../../src/observability/disk-space.ts'
 import { METRICS } from '../../../src/observability/metrics/catalogue.ts'
 import { PROTOCOLS } from '../../../src/protocol/frames.ts'
-import { createTestDatabase } from '../../helpers/database.ts'
+import { createTestDatabase, temporaryDirectory } from '../../helpers/database.ts'
 import { historyFrame, registerFrame as l2psRegister, sendFrame } from '../../helpers/l2ps-peer.ts'
 import { openPeer, quickIdentity, quickSigner, registerFrame } from '../../helpers/peer.ts'
 import { startTcpProxy } from '../../helpers/proxy.ts'
@@ -226,6 +227,20 @@ test('closed and refused sockets are counted by why', async (t) => {
     total(after, METRICS.socketsRefused.name, { reason })
   )
   assert.deepEqual(refused, [1, 1, 0, 1])
+})
+
+test('the room that is left on the disk is shown, and what the database takes', async (t) => {
+  const DATA_DIR = await temporaryDirectory(t)
+  const server = await startTestServer(t, { DATA_DIR })
+  const { databaseBytes, dataFree, dataTotal } = METRICS
+  const names = [databaseBytes, dataFree, dataTotal].map(({ name }) => name)
+  const samples = await shown(server, (now) => names.every((name) => now.some((sample) => sample.name === name)))
+  const [database, free, all] = names.map((name) => total(samples, name)) as [number, number, number]
+  const { freeBytes, totalBytes } = await readDiskSpace(DATA_DIR)
+  // Others write to this disk, too.
+  assert.ok(Math.abs(free - freeBytes) < 0.2 * totalBytes && Math.abs(all - totalBytes) < 0.2 * totalBytes)
+  const [size] = await server.app.database.sql`select pg_database_size(current_database()) as bytes`
+  assert.ok(Math.abs(database - size!.bytes) < 0.5 * size!.bytes)
 })
 
 test('proofs are counted by algorithm and result, and timed when they were checked', async (t) => {
