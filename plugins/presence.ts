@@ -1,13 +1,15 @@
 // plugins/presence.ts: who is connected to this process, and every open socket.
 import { EventEmitter } from 'node:events'
 import type { Server } from 'node:http'
-import websocket from '@fastify/websocket'
+import websocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import fp from 'fastify-plugin'
+import WebSocket from 'ws'
 import type { Member } from '../src/delivery/member.ts'
 import { sumUpSessions } from '../src/delivery/session-stats.ts'
 import { labelOf, PROTOCOLS } from '../src/observability/metrics/catalogue.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { Registry } from '../src/presence/registry.ts'
+import { LIBRARY_CLOSE } from '../src/protocol/close-codes.ts'
 import { MAX_SOCKET_FRAME_BYTES } from '../src/protocol/frame.ts'
 import type { Session } from '../src/session/session.ts'
 import { Sessions, type SessionsLimits } from '../src/session/sessions.ts'
@@ -45,6 +47,7 @@ export default fp<PresenceOptions>(
       options: {
         server: handshakes as Server,
         maxPayload: MAX_SOCKET_FRAME_BYTES, // larger: 1009, by the WebSocket layer
+        WebSocket: ExplainedSocket as unknown as SocketClass,
         perMessageDeflate: false, // sealed bodies do not compress, and compressing holds memory for each socket
         ...{ closeTimeout: CLOSE_HANDSHAKE_MS } // newer than the types of ws
       },
@@ -59,6 +62,16 @@ export default fp<PresenceOptions>(
   },
   { name: 'presence', fastify: '5.x', dependencies: ['metrics'] }
 )
+
+/** The class as the plugin sees it, which reads the types of the library's other module format. */
+type SocketClass = NonNullable<WebsocketPluginOptions['options']>['WebSocket']
+
+/** Says why it is closed, also where the library does it by itself, for a broken frame. */
+class ExplainedSocket extends WebSocket {
+  override close(code?: number, reason: string | Buffer | undefined = LIBRARY_CLOSE[code ?? 0]): void {
+    super.close(code, reason)
+  }
+}
 
 function countClosed({ socketsClosed }: RelayMetrics) {
   const closed = {

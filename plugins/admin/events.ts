@@ -31,8 +31,21 @@ const EventsQuery = Type.Object(
   {
     network: Type.Optional(NetworkName),
     peer: Type.Optional(PeerName('Only what was done to this peer or its mailbox.')),
-    token: Type.Optional(Type.String({ maxLength: 64, description: 'Only what this token did.' })),
-    action: Type.Optional(Type.String({ pattern: `^(${ADMIN_ACTIONS.join('|')})$`, description: 'Only this action.' })),
+    token: Type.Optional(
+      Type.String({
+        maxLength: 64,
+        pattern: '^[^\\u0000]*$', // Postgres knows no such character
+        'x-allowed': 'the name of a token, of at most 64 characters',
+        description: 'Only what this token did.'
+      })
+    ),
+    action: Type.Optional(
+      Type.String({
+        pattern: `^(${ADMIN_ACTIONS.join('|')})$`,
+        'x-allowed': `one of ${ADMIN_ACTIONS.join(', ')}`,
+        description: 'Only this action.'
+      })
+    ),
     ...PageQuery
   },
   { additionalProperties: false }

@@ -51,7 +51,12 @@ export function historyRoutes(admin: FastifyInstance, { database, now }: AdminCo
     querystring: Type.Object(
       {
         span: Type.Optional(
-          Type.String({ pattern: `^(${Object.keys(SPANS).join('|')})$`, default: 'hour', description: 'How far back.' })
+          Type.String({
+            pattern: `^(${Object.keys(SPANS).join('|')})$`,
+            'x-allowed': `one of ${Object.keys(SPANS).join(', ')}`,
+            default: 'hour',
+            description: 'How far back.'
+          })
         )
       },
       { additionalProperties: false }

@@ -33,7 +33,7 @@ export function memberRoutes(admin: FastifyInstance, context: NetworksContext): 
   for (const route of [listMembersOf, putMember, dropMember]) route(typed(admin), context)
 }
 
-const Place = Type.Tuple([Type.String({ pattern: ADDRESS.source })])
+const Place = Type.Tuple([Type.String({ pattern: ADDRESS.source, 'x-allowed': 'the address of a member' })])
 
 function listMembersOf(app: AdminApp, { database, networks }: NetworksContext): void {
   const schema = {

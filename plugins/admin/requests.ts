@@ -2,6 +2,7 @@
 import { type Static, type TObject, type TSchema, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Value } from '@sinclair/typebox/value'
+import { faultInWords } from '../../src/util/schema-words.ts'
 import { ProblemError } from './problems.ts'
 
 type Part = 'body' | 'querystring' | 'params' | 'headers'
@@ -20,7 +21,8 @@ export function checkerFor(schema: TSchema, part: Part): (input: unknown) => { v
     if (check.Check(value)) return { value }
     const fault = check.Errors(value).First()
     const field = `${WORDS[part]}${fault?.path ?? ''}`
-    return { error: new ProblemError('invalid-request', `${field}: ${fault?.message ?? 'invalid'}`, field) }
+    const words = fault === undefined ? `${field} is wrong` : faultInWords({ ...fault, path: `/${field}` }, field)
+    return { error: new ProblemError('invalid-request', words, field) }
   }
 }
 
@@ -54,6 +56,7 @@ export const SearchQuery = {
   search: Type.Optional(
     Type.String({
       ...{ minLength: 1, maxLength: 256, pattern: '^[^\\0]*$' },
+      'x-allowed': 'text of 1 to 256 characters, without NUL',
       description: 'Only names that begin so, whatever the case of their letters (A to Z).'
     })
   )
@@ -64,6 +67,7 @@ export const sortQuery = (keys: readonly string[]) => ({
   sort: Type.Optional(
     Type.String({
       pattern: `^-?(${keys.join('|')})$`,
+      'x-allowed': `one of ${keys.join(', ')}, or one of them with a minus in front`,
       default: keys[0],
       description: `By ${keys.join(', ')}; with a minus in front, descending. Equal ones are sorted by name.`
     })

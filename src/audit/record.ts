@@ -8,8 +8,13 @@ import { ADMINISTRATION, type AdministrationAction, type InboxEvent } from '../s
 export const MAX_ENTRY_BYTES = 65_535
 
 const Hex = (digits: number, description?: string) =>
-  Type.String({ pattern: `^[0-9a-f]{${digits}}$`, ...(description === undefined ? {} : { description }) })
-const Id = (description: string) => Type.String({ pattern: '^[ -~]*$', description: `${description}; see escapeId()` })
+  Type.String({
+    pattern: `^[0-9a-f]{${digits}}$`,
+    'x-allowed': `${digits} hexadecimal digits`,
+    ...(description === undefined ? {} : { description })
+  })
+const Id = (description: string) =>
+  Type.String({ pattern: '^[ -~]*$', 'x-allowed': 'printable ASCII', description: `${description}; see escapeId()` })
 const Count = (description: string) => Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description })
 
 const Common = { version: Type.Literal(1), network: Id('The network') }

@@ -2,14 +2,19 @@
 import { createHash } from 'node:crypto'
 import { type Static, Type } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
+import { faultInWords } from '../util/schema-words.ts'
 
 export const MANIFEST = 'manifest.json'
 /** Increased when older versions cannot restore the backups of newer ones. */
 const FORMAT = 1
 
-const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$' })
+const Sha256 = Type.String({ pattern: '^[0-9a-f]{64}$', 'x-allowed': '64 hexadecimal digits' })
 /** Below the backup's directory, with slashes; never above it. */
-const Path = Type.String({ pattern: '^(?!/)(?!.*(^|/)\\.\\.?(/|$))(?!.*\\\\)[^\\0]+$', maxLength: 4_096 })
+const Path = Type.String({
+  pattern: '^(?!/)(?!.*(^|/)\\.\\.?(/|$))(?!.*\\\\)[^\\0]+$',
+  maxLength: 4_096,
+  'x-allowed': 'a path below the backup'
+})
 
 const Manifest = Type.Object(
   {
@@ -56,7 +61,7 @@ export function parseManifest(text: string): Manifest {
   }
   if (Value.Check(Manifest, manifest)) return manifest
   const fault = Value.Errors(Manifest, manifest).First()
-  throw new Error(`${MANIFEST} is not of its format: ${fault?.path} ${fault?.message}`)
+  throw new Error(`${MANIFEST} is not of its format: ${fault === undefined ? 'unreadable' : faultInWords(fault, 'it')}`)
 }
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')

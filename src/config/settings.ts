@@ -1,4 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
+import { allowedBy } from '../util/schema-words.ts'
 import { type ConfigSchema, SECTIONS } from './schema.ts'
 
 /** A value a setting may have. */
@@ -32,8 +33,6 @@ export const fileVariable = (setting: Setting): string => `${setting.name}_FILE`
 /** What a setting accepts, in words: fit to follow "must be". */
 export function allowedValues({ schema }: Setting): string {
   if (schema.allowed) return schema.allowed
-  if (schema.type === 'integer') return `a whole number from ${schema.minimum} to ${schema.maximum}`
   if (schema.type === 'boolean') return 'true or false (or 1 or 0)'
-  if (schema.anyOf) return `one of ${schema.anyOf.map((choice: TSchema) => choice.const).join(', ')}`
-  return 'text without spaces around it'
+  return schema.type === 'string' ? 'text without spaces around it' : allowedBy(schema)
 }

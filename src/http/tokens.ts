@@ -17,13 +17,16 @@ export interface TokenHolder {
 /** The name of ADMIN_TOKEN, or of the token that the server made for itself. */
 export const FIRST_TOKEN = 'admin'
 
-export const TokenName = Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' })
+export const TokenName = Type.String({
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
+  'x-allowed': '1 to 64 letters, digits, dots, - and _, a letter or digit first'
+})
 
 const NamedToken = Type.Object(
   {
     name: TokenName,
     role: Type.Union(ROLES.map((role) => Type.Literal(role))),
-    sha256: Type.String({ pattern: '^[0-9a-f]{64}$' }),
+    sha256: Type.String({ pattern: '^[0-9a-f]{64}$', 'x-allowed': '64 hexadecimal digits' }),
     createdAt: Type.String()
   },
   { additionalProperties: false }

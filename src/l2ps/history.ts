@@ -1,6 +1,6 @@
 import type { PayloadOf } from '../protocol/frame.ts'
 import { DEFAULT_HISTORY_LIMIT, encodeHistory, type HistoryFrame } from '../protocol/l2ps.ts'
-import { type PeerKey, peerKeyOf } from '../protocol/peer-key.ts'
+import { keyFault, type PeerKey, peerKeyOf } from '../protocol/peer-key.ts'
 import { type Answer, answer, type Effect } from '../session/effect.ts'
 import { conversationId, readHistory, type StoredMessage } from '../store/message.ts'
 import { failed, type L2psContext, type RegisteredSession, type Request, refuse } from './context.ts'
@@ -20,7 +20,7 @@ export function handleHistory(
   request: Request
 ): Effect {
   const peer = peerKeyOf(payload.peerKey)
-  if (peer === undefined) return refuse(context, 'INVALID_MESSAGE', 'Invalid peerKey format (expected hex)', request)
+  if (peer === undefined) return refuse(context, 'INVALID_MESSAGE', keyFault(payload.peerKey, 'peerKey'), request)
   return history(context, payload, peer, session, request).catch(failed(context, request, 'history not read'))
 }
 

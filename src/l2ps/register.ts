@@ -6,7 +6,7 @@ import { addressKey } from '../limits/address.ts'
 import type { Network } from '../networks/network.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import type { RegisterFrame } from '../protocol/l2ps.ts'
-import { type PeerKey, peerKeyOf } from '../protocol/peer-key.ts'
+import { keyFault, type PeerKey, peerKeyOf } from '../protocol/peer-key.ts'
 import { type Answer, type Effect, silence } from '../session/effect.ts'
 import { decodeHex } from '../util/encoding.ts'
 import { failed, type L2psContext, type L2psSession, type Request, refuse, reply } from './context.ts'
@@ -24,7 +24,7 @@ export function handleRegister(
   request: Request
 ): Effect {
   const key = peerKeyOf(payload.publicKey)
-  if (key === undefined) return refuse(context, 'INVALID_MESSAGE', 'Invalid publicKey format (expected hex)', request)
+  if (key === undefined) return refuse(context, 'INVALID_MESSAGE', keyFault(payload.publicKey, 'publicKey'), request)
   const { member } = session
   if (member !== undefined) {
     if (member.peer !== key.address || member.network !== payload.l2psUid) {

@@ -2,7 +2,7 @@ import type { Acceptance } from '../delivery/mailbox.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import { MAX_CIPHERTEXT_LENGTH, type SendFrame } from '../protocol/l2ps.ts'
 import { opaqueFault } from '../protocol/opaque.ts'
-import { peerKeyOf } from '../protocol/peer-key.ts'
+import { keyFault, peerKeyOf } from '../protocol/peer-key.ts'
 import { sourceText } from '../protocol/source-text.ts'
 import { type Answer, type Effect, later } from '../session/effect.ts'
 import { type L2psContext, type RegisteredSession, type Request, refuse, reply } from './context.ts'
@@ -19,7 +19,7 @@ export function handleSend(
     return no(`Ciphertext too large (max ${MAX_CIPHERTEXT_LENGTH} bytes)`)
   }
   const recipient = peerKeyOf(to)
-  if (recipient === undefined) return no('Invalid to format (expected hex)')
+  if (recipient === undefined) return no(keyFault(to, 'to'))
   const { member } = session
   if (recipient.address === member.peer) return no('Cannot send message to yourself')
   const fault = opaqueFault(encrypted)

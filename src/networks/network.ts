@@ -3,6 +3,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { peerKeyOf } from '../protocol/peer-key.ts'
 import type { StoredNetwork } from '../store/l2ps-network.ts'
+import { faultInWords } from '../util/schema-words.ts'
 
 /** One L2PS: the scope its peers and their messages never leave. */
 export interface Network extends StoredNetwork {
@@ -10,7 +11,10 @@ export interface Network extends StoredNetwork {
 }
 
 /** What a network may be called (docs/protocol.md, 4.8: path traversal guard), as in migration 0003. */
-export const NetworkUid = Type.String({ pattern: '^[A-Za-z0-9_-]{1,128}$' })
+export const NetworkUid = Type.String({
+  pattern: '^[A-Za-z0-9_-]{1,128}$',
+  'x-allowed': '1 to 128 letters, digits, - and _'
+})
 
 /** Names of scopes that are no L2PS network, as in migration 0003. */
 const RESERVED: ReadonlySet<string> = new Set(['signaling', 'anchors'])
@@ -36,7 +40,10 @@ export class InvalidConfig extends Error {
   override name = 'InvalidConfig'
 }
 
-const Path = Type.String({ minLength: 1, maxLength: 4_096, pattern: '^[^\\u0000]+$' })
+const Path = Type.String({
+  ...{ minLength: 1, maxLength: 4_096, pattern: '^[^\\u0000]+$' },
+  'x-allowed': 'a path of 1 to 4096 characters, without NUL'
+})
 
 /**
  * `config.json` of a network (docs/protocol.md, 4.8). Members that are not named here are tolerated: nodes use them.
@@ -89,7 +96,7 @@ function parse(text: string): Static<typeof NetworkConfig> {
   }
   if (check.Check(value)) return value
   const error = check.Errors(value).First()
-  throw new InvalidConfig(`${error?.path.slice(1) || 'config'}: ${error?.message}`)
+  throw new InvalidConfig(error === undefined ? 'config is wrong' : faultInWords(error, 'config'))
 }
 
 function membersIn({ members }: Static<typeof NetworkConfig>): ReadonlySet<string> | undefined {

@@ -1,3 +1,5 @@
+import { MAX_SOCKET_FRAME_BYTES } from './frame.ts'
+
 /** Why we close a socket. 1xxx: RFC 6455 §7.4.1; 4xxx: ours, from its private range (§7.4.2). `advice` is for clients. */
 export const CLOSE = {
   goingAway: { code: 1001, reason: 'Server is shutting down', advice: 'Connect again, after a moment.' },
@@ -50,3 +52,11 @@ export const CLOSE = {
 } as const
 
 export type CloseReason = keyof typeof CLOSE
+
+/** Why the WebSocket library closes a socket, by its code (RFC 6455 §7.4.1): it gives none of its own. */
+export const LIBRARY_CLOSE: Readonly<Record<number, string>> = {
+  1002: 'This is no WebSocket frame',
+  1003: 'Binary frames are not accepted; send JSON as text',
+  1007: 'A text frame is not UTF-8',
+  1009: `Message too large (max ${MAX_SOCKET_FRAME_BYTES} bytes)`
+}

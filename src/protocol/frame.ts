@@ -1,6 +1,7 @@
-import { type Static, type TObject, type TProperties, type TSchema, Type } from '@sinclair/typebox'
+import { OptionalKind, type Static, type TObject, type TProperties, type TSchema, Type } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
 import type { ValueErrorIterator } from '@sinclair/typebox/errors'
+import { faultInWords } from '../util/schema-words.ts'
 
 /** Largest frame that is handled, in bytes of UTF-8 (docs/protocol.md, 1.2). */
 export const MAX_FRAME_BYTES = 262_144
@@ -23,6 +24,7 @@ export const Text = (maxLength: number, description: string) =>
     minLength: 1,
     maxLength,
     pattern: '^(?:[^\\u0000\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff])*$',
+    'x-allowed': `text of 1 to ${maxLength} characters, without NUL and halves of surrogate pairs`,
     description
   })
 
@@ -77,18 +79,12 @@ export function firstFault(
   payload: unknown
 ): { path: string; detail: string } {
   const error = frame.check.Errors(payload).First()
-  const path = error?.path ?? ''
-  const missing = error === undefined || isFalsy(valueAt(payload, path))
-  return { path, detail: missing ? frame.invalid : `${frame.invalid}: ${path.slice(1)}: ${error.message}` }
-}
-
-function valueAt(value: unknown, path: string): unknown {
-  let at = value
-  for (const key of path.split('/').slice(1)) {
-    if (typeof at !== 'object' || at === null || !Object.hasOwn(at, key)) return undefined
-    at = (at as Record<string, unknown>)[key]
-  }
-  return at
+  if (error === undefined) return { path: '', detail: frame.invalid }
+  const { path, schema } = error
+  // A member that may be left out, and a number, are there when they are falsy, and wrong.
+  const isMissing = isFalsy(error.value) && schema[OptionalKind] === undefined && schema.type !== 'integer'
+  const isGone = error.value === undefined
+  return { path, detail: isMissing || isGone ? frame.invalid : faultInWords(error, 'payload') }
 }
 
 /** The protocol counts null, "", 0 and false as missing. */

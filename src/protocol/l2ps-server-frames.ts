@@ -2,7 +2,8 @@ import { type TLiteral, Type } from '@sinclair/typebox'
 import { L2PS_ERRORS, type L2psErrorCode } from './errors.ts'
 import { HasMore, Milliseconds, Sealed, Seq, serverFrame } from './frame.ts'
 
-const Key = (description: string) => Type.String({ pattern: '^[0-9a-fA-F]+$', description })
+const Key = (description: string) =>
+  Type.String({ pattern: '^[0-9a-fA-F]+$', 'x-allowed': 'hexadecimal digits', description })
 const Code = Type.Union(Object.keys(L2PS_ERRORS).map((name) => Type.Literal(name)) as [TLiteral<L2psErrorCode>])
 const Status = Type.Union(
   ['delivered', 'queued', 'failed', 'l2ps_pending', 'l2ps_batched', 'l2ps_confirmed'].map((word) => Type.Literal(word)),
@@ -18,9 +19,12 @@ export const StoredMessageSchema = Type.Object(
     messageHash: Type.String(),
     encrypted: Sealed('The sealed body, unchanged'),
     l2psUid: Type.String(),
-    l2psTxHash: Type.Union([Type.String({ pattern: '^[0-9a-f]{64}$' }), Type.Null()], {
-      description: 'SHA-256 of its audit record; null until a checkpoint is signed over it'
-    }),
+    l2psTxHash: Type.Union(
+      [Type.String({ pattern: '^[0-9a-f]{64}$', 'x-allowed': '64 hexadecimal digits' }), Type.Null()],
+      {
+        description: 'SHA-256 of its audit record; null until a checkpoint is signed over it'
+      }
+    ),
     timestamp: Milliseconds('Its place in the conversation'),
     status: Status
   },

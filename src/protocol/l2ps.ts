@@ -62,7 +62,15 @@ export const HistoryFrame = defineFrame('history', 'Missing peerKey or proof', {
 
 /** A key or the beginning of one, or the beginning of the address of a longer key (docs/protocol.md, 4.5). */
 const PartOfKey = (description: string) =>
-  Type.Optional(Type.String({ maxLength: 8_192, pattern: '^([0-9a-fA-F]+|(falcon|ml-dsa):[0-9a-f]*)$', description }))
+  Type.Optional(
+    Type.String({
+      maxLength: 8_192,
+      pattern: '^([0-9a-fA-F]+|(falcon|ml-dsa):[0-9a-f]*)$',
+      'x-allowed':
+        'the beginning of a key in hex without 0x, or of an address such as ml-dsa:1f, of at most 8192 characters',
+      description
+    })
+  )
 
 /** List who is in the network, the caller too. Answered by `discover_response`. Source: docs/protocol.md, 4.5. */
 export const DiscoverFrame = defineFrame('discover', 'Missing or invalid type/payload', {

@@ -29,4 +29,13 @@ export function peerKeyOf(text: string): PeerKey | undefined {
   return { algorithm, hex, address: algorithm === 'ed25519' ? hex : `${algorithm}:${sha256(hex)}` }
 }
 
+/** Why a text is no key: a sentence that begins as the protocol has it (docs/protocol.md, 4.9). `name`: of the member. */
+export function keyFault(text: string, name: string): string {
+  const sentence = `Invalid ${name} format (expected hex)`
+  if (/^0x/i.test(text)) return `${sentence}: leave out the 0x`
+  if (!HEX.test(text)) return sentence
+  const lengths = Array.from(ALGORITHMS, ([digits, algorithm]) => `${digits} (${algorithm})`)
+  return `${sentence}: a key has ${lengths.join(' or ')} digits, this one ${text.length}`
+}
+
 const sha256 = (hex: string) => createHash('sha256').update(Buffer.from(hex, 'hex')).digest('hex')

@@ -60,7 +60,7 @@ export const PROBLEMS = {
   },
   'internal-error': {
     status: 500,
-    title: 'Our fault',
+    title: 'The server has made a mistake',
     advice: 'Try again; if it fails again, the cause is in the server log.'
   },
   'too-slow': {

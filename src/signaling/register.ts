@@ -29,7 +29,10 @@ type Register = PayloadOf<typeof RegisterFrame>
 const PREDECESSOR_MS = 2_000
 const badProof = () => refuse('INVALID_PROOF', 'Invalid proof')
 const notRegistered = () => refuse('INTERNAL_ERROR', 'Failed to complete registration. Please try again.')
-const taken = (id: string) => refuse('CLIENT_ID_TAKEN', `Client ID ${id} is already taken`)
+/** Begins with the reference's sentence. */
+const taken = (id: string, why: string) => refuse('CLIENT_ID_TAKEN', `Client ID ${id} is already taken: ${why}`)
+const othersName = (id: string) => taken(id, 'it belongs to another key')
+const isConnected = (id: string) => taken(id, 'it is connected, perhaps from another tab or device')
 const noChallenge = () =>
   refuse('CHALLENGE_EXPIRED', 'This connection has no challenge to answer any more. Ask for a new one and sign it.')
 const unchallenged = (id: string) =>
@@ -87,7 +90,7 @@ async function refuseOwner({ registration, log }: SignalingContext, claim: Claim
 
 function ownerRefusal(owner: NameOwner, { peer }: Claim): Answer | undefined {
   if (owner === 'challenge') return unchallenged(peer)
-  return owner === 'other' ? taken(peer) : undefined
+  return owner === 'other' ? othersName(peer) : undefined
 }
 
 async function refuseProof(
@@ -140,7 +143,7 @@ async function claimName(
       // Asked again in its turn: who does not own the name has no socket of its owner asked, let alone replaced.
       const refusal = ownerRefusal(await registration.ownerOf(claim), claim)
       if (refusal !== undefined) return refusal
-      if (await isHeldByLiveSocket(context, claim.peer)) return taken(claim.peer)
+      if (await isHeldByLiveSocket(context, claim.peer)) return isConnected(claim.peer)
     }
     const box = { network: SIGNALING_NETWORK, recipient: claim.peer, keyId: claim.keyId }
     const { result: outcome, mailbox: opened } = await withMailbox(
@@ -150,7 +153,8 @@ async function claimName(
       (result) => result !== 'taken' && result !== 'challenge'
     )
     if (outcome === 'challenge') return unchallenged(claim.peer)
-    if (opened === undefined || typeof opened === 'string') return taken(claim.peer)
+    if (opened === undefined) return othersName(claim.peer)
+    if (typeof opened === 'string') return isConnected(claim.peer)
     mailbox = opened
     if (outcome === 'rekeyed') log.info({ network: claim.network, keyId: claim.keyId }, 'encryption key changed')
     const { encryptionKey, keyId } = claim // not the signing key: not needed, and a view of a larger buffer

@@ -120,12 +120,14 @@ function closed<P extends TProperties>(
   return [frame.type, route]
 }
 
+const NO_PUBLIC_KEY = 'Invalid public key format: publicKey must be a list of 1 to 4096 numbers from 0 to 255'
+
 /** A register frame of the wrong shape: the error names the part that is wrong (docs/protocol.md, 2.1). */
 function refuseRegister(payload: unknown): Effect {
   const { path, detail } = firstFault(RegisterFrame, payload)
   const { publicKey, verification } = payload as Record<string, unknown>
   if (path.startsWith('/publicKey') && !isFalsy(publicKey)) {
-    return refuse('INVALID_PUBLIC_KEY', 'Invalid public key format')
+    return refuse('INVALID_PUBLIC_KEY', NO_PUBLIC_KEY)
   }
   const hasProof = typeof verification === 'object' && verification !== null
   return path.startsWith('/verification') && hasProof

@@ -154,7 +154,10 @@ test('what is wrong with a send is said in the words of the protocol, with its r
     ],
     [{ ...good, to: alice.key.toUpperCase() }, 'Cannot send message to yourself'],
     [{ ...good, to: 'bob' }, 'Invalid to format (expected hex)'],
-    [{ ...good, to: `${bob.key}0` }, 'Invalid to format (expected hex)']
+    [
+      { ...good, to: `${bob.key}0` },
+      'Invalid to format (expected hex): a key has 64 (ed25519) or 1794 (falcon) or 3904 (ml-dsa) digits, this one 65'
+    ]
   ]
   for (const [payload, message] of cases) {
     const answer = await alice.answerTo(alice.send('send', payload))

@@ -5,7 +5,7 @@ import type { Proof, Verdict } from '../../src/crypto/proof.ts'
 import { type Acceptance, NOT_ACCEPTED } from '../../src/delivery/mailbox.ts'
 import { Member } from '../../src/delivery/member.ts'
 import { FailedProofs } from '../../src/identity/failed-proofs.ts'
-import { MAX_FRAME_BYTES, Text } from '../../src/protocol/frame.ts'
+import { MAX_FRAME_BYTES } from '../../src/protocol/frame.ts'
 import { SIGNALING_NETWORK } from '../../src/protocol/signaling.ts'
 import type { Answer } from '../../src/session/effect.ts'
 import { Challenges } from '../../src/signaling/challenges.ts'
@@ -177,24 +177,25 @@ table('a socket that is not registered may only register', asStranger, [
   ['peer_response', frame('peer_response', {}), required('responding to questions')]
 ])
 
+const NO_BYTES =
+  'INVALID_PUBLIC_KEY: Invalid public key format: publicKey must be a list of 1 to 4096 numbers from 0 to 255'
+const noText = (member: string) =>
+  `INVALID_MESSAGE: ${member} must be text of 1 to 256 characters, without NUL and halves of surrogate pairs`
+
 table('register: the error names the part that is wrong', asStranger, [
   ['no clientId', register({ clientId: undefined }), 'INVALID_MESSAGE: Invalid message schema'],
   ['an empty clientId', register({ clientId: '' }), 'INVALID_MESSAGE: Invalid message schema'],
-  [
-    'a clientId that is too long',
-    register({ clientId: 'x'.repeat(257) }),
-    'INVALID_MESSAGE: Invalid message schema: clientId: Expected string length less or equal to 256'
-  ],
+  ['a clientId that is too long', register({ clientId: 'x'.repeat(257) }), noText('clientId')],
   ['no publicKey', register({ publicKey: undefined }), 'INVALID_MESSAGE: Invalid message schema'],
-  ['a publicKey that is text', register({ publicKey: 'AQID' }), 'INVALID_PUBLIC_KEY: Invalid public key format'],
-  ['an empty publicKey', register({ publicKey: [] }), 'INVALID_PUBLIC_KEY: Invalid public key format'],
-  ['a publicKey with 256', register({ publicKey: [256] }), 'INVALID_PUBLIC_KEY: Invalid public key format'],
+  ['a publicKey that is text', register({ publicKey: 'AQID' }), NO_BYTES],
+  ['an empty publicKey', register({ publicKey: [] }), NO_BYTES],
+  ['a publicKey with 256', register({ publicKey: [256] }), NO_BYTES],
   ['no verification', register({ verification: undefined }), 'INVALID_MESSAGE: Invalid message schema'],
   ['an empty verification', register({ verification: {} }), 'INVALID_PROOF: Invalid proof'],
   [
     'features that are no list',
     register({ features: 'ack' }),
-    'INVALID_MESSAGE: Invalid message schema: features: Expected array'
+    'INVALID_MESSAGE: features must be a list of at most 16 items'
   ],
   ['an unknown algorithm', proven({ algorithm: 'rsa' }), 'INVALID_PROOF: Invalid proof'],
   ['an algorithm that every object has', proven({ algorithm: 'constructor' }), 'INVALID_PROOF: Invalid proof'],
@@ -204,7 +205,9 @@ table('register: the error names the part that is wrong', asStranger, [
   ['a proof for a longer key', proven({ serializedMessage: 'AQIDBA==' }), 'INVALID_PROOF: Invalid proof']
 ])
 
-const TAKEN = 'CLIENT_ID_TAKEN: Client ID alice is already taken'
+const TAKEN = 'CLIENT_ID_TAKEN: Client ID alice is already taken: it belongs to another key'
+const CONNECTED =
+  'CLIENT_ID_TAKEN: Client ID alice is already taken: it is connected, perhaps from another tab or device'
 const NOT_REGISTERED = 'INTERNAL_ERROR: Failed to complete registration. Please try again.'
 
 table('register: what the proof and the name are worth decides', asStranger, [
@@ -258,7 +261,7 @@ test('register: a socket that is registered gets the same answer again, and no o
 test('register: a connected name is taken while its socket answers, and given up when it does not', async () => {
   const all = relay()
   const old = all.join('alice')
-  assert.equal(wordsOf(await all.say(register(), all.stranger())), TAKEN)
+  assert.equal(wordsOf(await all.say(register(), all.stranger())), CONNECTED)
   assert.deepEqual(old.closes, [])
   old.lives = false
   const session = all.stranger()
@@ -279,7 +282,7 @@ test('register: of sockets that claim a name at the same instant one wins', asyn
   const all = relay()
   const sessions = Array.from({ length: 5 }, () => all.stranger())
   const answers = await Promise.all(sessions.map((session) => all.say(register(), session)))
-  assert.deepEqual(answers.map(wordsOf), [REGISTERED, TAKEN, TAKEN, TAKEN, TAKEN])
+  assert.deepEqual(answers.map(wordsOf), [REGISTERED, CONNECTED, CONNECTED, CONNECTED, CONNECTED])
 })
 
 test('register: a mailbox that cannot be looked into refuses the registration, and stays closed', async () => {
@@ -367,7 +370,6 @@ function asOneOfFive(all: Relay) {
 const names = (...peers: string[]) => ({ type: 'discover', peers })
 const more = (...peers: string[]) => ({ ...names(...peers), hasMore: true })
 const AGAIN = 'INTERNAL_ERROR: The server cannot do this now. Please try again.'
-const tooLong = (member: string) => `${NO_FRAME}: ${member}: Expected string length less or equal to 256`
 
 table('discover: who is connected, the caller too, in the order of their names', asOneOfFive, [
   [
@@ -386,12 +388,12 @@ table('discover: who is connected, the caller too, in the order of their names',
   ['by a prefix, after a name behind it', frame('discover', { prefix: 'a', after: 'b' }), names()],
   ['of other relays', frame('discover', {}), more('alice', 'bob', 'carol'), { cluster: 'answers' }],
   ['of other relays that do not answer', frame('discover', {}), AGAIN, { cluster: 'fails' }],
-  ['after: no text', frame('discover', { after: 7 }), `${NO_FRAME}: after: Expected string`],
-  ['after: null', frame('discover', { after: null }), NO_FRAME],
-  ['after: empty', frame('discover', { after: '' }), NO_FRAME],
-  ['after: too long', frame('discover', { after: 'x'.repeat(257) }), tooLong('after')],
-  ['prefix: a list', frame('discover', { prefix: ['a'] }), `${NO_FRAME}: prefix: Expected string`],
-  ['prefix: too long', frame('discover', { prefix: 'x'.repeat(257) }), tooLong('prefix')]
+  ['after: no text', frame('discover', { after: 7 }), noText('after')],
+  ['after: null', frame('discover', { after: null }), noText('after')],
+  ['after: empty', frame('discover', { after: '' }), noText('after')],
+  ['after: too long', frame('discover', { after: 'x'.repeat(257) }), noText('after')],
+  ['prefix: a list', frame('discover', { prefix: ['a'] }), noText('prefix')],
+  ['prefix: too long', frame('discover', { prefix: 'x'.repeat(257) }), noText('prefix')]
 ])
 
 const request = (targetId: unknown) => frame('request_public_key', { targetId })
@@ -423,7 +425,7 @@ table('request_public_key', asAlice, [
     { isDatabaseAway: true }
   ],
   ['no targetId', request(undefined), 'INVALID_MESSAGE: Missing target ID'],
-  ['a targetId that is a number', request(7), 'INVALID_MESSAGE: Missing target ID: targetId: Expected string']
+  ['a targetId that is a number', request(7), noText('targetId')]
 ])
 
 const MISSING = 'INVALID_MESSAGE: Missing required message fields'
@@ -469,11 +471,7 @@ table('message: what became of it decides the answer', asAlice, [
 
 table('message: what is not passed on', asAlice, [
   ['no targetId', '{"type":"message","payload":{"message":"x"}}', MISSING],
-  [
-    'a targetId with NUL',
-    message('"x"', '\u0000'),
-    `${MISSING}: targetId: Expected string to match '${Text(1, '').pattern}'`
-  ],
+  ['a targetId with NUL', message('"x"', '\u0000'), noText('targetId')],
   ['no message', '{"type":"message","payload":{"targetId":"bob"}}', MISSING],
   ...['null', '0', '""', 'false'].map((body): Row => [`the message ${body}`, message(body), MISSING]),
   ['a body of 65 levels', message(nested(65)), 'INVALID_MESSAGE: message: nested deeper than 64 levels'],
@@ -584,10 +582,12 @@ test('ack: this entry and all before it are received, of a session that offered 
   }
 })
 
+const NO_SEQ = 'INVALID_MESSAGE: seq must be a whole number of at least 1'
+
 table('ack: a seq is an integer from 1 on', asAlice, [
   ['none', frame('ack', {}), 'INVALID_MESSAGE: Missing seq'],
-  ['0', frame('ack', { seq: 0 }), 'INVALID_MESSAGE: Missing seq'],
-  ['text', frame('ack', { seq: '1' }), 'INVALID_MESSAGE: Missing seq: seq: Expected integer'],
+  ['0', frame('ack', { seq: 0 }), NO_SEQ],
+  ['text', frame('ack', { seq: '1' }), NO_SEQ],
   ['one that was never sent', frame('ack', { seq: 99 }), undefined]
 ])
 

@@ -1,6 +1,7 @@
 // The calls of a Demos node that an anchoring needs, typed and checked (docs/protocol.md, 7).
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler'
+import { faultInWords } from '../../util/schema-words.ts'
 import { DemosRpcError, isDemosRpcError, nodeWords } from './errors.ts'
 import { type Fees, type SignedTransaction, sha256Hex, type Wallet } from './transaction.ts'
 import type { Reply, Transport } from './transport.ts'
@@ -136,7 +137,9 @@ function readEnvelope({ status, json }: Reply, call: string): Envelope {
 function checked<T extends TSchema>(check: TypeCheck<T>, value: unknown, call: string): Static<T> {
   if (check.Check(value)) return value
   const error = check.Errors(value).First()
-  throw new DemosRpcError('BAD_REPLY', `${call}: response${error?.path.replaceAll('/', '.')}: ${error?.message}`)
+  const words =
+    error === undefined ? 'response is wrong' : faultInWords({ ...error, path: `/response${error.path}` }, '')
+  throw new DemosRpcError('BAD_REPLY', `${call}: ${words}`)
 }
 
 /** Older nodes do not know the call: they refuse it, or answer null. */

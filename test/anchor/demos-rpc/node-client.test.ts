@@ -155,9 +155,17 @@ describe('demos-rpc node client', () => {
     ['invalid UTF-8', { kind: 'text', text: Buffer.from([0x22, 0xff, 0x22]) as unknown as string }, /not JSON/],
     ['another JSON', { kind: 'reply', reply: [1, 2] }, /HTTP 200 without a result/],
     ['null', { kind: 'reply', reply: null }, /without a result/],
-    ['a negative nonce', { kind: 'reply', reply: { result: 200, response: -1 } }, /response: Expected integer/],
-    ['a nonce with a fraction', { kind: 'reply', reply: { result: 200, response: 1.5 } }, /response: Expected integer/],
-    ['no nonce', { kind: 'reply', reply: { result: 200 } }, /response: Expected integer/],
+    [
+      'a negative nonce',
+      { kind: 'reply', reply: { result: 200, response: -1 } },
+      /response must be a whole number of at least 0/
+    ],
+    [
+      'a nonce with a fraction',
+      { kind: 'reply', reply: { result: 200, response: 1.5 } },
+      /response must be a whole number/
+    ],
+    ['no nonce', { kind: 'reply', reply: { result: 200 } }, /response is missing: it must be a whole number/],
     ['a huge body', { kind: 'huge', bytes: 5_000_000 }, /larger than 10000 bytes/],
     [
       'a redirect',
