@@ -5,6 +5,7 @@ import type { Cluster } from '../src/cluster/cluster.ts'
 import { batched } from '../src/database/batched.ts'
 import { ConnectedRecipients } from '../src/delivery/attach.ts'
 import type { Attachments } from '../src/delivery/attachments.ts'
+import { ContactNotes } from '../src/delivery/contact-notes.ts'
 import type { DeliveryWindow } from '../src/delivery/delivery.ts'
 import { HistoryStore } from '../src/delivery/history-store.ts'
 import { type Acceptance, Mailbox, type MailboxLimits } from '../src/delivery/mailbox.ts'
@@ -17,6 +18,7 @@ import type { ReceiptMode } from '../src/delivery/receipts.ts'
 import { Releases } from '../src/delivery/releases.ts'
 import { PROTOCOLS, type ProtocolName } from '../src/observability/metrics/catalogue.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
+import { forgetContacts } from '../src/store/contact.ts'
 import { touchIdentities } from '../src/store/identity.ts'
 import { type GoneEntry, MOST_DELIVERIES, mailboxContents, takeAllSlots, takePage } from '../src/store/queue-entry.ts'
 import { SteadyClock } from '../src/util/steady-clock.ts'
@@ -60,6 +62,9 @@ export interface OfflineQueueOptions {
 const HOURLY_MS = 3_600_000
 /** Peers that are noted as in use in one statement: making it must not hold up the event loop. */
 const TOUCHED_AT_ONCE = 5_000
+/** How long it is remembered that one peer has written to another, in ms. */
+const CONTACT_MS = 90 * 86_400_000
+const SWEPT_AT_ONCE = 1_000
 /** Rest between two polls of the age of the oldest waiting message, in ms. */
 const STATS_REST_MS = 2_000
 
@@ -74,10 +79,13 @@ export default fp<OfflineQueueOptions>(
     const releases = new Releases({ database, log })
     const recipients = cluster?.recipients(releases) ?? new ConnectedRecipients(presence, counters, releases)
     const stats = new QueueStats({ database, log, now, restMs: STATS_REST_MS, others: cluster && othersOf(cluster) })
+    const contacts = new ContactNotes(database, { now, log })
     const mailbox = (protocol: ProtocolName, store: MessageStore) =>
       new Mailbox({
         ...{ database, recipients, store, limits: options[protocol], now, log, ...countsOf(metrics, protocol) },
-        stored: ({ network, sender, recipient, bytes }) => {
+        stored: (entry) => {
+          const { network, sender, recipient, bytes } = entry
+          contacts.stored(entry)
           stats.stored(network, bytes)
           presence.met(network, sender, recipient)
         }
@@ -201,6 +209,10 @@ function sweep(app: FastifyInstance, { sweepMs, historyMs, now }: OfflineQueueOp
   const timers = [
     every(sweepMs, 'expiry sweep', expire),
     every(HOURLY_MS, 'touch', touch),
+    every(HOURLY_MS, 'contacts sweep', async () => {
+      const before = now() - CONTACT_MS
+      while (isSteady() && (await database.within(forgetContacts(database.sql, before, SWEPT_AT_ONCE))) > 0);
+    }),
     every(HOURLY_MS, 'history sweep', async () => {
       if (isSteady()) await mailboxes.forget(historyMs)
     })

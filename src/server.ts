@@ -163,7 +163,11 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
   })
   const relayName = config.RELAY_NAME ?? hostname()
   await app.register(history, { now, relay: config.CLUSTER_NAME === undefined ? '' : relayName })
-  await app.register(identities, { now, idleDays: config.IDENTITY_IDLE_DAYS })
+  await app.register(identities, {
+    now,
+    idleDays: config.IDENTITY_IDLE_DAYS,
+    unusedDays: config.UNUSED_IDENTITY_DAYS
+  })
   await app.register(sockets, {
     requestMs: REQUEST_MS,
     certificate,

@@ -34,7 +34,7 @@ export const IdentityAnswer = Type.Object(
     lastSeenAt: Time,
     challenged: Type.Boolean({ description: 'It registers with a challenge only, as it did once.' }),
     keys: Type.Array(Type.Object({ keyId: Type.String(), registeredAt: Time }), {
-      description: 'Encryption keys it registered, oldest first: at most 1,000.'
+      description: 'Encryption keys it registered, oldest first: at most the last 100.'
     })
   },
   { description: 'Who owns a name.' }

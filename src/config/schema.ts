@@ -155,6 +155,11 @@ export const SECTIONS = {
     HISTORY_DAYS: Count('Days a message is kept for history.', 365)
   },
   Mailboxes: {
+    UNUSED_IDENTITY_DAYS: Count(
+      'Days after which a name or key is forgotten that was there for less than an hour and exchanged no message with anybody. 0: never.',
+      30,
+      0
+    ),
     QUEUE_TTL_SECONDS: Count('Age at which an undelivered message expires.', 604_800, 1),
     RECIPIENT_QUEUE_MESSAGES: Count('Messages that may wait for one recipient.', 100_000),
     RECIPIENT_QUEUE_BYTES: Count('Bytes that may wait for one recipient.', 268_435_456),

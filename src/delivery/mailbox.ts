@@ -1,6 +1,6 @@
 import type { Database, TransactionSql } from '../database/database.ts'
 import { sqlState } from '../database/sql-state.ts'
-import { newcomers } from '../store/identity.ts'
+import { strangers } from '../store/contact.ts'
 import type { Message, QueueEntry } from '../store/queue-entry.ts'
 import { adjustQuotas, lockQuotas, type Quota, quotaKey, quotasOf } from '../store/quota.ts'
 import type { BatchFailure, BatchObserver } from '../util/batcher.ts'
@@ -72,10 +72,10 @@ export interface MailboxOptions {
 }
 
 /**
- * Part of a mailbox that senders may fill who registered less than a day ago: the rest is for those the recipient may
- * already know, so that names made for a flood keep no friend's message out.
+ * Part of a mailbox that senders may fill whom its owner does not know: the rest is for those it has written to, or who wrote
+ * to it before a day ago, so that names made for a flood keep no friend's message out.
  */
-const SHARE_OF_NEWCOMERS = 0.5
+const SHARE_OF_STRANGERS = 0.5
 
 type Refusal = 'quota' | 'recipient_full'
 type Verdict = QueueEntry | Repeat | Refusal
@@ -213,8 +213,8 @@ export class Mailbox {
     held: ReadonlyMap<string, Quota>
   ): Promise<Verdict[]> {
     const { store } = this.#options
-    const [repeats, isNewcomer] = [await store.repeats(tx, entries), await newcomers(tx, entries)]
-    const verdicts = entries.map((entry, index) => repeats[index] ?? this.#admit(entry, held, isNewcomer(entry)))
+    const [repeats, isStranger] = [await store.repeats(tx, entries), await strangers(tx, entries)]
+    const verdicts = entries.map((entry, index) => repeats[index] ?? this.#admit(entry, held, isStranger(entry)))
     const stored = await store.insert(tx, verdicts.filter(isEntry), false)
     await adjustQuotas(
       tx,
@@ -232,20 +232,20 @@ export class Mailbox {
       const quota = held.get(quotaKey(network, peer, role))!
       if (role === 'sender') return quota.entries + entries <= quotaPerSender
       const isNearlyFull =
-        quota.entries + entries > recipientMessages * SHARE_OF_NEWCOMERS ||
-        quota.bytes + bytes > recipientBytes * SHARE_OF_NEWCOMERS
+        quota.entries + entries > recipientMessages * SHARE_OF_STRANGERS ||
+        quota.bytes + bytes > recipientBytes * SHARE_OF_STRANGERS
       return !isNearlyFull
     })
   }
 
   /** Does an entry fit its quotas? What fits is counted in `held`, so the next one sees it; without a slot all fit. */
-  #admit(entry: QueueEntry, held: ReadonlyMap<string, Quota>, isNewcomer: boolean): QueueEntry | Refusal {
+  #admit(entry: QueueEntry, held: ReadonlyMap<string, Quota>, isStranger: boolean): QueueEntry | Refusal {
     if (!entry.slot) return entry
     const { limits } = this.#options
     const sender = held.get(quotaKey(entry.network, entry.sender, 'sender'))!
     const recipient = held.get(quotaKey(entry.network, entry.recipient, 'recipient'))!
     if (sender.entries >= limits.quotaPerSender) return 'quota'
-    const share = isNewcomer ? SHARE_OF_NEWCOMERS : 1
+    const share = isStranger ? SHARE_OF_STRANGERS : 1
     const isFull =
       recipient.entries >= limits.recipientMessages * share ||
       recipient.bytes + entry.bytes > limits.recipientBytes * share

@@ -20,6 +20,9 @@ export interface Claim extends Identity {
   readonly isChallenged: boolean
 }
 
+/** Encryption keys that are kept of a name, the newest; the audit log has the changes of all. */
+const KEPT_KEYS = 100
+
 /**
  * What became of a claim. `rekeyed`: the owner came with another encryption key, which is now the one handed out.
  * `challenge`: the name is the claimant's, but is registered with a challenge only, and the claim has none.
@@ -122,22 +125,38 @@ export async function changeOwnerOrKey(sql: Sql, claim: Claim, idleDays: number,
     await tx`
       insert into identity_key (network, peer, key_id, encryption_key)
       values (${network}, ${peer}, ${keyId}, ${encryptionKey})`
+    await tx`
+      delete from identity_key where network = ${network} and peer = ${peer} and registered_at < (
+        select registered_at from identity_key where network = ${network} and peer = ${peer}
+        order by registered_at desc offset ${KEPT_KEYS - 1} limit 1)`
     return held === undefined || held.other ? 'created' : 'rekeyed'
   }) as Promise<ClaimOutcome>
 }
 
-/** Which of these senders registered for the first time less than a day ago? */
-export async function newcomers(
-  sql: AnySql,
-  messages: readonly { readonly network: string; readonly sender: string }[]
-): Promise<(message: { readonly network: string; readonly sender: string }) => boolean> {
-  const rows = await sql<{ network: string; peer: string }[]>`
-    select network, peer from identity
-    where (network, peer) in (
-      select * from unnest(${messages.map((m) => m.network)}::text[], ${messages.map((m) => m.sender)}::text[]))
-      and registered_at > now() - interval '1 day'`
-  const found = new Set(rows.map(({ network, peer }) => nameOf(network, peer)))
-  return ({ network, sender }) => found.has(nameOf(network, sender))
+/**
+ * Deletes up to `limit` identities that were never used, and returns them: registered between these times (ms since 1970),
+ * gone within the hour, and no message went from or to them. Contacts must have been noted, and not be forgotten yet.
+ */
+export async function deleteUnused(
+  sql: Sql,
+  { before, after }: { readonly before: number; readonly after: number },
+  limit: number
+): Promise<{ readonly network: string; readonly peer: string }[]> {
+  return sql<{ network: string; peer: string }[]>`
+    with unused as materialized (
+      select network, peer from identity
+      where registered_at > (select applied_at from schema_migration where name like '%contact.sql')
+        and registered_at > to_timestamp(${after / 1_000}) and registered_at < to_timestamp(${before / 1_000})
+        and last_seen_at < registered_at + interval '1 hour'
+        and not exists (
+          select from contact where contact.network = identity.network and contact.recipient = identity.peer)
+        and not exists (
+          select from contact where contact.network = identity.network and contact.sender = identity.peer)
+      limit ${limit} for update skip locked
+    ), keys as (
+      delete from identity_key where (network, peer) in (select network, peer from unused)
+    )
+    delete from identity where (network, peer) in (select network, peer from unused) returning network, peer`
 }
 
 /** Notes that these peers are in use, so that their names do not count as idle. */
@@ -293,7 +312,7 @@ export interface IdentityFacts {
   readonly lastSeenAt: Date
   /** It registers with a challenge only. */
   readonly challenged: boolean
-  /** Every encryption key it ever registered, oldest first: at most 1,000. */
+  /** The encryption keys it registered, oldest first: at most the last 100. */
   readonly keys: readonly { readonly keyId: string; readonly registeredAt: Date }[]
 }
 

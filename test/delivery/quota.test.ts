@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { openDatabase } from '../../src/database/database.ts'
+import { openDatabase, type Sql } from '../../src/database/database.ts'
 import { type Acceptance, Mailbox, type Recipients } from '../../src/delivery/mailbox.ts'
 import { queueStore } from '../../src/delivery/message-store.ts'
 import { wrongQuotas } from '../chaos/database-check.ts'
@@ -50,10 +50,19 @@ test('a quota is exact when servers and lanes write at once', async (t) => {
   assert.deepEqual(await wrongQuotas(sql as never), [])
 })
 
+/** These have written to that recipient for so many days. */
+async function wrote(sql: Sql, senders: readonly string[], recipient: string, days: number): Promise<void> {
+  await sql`
+    insert into contact (network, sender, recipient, since)
+    select 'n', sender, ${recipient}, now() - make_interval(days => ${days}) from unnest(${senders}::text[]) as sender`
+}
+
 test('a mailbox is full at its limit, whoever fills it', async (t) => {
   const { url, sql } = await createTestDatabase(t)
   const servers = await Promise.all([openMailbox(t, url), openMailbox(t, url)])
   for (let round = 0; round < 10; round++) {
+    const senders = Array.from({ length: 12 }, (_, place) => `sender ${round} ${place}`)
+    await wrote(sql, senders, `recipient ${round}`, 2)
     const sends = servers.flatMap((server) =>
       Array.from({ length: 12 }, (_, place) => accept(server, `sender ${round} ${place}`, `recipient ${round}`))
     )
@@ -63,20 +72,22 @@ test('a mailbox is full at its limit, whoever fills it', async (t) => {
   assert.deepEqual(await wrongQuotas(sql as never), [])
 })
 
-test('names made for a flood fill half of a mailbox; who registered a day ago or longer still gets in', async (t) => {
+test('names made for a flood fill half of a mailbox; the rest is for those its owner knows', async (t) => {
   const { url, sql } = await createTestDatabase(t)
-  const mailbox = await openMailbox(t, url)
-  const known = async (peer: string, days: number) =>
-    void (await sql`
-      insert into identity (network, peer, algorithm, signing_key, registered_at)
-      values ('n', ${peer}, 'ed25519', ${Buffer.from(peer)}, now() - make_interval(days => ${days}))`)
-  await known('friend', 2)
+  const mailboxes = [await openMailbox(t, url), await openMailbox(t, url)] as const
+  await wrote(sql, ['friend'], 'victim', 2)
+  await wrote(sql, ['acquaintance'], 'victim', 0)
+  await wrote(sql, ['victim'], 'pen pal', 0)
   const outcomes: Acceptance[] = []
-  for (let n = 0; n < 20; n++) {
-    await known(`flood ${n}`, 0)
-    outcomes.push(await accept(mailbox, `flood ${n}`, 'victim'))
-  }
+  for (let n = 0; n < 20; n++) outcomes.push(await accept(mailboxes[n % 2]!, `flood ${n}`, 'victim'))
   assert.deepEqual([count(outcomes, 'queued'), count(outcomes, 'recipient_full')], [8, 12])
-  assert.equal(await accept(mailbox, 'friend', 'victim'), 'queued')
+  for (const [sender, outcome] of [
+    ['friend', 'queued'],
+    ['pen pal', 'queued'],
+    ['acquaintance', 'recipient_full']
+  ] as const) {
+    assert.equal(await accept(mailboxes[0], sender, 'victim'), outcome, sender)
+  }
+  assert.equal(await accept(mailboxes[0], 'acquaintance', 'pen pal'), 'queued', 'another mailbox')
   assert.deepEqual(await wrongQuotas(sql as never), [])
 })

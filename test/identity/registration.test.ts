@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { batched } from '../../src/database/batched.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { Registration } from '../../src/identity/registration.ts'
-import { type Claim, enterKeys, type KeyEntry, readIdentity } from '../../src/store/identity.ts'
+import { type Claim, deleteUnused, enterKeys, type KeyEntry, readIdentity } from '../../src/store/identity.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 
@@ -67,6 +67,54 @@ test('claims of one group are answered each for itself: new, known, taken, with 
     [claimOf('rekeyed').keyId, claimOf('rekeyed', 'rekeyed', 'second').keyId]
   )
   assert.equal((await kept('a name\nof two lines')).keys.length, 1)
+})
+
+test('of a name the last hundred encryption keys are kept', async (t) => {
+  const { sql, registration } = await openStore(t)
+  const claims = Array.from({ length: 105 }, (_, n) => claimOf('alice', 'alice', `key ${n}`))
+  for (const claim of claims) await registration().register(claim)
+  const { keys } = (await readIdentity(sql, 'n', 'alice'))!
+  assert.deepEqual(
+    keys.map(({ keyId }) => keyId),
+    claims.slice(5).map(({ keyId }) => keyId)
+  )
+})
+
+test('identities that were never used are deleted; who was there for longer, wrote or was written to stays', async (t) => {
+  const { sql, registration } = await openStore(t)
+  const day = 86_400_000
+  const names = ['unused', 'unused too', 'stayed', 'wrote', 'heard', 'young', 'old'] as const
+  await settle(
+    registration(),
+    names.map((name) => claimOf(name))
+  )
+  await sql`update schema_migration set applied_at = applied_at - interval '1 year'`
+  const ages: Partial<Record<(typeof names)[number], number>> = { young: 29, old: 61 }
+  for (const name of names) {
+    await sql`
+      update identity set registered_at = now() - make_interval(days => ${ages[name] ?? 31}),
+        last_seen_at = now() - make_interval(days => ${ages[name] ?? 31}, mins => ${name === 'stayed' ? -61 : 0})
+      where peer = ${name}`
+  }
+  await sql`insert into contact (network, sender, recipient) values ('n', 'wrote', 'somebody'), ('n', 'somebody', 'heard')`
+  const period = { before: Date.now() - 30 * day, after: Date.now() - 60 * day }
+  const gone = [
+    await deleteUnused(sql, period, 1),
+    await deleteUnused(sql, period, 1),
+    await deleteUnused(sql, period, 1)
+  ]
+  assert.deepEqual(
+    gone
+      .flat()
+      .map(({ peer }) => peer)
+      .sort(),
+    ['unused', 'unused too']
+  )
+  const kept = await sql`select distinct peer from identity_key order by peer`
+  assert.deepEqual(
+    kept.map(({ peer }) => peer),
+    ['heard', 'old', 'stayed', 'wrote', 'young']
+  )
 })
 
 test('a name that was claimed with a challenge is claimed with one only', async (t) => {

@@ -5,6 +5,7 @@ import { seal } from '../../client/src/sealed.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { quickIdentity, type ReceivedFrame, roundTrip } from '../helpers/peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
+import { until } from '../helpers/wait.ts'
 
 const numberOf = (frame: ReceivedFrame) => frame.payload.message.n
 
@@ -19,9 +20,11 @@ async function held(server: TestServer) {
   return { entries: entries!.n, quotas: Object.fromEntries(quotas.map((q) => [q.role, q.n])) as Record<string, number> }
 }
 
-/** All who are registered were so two days ago. */
-async function knownForDays(server: TestServer): Promise<void> {
-  await server.app.database.sql`update identity set registered_at = registered_at - interval '2 days'`
+/** All who are registered have written to these two days ago. */
+async function knownForDays(server: TestServer, recipients: readonly string[]): Promise<void> {
+  await server.app.database.sql`
+    insert into contact (network, sender, recipient, since)
+    select network, peer, unnest(${recipients}::text[]), now() - interval '2 days' from identity`
 }
 
 test('a message to an absent peer is delivered once, when that peer registers', async (t) => {
@@ -168,7 +171,7 @@ test('the count of waiting messages survives a restart, and delivery gives the p
 test('the mailbox of one recipient is bounded in messages and in bytes', async (t) => {
   const server = await startTestServer(t, { RECIPIENT_QUEUE_MESSAGES: 3, RECIPIENT_QUEUE_BYTES: 1_000 })
   const [alice, bob] = [await server.join('alice'), await server.join('bob')]
-  await knownForDays(server)
+  await knownForDays(server, ['many', 'large'])
   for (const [sender, target, body] of [
     [alice, 'many', 1],
     [bob, 'many', 2],
@@ -188,10 +191,16 @@ test('the mailbox of one recipient is bounded in messages and in bytes', async (
   assert.deepEqual(await held(server), { entries: 4, quotas: { sender: 4, recipient: 4 } })
 })
 
-test('senders of less than a day fill half of a mailbox; the rest is for those known longer', async (t) => {
+test('strangers fill half of a mailbox; the rest is for those its owner has written to', async (t) => {
   const server = await startTestServer(t, { RECIPIENT_QUEUE_MESSAGES: 4 })
-  const alice = await server.join('alice')
-  await knownForDays(server)
+  const [alice, bob] = [await server.join('alice'), await server.join('bob')]
+  bob.send(send('alice', 'write to me'))
+  await alice.next('message')
+  await until('the contact is noted', async () => {
+    const [noted] = await server.app.database.sql`select from contact where sender = 'bob' and recipient = 'alice'`
+    return noted
+  })
+  await bob.close()
   const strangers = [await server.join('mallory'), await server.join('mallory-2'), await server.join('mallory-3')]
   for (const stranger of strangers.slice(0, 2)) {
     stranger.send(send('bob', 'flood'))

@@ -1,0 +1,52 @@
+import type { AnySql, Sql } from '../database/database.ts'
+
+/** A message went from one peer to another. */
+export interface Pair {
+  readonly network: string
+  readonly sender: string
+  readonly recipient: string
+}
+
+export const pairKey = ({ network, sender, recipient }: Pair) => `${network} ${sender} ${recipient}`
+
+/** Notes who has written to whom, and that it was today. */
+export async function noteContacts(sql: Sql, pairs: readonly Pair[]): Promise<void> {
+  const { networks, senders, recipients } = columns(pairs)
+  // In one order, so that two relays cannot wait for each other.
+  await sql`
+    insert into contact (network, sender, recipient)
+    select distinct n, s, r from unnest(${networks}::text[], ${senders}::text[], ${recipients}::text[]) as p (n, s, r)
+    order by n, r, s
+    on conflict (network, recipient, sender) do update set used_on = current_date where contact.used_on < current_date`
+}
+
+/**
+ * Which of these messages are from senders that their recipient does not know: it never wrote to them, and they did not
+ * write to it before a day ago.
+ */
+export async function strangers(sql: AnySql, messages: readonly Pair[]): Promise<(message: Pair) => boolean> {
+  const { networks, senders, recipients } = columns(messages)
+  const rows = await sql<Pair[]>`
+    select distinct n as network, s as sender, r as recipient
+    from unnest(${networks}::text[], ${senders}::text[], ${recipients}::text[]) as p (n, s, r)
+    where not exists (select from contact where network = n and recipient = s and sender = r)
+      and not exists (
+        select from contact where network = n and recipient = r and sender = s and since < now() - interval '1 day')`
+  const found = new Set(rows.map(pairKey))
+  return (message) => found.has(pairKey(message))
+}
+
+/** Deletes up to `limit` contacts that were not used since a time (ms since 1970); returns how many. */
+export async function forgetContacts(sql: Sql, before: number, limit: number): Promise<number> {
+  const gone = await sql`
+    delete from contact where (network, recipient, sender) in (
+      select network, recipient, sender from contact where used_on < to_timestamp(${before / 1_000})::date order by used_on
+      limit ${limit})`
+  return gone.count
+}
+
+const columns = (pairs: readonly Pair[]) => ({
+  networks: pairs.map(({ network }) => network),
+  senders: pairs.map(({ sender }) => sender),
+  recipients: pairs.map(({ recipient }) => recipient)
+})
