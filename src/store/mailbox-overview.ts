@@ -33,12 +33,21 @@ export interface EntryFacts {
 export const isWithheld = (sql: AnySql) =>
   sql`(entry.key_id is not null and entry.key_id is distinct from identity.key_id)`
 
+// All that is asked of an entry here is in the primary key or included in it, so the statements read that index alone, where
+// the table is as large as the sealed bodies. VACUUM makes it so again after changes.
+const sums = (sql: AnySql) => sql`
+  count(*) as entries, coalesce(sum(size_bytes), 0)::bigint as bytes, min(accepted_at) as "oldestAcceptedAt"`
+
 const summary = (sql: AnySql) => sql`
   cross join lateral (
-    select count(*) as entries, coalesce(sum(entry.size_bytes), 0)::bigint as bytes,
-      min(entry.accepted_at) as "oldestAcceptedAt", count(*) filter (where ${isWithheld(sql)}) as withheld
+    select ${sums(sql)} from queue_entry
+    where queue_entry.network = box.network and queue_entry.recipient = box.recipient) as summary`
+
+const withheld = (sql: AnySql) => sql`
+  cross join lateral (
+    select count(*) filter (where ${isWithheld(sql)}) as withheld
     from queue_entry as entry left join identity on identity.network = entry.network and identity.peer = entry.recipient
-    where entry.network = box.network and entry.recipient = box.recipient) as summary`
+    where entry.network = box.network and entry.recipient = box.recipient) as kept`
 
 /** Which mailboxes are listed: of a network, of one recipient, of recipients whose names begin so (see `namesFrom`). */
 export interface MailboxFilter {
@@ -89,8 +98,8 @@ export async function listMailboxes(
   const wanted = namesFrom(sql, sql`box.recipient`, filter.search)
   return sql<MailboxSummary[]>`
     ${walk(sql, filter, after, isDescending)}
-    select box.network, box.recipient, summary.*
-    from (select * from box where ${wanted} limit ${limit}) as box ${summary(sql)}
+    select box.network, box.recipient, summary.*, kept.*
+    from (select * from box where ${wanted} limit ${limit}) as box ${summary(sql)} ${withheld(sql)}
     order by box.network ${direction}, box.recipient ${direction}`
 }
 
@@ -116,8 +125,8 @@ export interface SortedMailbox extends MailboxSummary {
 }
 
 /**
- * The mailboxes that hold something, sorted, after a place. Reads every entry of the filter: sums are kept nowhere, since they
- * would have to be written with each message. Rejects with `query_canceled` after `ms`.
+ * The mailboxes that hold something, sorted, after a place. Sums up every entry of the filter: sums are kept nowhere, since
+ * they would have to be written with each message (decision 20). Rejects with `query_canceled` after `ms`.
  */
 export async function sortMailboxes(
   sql: Sql,
@@ -127,21 +136,22 @@ export async function sortMailboxes(
   { limit, ms }: { limit: number; ms: number }
 ): Promise<SortedMailbox[]> {
   return sql.begin(async (tx) => {
-    await tx`select set_config('statement_timeout', ${String(ms)}, true), set_config('enable_seqscan', 'on', true)`
-    const values = { depth: tx`count(*)`, bytes: tx`sum(size_bytes)::bigint`, oldest: tx`min(accepted_at)` }
+    await tx`select set_config('statement_timeout', ${String(ms)}, true)`
+    const column = { depth: tx`entries`, bytes: tx`bytes`, oldest: tx`"oldestAcceptedAt"` }[key]
     const [beyond, direction] = isDescending ? [tx`<`, tx`desc`] : [tx`>`, tx`asc`]
     const [value, network, recipient] = after ?? [0, '', '']
-    const isAfter = tx`(value ${beyond} ${value} or (value = ${value} and (network, recipient) > (${network}, ${recipient})))`
+    const isAfter = tx`
+      (${column} ${beyond} ${value} or (${column} = ${value} and (network, recipient) > (${network}, ${recipient})))`
     return tx<SortedMailbox[]>`
       with sums as (
-        select network, recipient, ${values[key]} as value from queue_entry
+        select network, recipient, ${sums(tx)} from queue_entry
         where ${filtered(tx, filter)} and ${namesFrom(tx, tx`recipient`, filter.search)}
         group by network, recipient
       )
-      select box.*, summary.* from (
-        select network, recipient, value, (select count(*) from sums) as total from sums
+      select box.*, kept.* from (
+        select sums.*, ${column} as value, (select count(*) from sums) as total from sums
         where ${after === undefined ? tx`true` : isAfter}
-        order by value ${direction}, network, recipient limit ${limit}) as box ${summary(tx)}
+        order by ${column} ${direction}, network, recipient limit ${limit}) as box ${withheld(tx)}
       order by box.value ${direction}, box.network, box.recipient`
   }) as Promise<SortedMailbox[]>
 }
@@ -149,7 +159,8 @@ export async function sortMailboxes(
 /** One mailbox, also an empty one. */
 export async function summarizeMailbox(sql: Sql, network: string, recipient: string): Promise<MailboxSummary> {
   const [row] = await sql<MailboxSummary[]>`
-    select box.*, summary.* from (select ${network}::text as network, ${recipient}::text as recipient) as box ${summary(sql)}`
+    select box.*, summary.*, kept.*
+    from (select ${network}::text as network, ${recipient}::text as recipient) as box ${summary(sql)} ${withheld(sql)}`
   return row!
 }
 
@@ -196,7 +207,7 @@ export interface QueueSize {
 /** Counts everything that waits, within `ms`. Reads every entry. */
 export async function countQueue(sql: Sql, ms: number): Promise<Record<'signaling' | 'l2ps', QueueSize>> {
   return sql.begin(async (tx) => {
-    await tx`select set_config('statement_timeout', ${String(ms)}, true), set_config('enable_seqscan', 'on', true)`
+    await tx`select set_config('statement_timeout', ${String(ms)}, true)`
     const rows = await tx<(QueueSize & { isSignaling: boolean })[]>`
       select network = 'signaling' as "isSignaling", count(*) as entries, sum(size_bytes)::bigint as bytes
       from queue_entry group by 1`

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Sql } from '../../src/database/database.ts'
 import { listIdentities } from '../../src/store/identity.ts'
+import { listMailboxes, MAILBOX_ORDERS, readQueueStats, sortMailboxes } from '../../src/store/mailbox-overview.ts'
 import { explainedSql } from '../helpers/plans.ts'
 import { type AdministeredServer, pages, startAdministered } from './helpers.ts'
 
@@ -133,4 +134,35 @@ test('a page of identities is read from an index, by name, by age and by search,
       }
     }
   }
+})
+
+test('mailboxes are listed, searched and sorted from one index, without a look at the table of bodies', async (t) => {
+  const server = await startAdministered(t)
+  const { sql, plansOf } = await explainedSql(t, server.databaseUrl)
+  await sql`
+    insert into queue_entry (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at)
+    select 'signaling', 'alice', 'box-' || n % 500, md5(n::text), '"x"', 3, false, n, 1e15 from generate_series(1, 5000) as n`
+  await sql`vacuum (analyze) queue_entry`
+  const readsOf = async (read: () => PromiseLike<{ network: string; withheld?: number }[]>) => {
+    let found: { network: string; withheld?: number }[] = []
+    const nodes = await plansOf(async () => {
+      found = await read()
+    })
+    assert.ok(found.length > 0)
+    assert.ok(found.every(({ withheld = 10 }) => withheld === 10))
+    const reads = nodes.filter(({ table }) => table === 'queue_entry')
+    const scans = new Set(reads.map(({ type, index }) => `${type} ${index}`))
+    assert.deepEqual([...scans], ['Index Only Scan queue_entry_pkey'])
+    return reads.reduce((sum, { rows }) => sum + rows, 0)
+  }
+  for (const search of [undefined, 'box-12']) {
+    const filter = { network: undefined, recipient: undefined, search }
+    for (const key of MAILBOX_ORDERS) {
+      const order = { key, isDescending: true }
+      await readsOf(() => sortMailboxes(sql, filter, order, undefined, { limit: 10, ms: 5_000 }))
+    }
+    const rows = await readsOf(() => listMailboxes(sql, filter, ['signaling', 'box-1'], 10))
+    assert.ok(rows <= 700, `${rows} rows of 5,000 were read for a page of 10 mailboxes, after 500 names at most`)
+  }
+  await readsOf(() => readQueueStats(sql, ['signaling']))
 })
