@@ -103,7 +103,7 @@ async function keep(sql: Sql, entries: readonly QueueEntry[]): Promise<void> {
 async function empty(sql: Sql, recipient: string): Promise<number> {
   let count = 0
   for (let afterSeq = 0; ; ) {
-    const bounds = { afterSeq, limit: PAGE, maxBytes: 1_048_576, now: Date.now(), mostDeliveries: 0 }
+    const bounds = { afterSeq, known: [], limit: PAGE, maxBytes: 1_048_576, now: Date.now(), mostDeliveries: 0 }
     const page = await takePage(sql, { network: NETWORK, recipient, keyId: null }, bounds)
     const last = page.at(-1)
     if (last === undefined) return count

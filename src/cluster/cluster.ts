@@ -116,6 +116,7 @@ export class Cluster {
     this.places = new ClusterPlaces({
       ...{ database, registry, log, relay: this.id, shared: this.shared, sessionsPerPeer: options.sessionsPerPeer },
       isAliveAt: (place) => this.#isAliveAt(place),
+      settledTo: () => this.lease.settledTo(performance.now()),
       announce: (peer, name, isConnected) => this.#announce(peer, name, isConnected)
     })
     this.missed = new Missed({ look: () => this.#look(), log })

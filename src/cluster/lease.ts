@@ -3,6 +3,8 @@ import { endLease, type OwnRelay, type RelayRow, renewLease } from '../store/rel
 
 /** How long a lease lasts without being renewed, in ms. */
 export const LEASE_MS = 5_000
+/** A message that was given a place in a mailbox is committed within so many deadlines, or its connection is gone. */
+const COMMIT_DEADLINES = 3
 
 export interface LeaseOptions {
   readonly database: Database
@@ -23,6 +25,8 @@ export class Lease {
   #confirmedAt: number | undefined
   /** Its places have to be taken again. */
   #isLapsed = false
+  /** Last places in a mailbox, of the whole database, and when (ms, monotonic) they had been given away. Oldest first. */
+  #given: { readonly at: number; readonly lastSeq: number }[] = []
 
   constructor(options: LeaseOptions) {
     this.#options = options
@@ -51,14 +55,28 @@ export class Lease {
   async renew(): Promise<void> {
     const { database, relay, lapsed } = this.#options
     const askedAt = performance.now()
-    const { wasKnown, alive } = await database.within(renewLease(database.sql, relay(), LEASE_MS), LEASE_MS / 2)
+    const { wasKnown, alive, lastSeq } = await database.within(
+      renewLease(database.sql, relay(), LEASE_MS),
+      LEASE_MS / 2
+    )
     const isFirst = this.#confirmedAt === undefined
     if (!isFirst && (!wasKnown || askedAt - this.#confirmedAt! > LEASE_MS)) this.#isLapsed = true
     this.#confirmedAt = askedAt
     this.#alive = alive
+    if (!wasKnown) this.#given = [] // a database that crashed, or another one: it may give places away again
+    this.#given.push({ at: performance.now(), lastSeq })
     if (!this.#isLapsed) return
     await lapsed()
     this.#isLapsed = false
+  }
+
+  /** What is not committed at a place of a mailbox up to this one never will be. `now`: ms, monotonic. */
+  settledTo(now: number): number {
+    const settledAt = now - COMMIT_DEADLINES * this.#options.database.deadlineMs
+    const isSettled = (given: { readonly at: number } | undefined) => given !== undefined && given.at <= settledAt
+    while (isSettled(this.#given[1])) this.#given.shift()
+    const [oldest] = this.#given
+    return oldest !== undefined && isSettled(oldest) ? oldest.lastSeq : 0
   }
 
   async end(): Promise<void> {

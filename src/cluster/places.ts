@@ -41,6 +41,8 @@ export interface ClusterPlacesOptions {
   readonly sessionsPerPeer: number
   /** Asks another relay whether the socket of a client id answers; false: it does not, or the relay does not. */
   readonly isAliveAt: (place: Place) => Promise<boolean>
+  /** What is not committed at a place of a mailbox up to this one never will be. */
+  readonly settledTo: () => number
   /** A peer came to its first relay, or left its last one. */
   readonly announce: (peer: PeerName, name: string, isConnected: boolean) => void
   readonly log: Log
@@ -154,6 +156,10 @@ export class ClusterPlaces implements Places {
 
   release(...release: Parameters<Places['release']>): void {
     this.#options.shared.release(...release)
+  }
+
+  settledTo(): number {
+    return this.#options.settledTo()
   }
 
   /** The epoch of a peer's place here; undefined: it has none. */

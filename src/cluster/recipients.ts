@@ -171,7 +171,11 @@ export class ClusterRecipients implements Recipients {
     const { database } = this.#options
     const peers = [...this.#unlooked.values()].slice(0, LOOK_PEERS)
     const places = await database.within(findPlaces(database.sql, peers))
-    for (const { network, peer } of peers) this.#unlooked.delete(keyOf(network, peer))
+    // What was committed meanwhile needs a look of its own: the recipient may have come before it.
+    for (const peer of peers) {
+      const key = keyOf(peer.network, peer.peer)
+      if (this.#unlooked.get(key) === peer) this.#unlooked.delete(key)
+    }
     for (const { network, peer, relay, epoch } of places) this.#say(relay, anew(network, peer, epoch))
     const found = byPeer(places)
     const away = peers.filter(({ network, peer }) => !found.has(keyOf(network, peer)))

@@ -36,7 +36,7 @@ export interface Attachments<M extends Present> {
   /** What a mailbox holds now, for whatever key. */
   contentsOf(box: Pick<Box, 'network' | 'recipient'>): Promise<MailboxContents | BatchFailure>
   /** Reads a page of a mailbox, oldest first. Rejects with `NoPlace` when the client id has another place now. */
-  readPage(box: Box, page: Pick<Page, 'afterSeq' | 'limit' | 'maxBytes' | 'place'>): Promise<QueueEntry[]>
+  readPage(box: Box, page: Pick<Page, 'afterSeq' | 'limit' | 'maxBytes' | 'known' | 'place'>): Promise<QueueEntry[]>
   /** An entry of so many bytes has left its mailbox, received. */
   left(network: string, bytes: number): void
   readonly mode: ReceiptMode

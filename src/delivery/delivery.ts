@@ -11,8 +11,10 @@ export interface SentEntry extends Pick<QueueEntry, 'seq' | 'digest' | 'bytes' |
 
 /** What one session is sent from one mailbox, and how. */
 export interface DeliveryRoute {
-  /** Reads stored entries after a place, oldest first: a page. Only those that this peer's key can open. */
-  read(afterSeq: number, limit: number, maxBytes: number): Promise<QueueEntry[]>
+  /** Reads stored entries after a place, oldest first: a page without those in `known`. Only what this peer's key can open. */
+  read(afterSeq: number, limit: number, maxBytes: number, known: readonly number[]): Promise<QueueEntry[]>
+  /** What is not committed at a place up to this one never will be. Infinite: one relay commits the places in their order. */
+  settledTo(): number
   /** Is this entry on its way out of the mailbox, received by this session or an earlier one? */
   isReleasing(seq: number): boolean
   /** Writes an entry; `isBacklog`: it was accepted before the session had caught up. False: it cannot be sent, and stays. */
@@ -66,6 +68,9 @@ const SUSPECT_DELIVERIES = 2
  * A mailbox is a set: all that is in it and not outstanding here is to be sent. The cursor is a shortcut: everything up to
  * it was sent or cannot be. A committed entry that is offered while the state is not `live` is not lost: it is in the
  * mailbox, and a page is read after it was committed.
+ *
+ * Several relays commit their entries in any order, so one may appear behind the cursor, and what its sender sent after it
+ * in front of it. A page therefore begins where nothing can appear any more, and leaves out what was sent.
  */
 export class Delivery {
   readonly #route: DeliveryRoute
@@ -75,6 +80,10 @@ export class Delivery {
   #lastOffered = 0
   /** Something was committed, or has to be read again, since the page under way was asked for. */
   #isStale = false
+  /** Everything up to here was there when it was read. */
+  #complete = 0
+  /** Entries that were read and are not for this session to send, as far as a page could have them again. */
+  #passedOver: number[] = []
   /** The first place to read again, if there is one. */
   #rereadFrom: number | undefined
   /** Where the cursor stood before places were read again: what comes late from up to there was sent already. */
@@ -82,10 +91,8 @@ export class Delivery {
   /** The next entry is sent alone, so it waits until the window is empty. */
   #waitsForEmptyWindow = false
   #hasCaughtUp = false
-  /** Sent, and perhaps still in the mailbox: not sent again by this session. */
+  /** Sent, and perhaps still in the mailbox: pages leave it out. */
   readonly #outstanding = new Map<number, SentEntry>()
-  /** Entries that left the mailbox while a page was read, which may hold them still. */
-  #goneMeanwhile: number[] = []
   /** Sent and not yet receipted, oldest first: the window. An entry acknowledged out of order, or purged, leaves a gap. */
   readonly #unreceipted: (SentEntry | undefined)[] = []
   #sent = 0
@@ -137,8 +144,10 @@ export class Delivery {
    */
   start(isEmpty = false): void {
     if (this.#state !== 'idle') return
-    if (isEmpty && !this.#isStale) this.#becomeLive()
-    else void this.#read()
+    if (isEmpty && !this.#isStale) {
+      this.#complete = this.#route.settledTo()
+      this.#becomeLive()
+    } else void this.#read()
   }
 
   /** Sends nothing more. Returns what is not receipted: it stays in the mailbox, whatever this session says later. */
@@ -192,8 +201,11 @@ export class Delivery {
 
   /** The entry at this place has left the mailbox. */
   gone(seq: number): void {
-    if (this.#state === 'reading') this.#goneMeanwhile.push(seq)
-    else this.#forget(seq)
+    const entry = this.#outstanding.get(seq)
+    if (entry === undefined) return
+    this.#outstanding.delete(seq)
+    if (!entry.isReceipted) this.#leaveWindow(entry)
+    this.#catchUp()
   }
 
   /** The first `count` entries sent were received. Those behind them that need no receipt are out of the window, too. */
@@ -261,11 +273,13 @@ export class Delivery {
     this.#readingSince ??= this.#route.clock()
     this.#isStale = false
     this.#passed = Math.max(this.#passed, this.#cursor)
-    if (this.#rereadFrom !== undefined) this.#cursor = Math.min(this.#cursor, this.#rereadFrom - 1)
+    const first = Math.min(this.#complete, (this.#rereadFrom ?? Number.POSITIVE_INFINITY) - 1)
+    this.#cursor = Math.min(this.#cursor, first)
     this.#rereadFrom = undefined
+    const settledTo = this.#route.settledTo()
     let page: QueueEntry[]
     try {
-      page = await this.#route.read(this.#cursor, PAGE_ENTRIES, this.#window.bytes)
+      page = await this.#route.read(this.#cursor, PAGE_ENTRIES, this.#window.bytes, this.#known())
     } catch {
       if (this.#isReading()) this.#retryLater()
       return
@@ -273,23 +287,28 @@ export class Delivery {
     this.#readingSince = undefined
     if (!this.#isReading()) return
     this.#sendPage(page)
-    for (const seq of this.#goneMeanwhile.splice(0)) this.#forget(seq)
+    this.#complete = page.length === 0 ? settledTo : Math.min(this.#cursor, settledTo)
     // A page may be short of its limit by bytes; only an empty one says that there is no more.
     if (!this.#isReading()) this.#catchUp()
     else if (page.length > 0 || this.#isStale) void this.#read()
     else this.#becomeLive()
   }
 
+  /** What was sent or passed over behind the cursor, where it has been before. */
+  #known(): readonly number[] {
+    if (this.#cursor >= this.#passed) return NONE
+    this.#passedOver = this.#passedOver.filter((seq) => seq > this.#cursor)
+    return [...this.#passedOver, ...[...this.#outstanding.keys()].filter((seq) => seq > this.#cursor)]
+  }
+
   #retryLater(): void {
     this.#become('retrying')
-    for (const seq of this.#goneMeanwhile.splice(0)) this.#forget(seq)
     this.#retry = setTimeout(() => void this.#read(), RETRY_MS)
   }
 
   #sendPage(page: readonly QueueEntry[]): void {
     for (const entry of page) {
-      const wasSent = this.#outstanding.has(entry.seq) || this.#route.isReleasing(entry.seq)
-      if (wasSent) this.#cursor = entry.seq
+      if (this.#route.isReleasing(entry.seq)) this.#passOver(entry)
       else if (this.#hasRoomFor(entry)) this.#send(entry)
       else {
         this.#become('behind')
@@ -299,9 +318,17 @@ export class Delivery {
     if (page.length > 0) this.#route.wrote(this.#sent, !this.#hasRoom())
   }
 
+  #passOver({ seq }: QueueEntry): void {
+    this.#cursor = seq
+    if (seq > this.#complete) this.#passedOver.push(seq)
+  }
+
   #send(entry: QueueEntry): void {
+    if (!this.#route.send(entry, entry.slot || !this.#hasCaughtUp)) {
+      this.#passOver(entry)
+      return
+    }
     this.#cursor = entry.seq
-    if (!this.#route.send(entry, entry.slot || !this.#hasCaughtUp)) return
     if (this.#sent === this.#receipted) this.#progressAt = this.#route.clock()
     this.#sent += 1
     this.#windowBytes += entry.bytes
@@ -310,14 +337,6 @@ export class Delivery {
     const sent: SentEntry = { seq, digest, bytes, slot, acceptedAt, isShared, isReceipted: false, isSuspect }
     this.#unreceipted.push(sent)
     this.#outstanding.set(seq, sent)
-  }
-
-  #forget(seq: number): void {
-    const entry = this.#outstanding.get(seq)
-    if (entry === undefined) return
-    this.#outstanding.delete(seq)
-    if (!entry.isReceipted) this.#leaveWindow(entry)
-    this.#catchUp()
   }
 
   /** An entry that was purged or expired needs no receipt: what is behind it does not wait for one. */
@@ -352,3 +371,5 @@ export class Delivery {
     return this.#state === 'reading'
   }
 }
+
+const NONE: readonly number[] = []

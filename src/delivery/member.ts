@@ -147,12 +147,16 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
 
   // What the delivery sends by, and reports to.
 
-  read(afterSeq: number, limit: number, maxBytes: number): Promise<QueueEntry[]> {
+  settledTo(): number {
+    return this.#with.places?.settledTo() ?? Number.POSITIVE_INFINITY
+  }
+
+  read(afterSeq: number, limit: number, maxBytes: number, known: readonly number[]): Promise<QueueEntry[]> {
     const { readPage, releases, log } = this.#with
     const box: Box = { network: this.network, recipient: this.peer, keyId: this.keyId }
     return releases.reading(async () => {
       try {
-        const page = await readPage(box, { afterSeq, limit, maxBytes, place: this.place })
+        const page = await readPage(box, { afterSeq, limit, maxBytes, known, place: this.place })
         await this.#facts.prepare?.(page)
         return page
       } catch (error) {

@@ -31,6 +31,8 @@ export interface Places {
   leave(box: Pick<Box, 'network' | 'recipient'>, lostSeq: number | undefined): Promise<boolean>
   /** A peer seems to have no place here any more: looks, and takes it again, or ends its sessions. */
   doubt(peer: { readonly network: string; readonly peer: string }): void
+  /** What is not committed at a place up to this one never will be. */
+  settledTo(): number
   /** Releases an entry once every relay that owed a receipt of it has one; `settled` as in `Releases`. */
   release(entry: SentEntry, settled: (entry: SentEntry, hasLeft: boolean) => void): void
 }

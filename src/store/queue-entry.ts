@@ -102,6 +102,8 @@ export async function mailboxContents(
 
 export interface Page {
   readonly afterSeq: number
+  /** Places that are left out. */
+  readonly known: readonly number[]
   readonly limit: number
   readonly maxBytes: number
   /** ms since 1970. */
@@ -129,6 +131,7 @@ export async function takePage(
       select *, sum(size_bytes) over (order by seq) - size_bytes as before from (
         select * from queue_entry
         where network = ${mailbox.network} and recipient = ${mailbox.recipient} and seq > ${page.afterSeq}
+          ${page.known.length === 0 ? sql`` : sql`and seq not in (select unnest(${numberColumn(page.known, (seq) => seq)}::text::bigint[]))`}
           and (key_id is null or key_id = ${mailbox.keyId}) and deliveries <= ${page.mostDeliveries}
           and expires_at + 0 > ${page.now} -- a sum: the index of expiry, which has the whole table, is none to choose
         order by seq limit ${page.limit}) as head) as entry

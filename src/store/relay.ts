@@ -18,15 +18,15 @@ export interface OwnRelay extends Omit<RelayRow, 'startedAt'> {
 }
 
 /**
- * Renews the lease of a relay for `leaseMs`, by Postgres' clock. Returns the relays whose lease holds, and whether the
- * database knew this one: it forgets all of them when it crashes.
+ * Renews the lease of a relay for `leaseMs`, by Postgres' clock. Returns the relays whose lease holds, whether the
+ * database knew this one (it forgets all of them when it crashes), and the last place in a mailbox that was given away.
  */
 export async function renewLease(
   sql: Sql,
   relay: OwnRelay,
   leaseMs: number
-): Promise<{ wasKnown: boolean; alive: RelayRow[] }> {
-  const rows = await sql<(RelayRow & { wasKnown: boolean })[]>`
+): Promise<{ wasKnown: boolean; alive: RelayRow[]; lastSeq: number }> {
+  const rows = await sql<(RelayRow & { wasKnown: boolean; lastSeq: number })[]>`
     with own as (
       insert into relay (id, cluster, name, version, listener_pid, lease_until)
       values (${relay.id}::uuid, ${relay.cluster}, ${relay.name}, ${relay.version}, ${relay.listenerPid}::int,
@@ -39,10 +39,11 @@ export async function renewLease(
       select id, cluster, name, version, started_at from relay where lease_until > now() and id <> ${relay.id}::uuid
     )
     select id::text, cluster, name, version, (extract(epoch from started_at) * 1000)::bigint as "startedAt",
-      (select known from own) as "wasKnown"
+      (select known from own) as "wasKnown", (select last_value from entry_seq) as "lastSeq"
     from alive order by id`
   return {
     wasKnown: rows[0]?.wasKnown === true,
+    lastSeq: rows[0]?.lastSeq ?? 0,
     alive: rows.map(({ id, cluster, name, version, startedAt }) => ({ id, cluster, name, version, startedAt }))
   }
 }

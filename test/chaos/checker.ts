@@ -76,7 +76,9 @@ export const isFlawless = ({ lost, duplicated, unexpected, outOfOrder, falseYes,
 export function storiesOf({ events, faults }: History, verdict: Verdict): string[] {
   const { lost, duplicated, unexpected, outOfOrder, falseYes, silent } = verdict
   const wrong = new Set(
-    [lost, duplicated, unexpected, outOfOrder, falseYes, silent].flat().map((id) => id.split(':')[0])
+    [lost, duplicated, unexpected, outOfOrder, outOfOrder.flatMap((id) => overtakersOf(id, events)), falseYes, silent]
+      .flat()
+      .map((id) => id.split(':')[0]!)
   )
   const start = events[0]?.at ?? 0
   const timed = (at: number, what: string) => `${at - start} ${what}`
@@ -160,6 +162,17 @@ function overtaken(acknowledged: readonly Message[], events: readonly PeerEvent[
     else furthest.set(pair, place)
   }
   return late
+}
+
+/** What its recipient got of the same sender right before it: for one out of order, what overtook it among it. */
+function overtakersOf(id: string, events: readonly PeerEvent[]): string[] {
+  const at = events.findIndex((event) => event.kind === 'delivery' && event.id === id)
+  const late = events[at] as Delivery
+  const before = events.slice(0, at).filter((event) => event.kind === 'delivery')
+  return before
+    .filter(({ from, to }) => from === late.from && to === late.to)
+    .slice(-3)
+    .map((event) => event.id)
 }
 
 const isFalse = ({ answers }: Message, faults: readonly Fault[]) =>

@@ -9,7 +9,7 @@ import { HandOverNumbers } from '../../src/cluster/hand-over-numbers.ts'
 import { LEASE_MS, Lease } from '../../src/cluster/lease.ts'
 import { Missed } from '../../src/cluster/missed.ts'
 import { Outbox } from '../../src/cluster/outbox.ts'
-import { openDatabase } from '../../src/database/database.ts'
+import { type AnySql, openDatabase } from '../../src/database/database.ts'
 import { insertEntries, type QueueEntry } from '../../src/store/queue-entry.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { startTestServer } from '../helpers/server.ts'
@@ -71,27 +71,23 @@ test('3: a place that was taken again unheard is no empty mailbox: nothing overt
   const [member] = relay!.app.presence.sessions('signaling', 'bob')
   // As after a crash of Postgres, while the answer to the second of two entries is on its way.
   await sql`update session set epoch = nextval('session_epoch') where peer = 'bob'`
-  const store = async (body: string) => {
-    const entry = {
-      ...{
-        seq: 0,
-        network: 'signaling',
-        sender: 'alice',
-        recipient: 'bob',
-        digest: null,
-        sealed: JSON.stringify(body)
-      },
-      ...{ bytes: 8, keyId: null, slot: false, acceptedAt: Date.now(), deliveries: 0 }
-    }
-    const [stored] = await insertEntries(sql, [entry], { isAudited: false, ttlMs: 60_000 })
-    return stored as QueueEntry
-  }
-  await store('first')
+  await storeFor('bob', sql, 'first')
   member!.delivery.rereadAll()
   await delay(200) // the page comes
-  member!.delivery.offer(await store('second'))
+  member!.delivery.offer(await storeFor('bob', sql, 'second'))
   for (const text of ['first', 'second']) assert.equal((await bob.next('message')).payload.message, text)
 })
+
+/** A message to a client id, as another relay commits it. */
+async function storeFor(recipient: string, sql: AnySql, body: string): Promise<QueueEntry> {
+  const sealed = JSON.stringify(body)
+  const entry = {
+    ...{ seq: 0, network: 'signaling', sender: 'alice', recipient, digest: null, sealed, bytes: sealed.length },
+    ...{ keyId: null, slot: false, acceptedAt: Date.now(), deliveries: 0 }
+  }
+  const [stored] = await insertEntries(sql, [entry], { isAudited: false, ttlMs: 60_000 })
+  return stored as QueueEntry
+}
 
 test('4: a mailbox is a set: what was committed unheard, before what was sent, is sent by the next look', async (t) => {
   const { relays } = await startCluster(t, 1)
@@ -106,6 +102,21 @@ test('4: a mailbox is a set: what was committed unheard, before what was sent, i
     values (${row!.seq}, 'signaling', 'alice', 'bob', '"late"', 6, false, ${Date.now()}, ${Date.now() + 60_000})`
   relays[0]!.app.cluster!.missed.missed()
   assert.equal((await bob.next('message')).payload.message, 'late')
+})
+
+test('4: what was committed late goes out before what its sender sent after it, though other messages went out', async (t) => {
+  const { relays } = await startCluster(t, 1)
+  const bob = await relays[0]!.join('bob')
+  const { sql } = relays[0]!.app.database
+  const [member] = relays[0]!.app.presence.sessions('signaling', 'bob')
+  await sql.begin(async (late) => {
+    await storeFor('bob', late, 'late')
+    member!.delivery.offer(await storeFor('bob', sql, 'of another relay'))
+    assert.equal((await bob.next('message')).payload.message, 'of another relay')
+  })
+  const { seq } = await storeFor('bob', sql, 'after the late one')
+  member!.delivery.reread(seq)
+  for (const text of ['late', 'after the late one']) assert.equal((await bob.next('message')).payload.message, text)
 })
 
 test('5: after a miss, a look that began before it does not count', async () => {

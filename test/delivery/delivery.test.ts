@@ -18,15 +18,18 @@ function mailbox(window = { messages: 4, bytes: 1_000 }, canSend: (entry: QueueE
   const fails = { next: false }
   const socket = { isFull: false }
   const releasing = new Set<number>()
+  const relays = { settledTo: Number.POSITIVE_INFINITY }
   const delivery = new Delivery(
     {
-      read: (afterSeq, limit) =>
+      read: (afterSeq, limit, _maxBytes, known) =>
         new Promise((resolve, reject) => {
           pages.push(() => {
+            const isAsked = ({ seq }: QueueEntry) => seq > afterSeq && !known.includes(seq)
             if (fails.next) reject(new Error('away'))
-            else resolve(stored.filter((each) => each.seq > afterSeq).slice(0, limit))
+            else resolve(stored.filter(isAsked).slice(0, limit))
           })
         }),
+      settledTo: () => relays.settledTo,
       isReleasing: (seq) => releasing.has(seq),
       send: (each) => canSend(each) && written.push(each.seq) > 0,
       wrote: () => {},
@@ -44,7 +47,7 @@ function mailbox(window = { messages: 4, bytes: 1_000 }, canSend: (entry: QueueE
     stored.push(each)
     delivery.offer(each)
   }
-  return { delivery, stored, written, released, releasing, pages, fails, socket, givePage, commit }
+  return { delivery, stored, written, released, releasing, relays, pages, fails, socket, givePage, commit }
 }
 
 test('the stored entries come first, then what was committed meanwhile, then live ones; each once and in order', async () => {
@@ -213,6 +216,28 @@ test('an entry read again while a page is read, or while the window is full, is 
   assert.deepEqual(box.written, [2, 3, 1, 4])
 })
 
+test('of several relays: what was committed behind the cursor goes out before what was sent after it', async () => {
+  const box = mailbox({ messages: 100, bytes: 10_000 }, ({ seq }) => seq !== 3)
+  box.relays.settledTo = 1
+  box.stored.push(entry(1), entry(3))
+  box.delivery.start()
+  while (box.pages.length > 0) await box.givePage()
+  box.commit(entry(5)) // of another relay than 2, 4 and 6
+  box.stored.splice(1, 0, entry(2), entry(4))
+  box.stored.push(entry(6))
+  box.delivery.reread(6) // the hand-overs of 2 and 4 are on their way
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [1, 5, 2, 4, 6])
+  box.delivery.receipt(5)
+  box.relays.settledTo = 6
+  box.stored.unshift(entry(0)) // whatever is settled is not read again
+  box.delivery.reread(7)
+  while (box.pages.length > 0) await box.givePage()
+  box.delivery.reread(7)
+  while (box.pages.length > 0) await box.givePage()
+  assert.deepEqual(box.written, [1, 5, 2, 4, 6])
+})
+
 test('an entry that left its mailbox while a page was read is not sent again out of that page', async () => {
   const box = mailbox({ messages: 100, bytes: 10_000 })
   box.delivery.start()
@@ -222,6 +247,7 @@ test('an entry that left its mailbox while a page was read is not sent again out
   box.stored.unshift(entry(1))
   box.delivery.reread(1)
   box.pages.shift()!() // read while 2 was still there
+  box.stored.pop()
   box.delivery.gone(2)
   await setImmediate()
   while (box.pages.length > 0) await box.givePage()

@@ -26,11 +26,11 @@ async function fill(sql: Sql): Promise<void> {
   await insertEntries(sql, entries, { isAudited: false, ttlMs: 1_000 })
 }
 
-const page = (sql: Sql) =>
+const page = (sql: Sql, known: readonly number[] = []) =>
   takePage(
     sql,
     { network: 'n', recipient: 'r7', keyId: null },
-    { afterSeq: 0, limit: 2 * EACH, maxBytes: 1_000_000, now: NOW, mostDeliveries: 9 }
+    { afterSeq: 0, known, limit: 2 * EACH, maxBytes: 1_000_000, now: NOW, mostDeliveries: 9 }
   )
 
 /** A database whose mailboxes are full, while Postgres believes that there are none. */
