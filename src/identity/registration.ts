@@ -5,6 +5,8 @@ import {
   type ClaimOutcome,
   changeOwnerOrKey,
   confirmOrCreate,
+  findIdentity,
+  type Identity,
   type NameOwner,
   ownerOf
 } from '../store/identity.ts'
@@ -42,6 +44,13 @@ export class Registration {
     if (outcome !== 'other') throw new DatabaseUnavailable('the registration was not stored')
     const { database, idleDays, now } = this.#options
     return database.within(changeOwnerOrKey(database.sql, claim, idleDays, now()))
+  }
+
+  /** What is handed out for a name that was just claimed; where names may change their owners, that is looked up. */
+  async identityOf({ network, peer, encryptionKey, keyId }: Claim): Promise<Identity> {
+    const { database, idleDays } = this.#options
+    const stored = idleDays === 0 ? undefined : await database.within(findIdentity(database.sql, network, peer))
+    return { encryptionKey, keyId, ownerChangedAt: stored?.ownerChangedAt } // not the signing key: a view of a larger buffer
   }
 
   /** Whose is this name? Asked before anything is checked: who does not own a name costs a look-up. */

@@ -35,7 +35,10 @@ export const SIGNALING_SERVER_FRAMES = [
   }),
   serverFrame('public_key_response', 'The encryption key of a peer, here or away.', {
     peerId: Id('Whose key'),
-    publicKey: Type.Array(Type.Integer({ minimum: 0, maximum: 255 }), { description: 'Byte values' })
+    publicKey: Type.Array(Type.Integer({ minimum: 0, maximum: 255 }), { description: 'Byte values' }),
+    ownerChangedAt: Type.Optional(
+      Milliseconds('Since when the id is that of another key than before; only where it changed its owner')
+    )
   }),
   serverFrame('peer_disconnected', 'A peer left.', { peerId: Id('Who') }),
   serverFrame('server_question', 'Asked back by debug_question.', {

@@ -118,8 +118,11 @@ export const encodeMessageQueued = (targetId: string) =>
     payload: { targetId, status: 'offline', message: 'Message stored for offline delivery' }
   })
 
-export const encodePublicKey = (peerId: string, publicKey: Uint8Array) =>
-  `{"type":"public_key_response","payload":{"peerId":${JSON.stringify(peerId)},"publicKey":[${publicKey.join()}]}}`
+/** `ownerChangedAt` is left out where the id is its first owner's. */
+export const encodePublicKey = (peerId: string, publicKey: Uint8Array, ownerChangedAt?: number) => {
+  const changed = ownerChangedAt === undefined ? '' : `,"ownerChangedAt":${ownerChangedAt}`
+  return `{"type":"public_key_response","payload":{"peerId":${JSON.stringify(peerId)},"publicKey":[${publicKey.join()}]${changed}}}`
+}
 
 export const encodePeerDisconnected = (peerId: string) =>
   `{"type":"peer_disconnected","payload":{"peerId":${JSON.stringify(peerId)}}}`

@@ -26,7 +26,7 @@ export interface SignalingContext {
   readonly identities: Pick<IdentityCache, 'peek' | 'get' | 'set'>
   /** A peer has another key than before, or its first one. */
   readonly identityChanged: (network: string, peer: string) => void
-  readonly registration: Pick<Registration, 'register' | 'ownerOf'>
+  readonly registration: Pick<Registration, 'register' | 'ownerOf' | 'identityOf'>
   /** Registrations and releases of one name, one after the other. */
   readonly nameMutex: KeyedMutex
   /** Counts a received frame by its type; undefined: it could not be told. */

@@ -33,6 +33,11 @@ const notRegistered = () => refuse('INTERNAL_ERROR', 'Failed to complete registr
 const taken = (id: string, why: string) => refuse('CLIENT_ID_TAKEN', `Client ID ${id} is already taken: ${why}`)
 const othersName = (id: string) => taken(id, 'it belongs to another key')
 const isConnected = (id: string) => taken(id, 'it is connected, perhaps from another tab or device')
+const inherited = (id: string) =>
+  refuse(
+    'CLIENT_ID_TAKEN',
+    `Client ID ${id} is already taken: it was unused for so long that another key could register it, and did`
+  )
 const noChallenge = () =>
   refuse('CHALLENGE_EXPIRED', 'This connection has no challenge to answer any more. Ask for a new one and sign it.')
 const unchallenged = (id: string) =>
@@ -90,6 +95,7 @@ async function refuseOwner({ registration, log }: SignalingContext, claim: Claim
 
 function ownerRefusal(owner: NameOwner, { peer }: Claim): Answer | undefined {
   if (owner === 'challenge') return unchallenged(peer)
+  if (owner === 'heir') return inherited(peer)
   return owner === 'other' ? othersName(peer) : undefined
 }
 
@@ -157,8 +163,7 @@ async function claimName(
     if (typeof opened === 'string') return isConnected(claim.peer)
     mailbox = opened
     if (outcome === 'rekeyed') log.info({ network: claim.network, keyId: claim.keyId }, 'encryption key changed')
-    const { encryptionKey, keyId } = claim // not the signing key: not needed, and a view of a larger buffer
-    identities.set(claim.network, claim.peer, { encryptionKey, keyId })
+    identities.set(claim.network, claim.peer, await registration.identityOf(claim))
     if (outcome !== 'confirmed') identityChanged(claim.network, claim.peer)
   } catch (error) {
     log.error({ err: error }, 'registration not stored')

@@ -25,5 +25,5 @@ export function handleRequestPublicKey(
 function answerKey(targetId: string, identity: Identity | undefined): Answer {
   if (identity === undefined) return refuse('PEER_NOT_FOUND', `Target peer ${targetId} not found`)
   // The official client asks for a key only to send a message, which it seals first: that may take it a while.
-  return { frame: encodePublicKey(targetId, identity.encryptionKey), isFollowed: true }
+  return { frame: encodePublicKey(targetId, identity.encryptionKey, identity.ownerChangedAt), isFollowed: true }
 }

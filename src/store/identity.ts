@@ -9,6 +9,8 @@ export interface Identity {
   readonly encryptionKey: Uint8Array
   /** Names the encryption key: the first 32 hex digits of its SHA-256. */
   readonly keyId: string
+  /** Since when the name has been another's than its first owner's, ms since 1970. */
+  readonly ownerChangedAt?: number | undefined
 }
 
 export interface Claim extends Identity {
@@ -30,22 +32,29 @@ const KEPT_KEYS = 100
 export type ClaimOutcome = 'created' | 'confirmed' | 'rekeyed' | 'taken' | 'challenge'
 
 export async function findIdentity(sql: Sql, network: string, peer: string): Promise<Identity | undefined> {
-  const [row] = await sql<Identity[]>`
-    select encryption_key as "encryptionKey", key_id as "keyId"
+  const [row] = await sql<(Identity & { ownerChangedAt: number | null })[]>`
+    select encryption_key as "encryptionKey", key_id as "keyId",
+      (extract(epoch from owner_changed_at) * 1000)::bigint as "ownerChangedAt"
     from identity where network = ${network} and peer = ${peer}`
-  return row
+  return row && { ...row, ownerChangedAt: row.ownerChangedAt ?? undefined }
 }
 
-/** Who owns a name, seen by a claimant; an abandoned one is nobody's. `challenge`: as in `ClaimOutcome`. */
-export type NameOwner = 'nobody' | 'claimant' | 'other' | 'challenge'
+/**
+ * Who owns a name, seen by a claimant; an abandoned one is nobody's. `heir`: another, since the claimant left it idle for too
+ * long. `challenge`: as in `ClaimOutcome`.
+ */
+export type NameOwner = 'nobody' | 'claimant' | 'other' | 'heir' | 'challenge'
 
 export async function ownerOf(sql: Sql, claim: Claim, idleDays: number): Promise<NameOwner> {
-  const [row] = await sql<{ other: boolean; abandoned: boolean; challenged: boolean }[]>`
-    select ${isOther(sql, claim)} as other, ${isAbandoned(sql, idleDays)} as abandoned, challenged from identity
+  const [row] = await sql<{ other: boolean; abandoned: boolean; challenged: boolean; wasOwner: boolean }[]>`
+    select ${isOther(sql, claim)} as other, ${isAbandoned(sql, idleDays)} as abandoned, challenged,
+      former_key is not distinct from ${claim.signingKey}::bytea as "wasOwner"
+    from identity
     where network = ${claim.network} and peer = ${claim.peer}`
   if (row === undefined) return 'nobody'
   if (!row.other) return row.challenged && !claim.isChallenged ? 'challenge' : 'claimant'
-  return row.abandoned ? 'nobody' : 'other'
+  if (row.abandoned) return 'nobody'
+  return row.wasOwner ? 'heir' : 'other'
 }
 
 /**
@@ -104,7 +113,8 @@ export async function changeOwnerOrKey(sql: Sql, claim: Claim, idleDays: number,
   const { network, peer, algorithm, signingKey, encryptionKey, keyId, isChallenged } = claim
   return sql.begin(async (tx) => {
     const [held] = await tx`
-      select ${isOther(tx, claim)} as other, ${isAbandoned(tx, idleDays)} as abandoned, key_id as "keyId", challenged
+      select ${isOther(tx, claim)} as other, ${isAbandoned(tx, idleDays)} as abandoned, key_id as "keyId", challenged,
+        signing_key as "signingKey"
       from identity where network = ${network} and peer = ${peer} for update`
     if (held?.other && !held.abandoned) return 'taken'
     if (held?.other === false && held.challenged && !isChallenged) return 'challenge'
@@ -119,6 +129,11 @@ export async function changeOwnerOrKey(sql: Sql, claim: Claim, idleDays: number,
       on conflict (network, peer) do update set last_seen_at = now(), algorithm = excluded.algorithm,
         signing_key = excluded.signing_key, encryption_key = excluded.encryption_key, key_id = excluded.key_id,
         challenged = excluded.challenged`
+    if (held?.other) {
+      await tx`
+        update identity set former_key = ${held.signingKey}, owner_changed_at = now()
+        where network = ${network} and peer = ${peer}`
+    }
     if (held !== undefined) {
       await insertAuditEvents(tx, [{ kind: 'key-change', network, sender: peer, digest: keyId, acceptedAt: now }])
     }

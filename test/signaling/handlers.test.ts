@@ -71,7 +71,8 @@ function relay(changes: Partial<Given> = {}) {
     },
     registration: {
       register: () => whenHere(given.outcome),
-      ownerOf: () => whenHere<NameOwner>(given.isTaken ? 'other' : 'nobody')
+      ownerOf: () => whenHere<NameOwner>(given.isTaken ? 'other' : 'nobody'),
+      identityOf: async ({ encryptionKey, keyId }) => ({ encryptionKey, keyId })
     },
     identityChanged: () => {},
     nameMutex: new KeyedMutex(),

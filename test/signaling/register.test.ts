@@ -137,6 +137,38 @@ test('a name that was idle for long, with an empty mailbox, is free again', asyn
   assert.equal(await claim(), 'register')
 })
 
+test('when an idle name has gone to another key, senders and the owner that comes back are told', async (t) => {
+  const server = await startTestServer(t, { IDENTITY_IDLE_DAYS: 30 })
+  const [owner, heir] = [await quickIdentity(), await quickIdentity()]
+  await (await server.join('alice', owner)).close()
+  const bob = await server.join('bob')
+  const keyOfAlice = async () => {
+    bob.send({ type: 'request_public_key', payload: { targetId: 'alice' } })
+    return (await bob.next('public_key_response')).payload
+  }
+  const register = async (identity: typeof owner) => {
+    const peer = await server.peer()
+    peer.send(await registerFrame('alice', identity))
+    const reply = await peer.next()
+    await peer.close()
+    return reply.payload
+  }
+  assert.equal('ownerChangedAt' in (await keyOfAlice()), false)
+  await server.app.database.sql`update identity set last_seen_at = now() - interval '31 days' where peer = 'alice'`
+  const before = Date.now()
+  assert.equal((await register(heir)).success, true)
+  const { ownerChangedAt } = await keyOfAlice()
+  assert.ok(ownerChangedAt > before - 60_000 && ownerChangedAt < Date.now() + 60_000)
+  await register(heir)
+  assert.equal((await keyOfAlice()).ownerChangedAt, ownerChangedAt, 'also when it comes back')
+  server.app.identities.clear()
+  assert.equal((await keyOfAlice()).ownerChangedAt, ownerChangedAt, 'also when it is looked up')
+  const { errorType, details } = await register(owner)
+  assert.equal(errorType, 'CLIENT_ID_TAKEN')
+  assert.match(details, /^Client ID alice is already taken: it was unused for so long/)
+  assert.doesNotMatch((await register(await quickIdentity())).details, /unused/)
+})
+
 test('a socket that does not register in time is closed, a registered one is not', async (t) => {
   const server = await startTestServer(t, { REGISTRATION_DEADLINE_SECONDS: 1 })
   const alice = await server.join('alice')
