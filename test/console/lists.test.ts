@@ -71,6 +71,16 @@ test(
   }
 )
 
+test('on a phone the lists are sorted, too', BROWSER, async (t) => {
+  const server = await startConsoleServer(t)
+  await fill(server)
+  const page = await openBoard(t, server, 'Queues', { viewport: { width: 390, height: 844 } })
+  await first(page).getByText('queue-4999').waitFor()
+  await page.getByRole('button', { name: 'Recipient' }).click()
+  await first(page).getByText('queue-0000').waitFor()
+  await shoot(page, 'phone-sorted')
+})
+
 test(
   'who purged a queue is two clicks away, and the history is drawn from what the server kept',
   BROWSER,
