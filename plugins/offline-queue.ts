@@ -6,6 +6,7 @@ import { batched } from '../src/database/batched.ts'
 import { ConnectedRecipients } from '../src/delivery/attach.ts'
 import type { Attachments } from '../src/delivery/attachments.ts'
 import { ContactNotes } from '../src/delivery/contact-notes.ts'
+import { DailyBytes, type DailyLimits } from '../src/delivery/daily-bytes.ts'
 import type { DeliveryWindow } from '../src/delivery/delivery.ts'
 import { HistoryStore } from '../src/delivery/history-store.ts'
 import { type Acceptance, Mailbox, type MailboxLimits } from '../src/delivery/mailbox.ts'
@@ -42,6 +43,7 @@ export interface ReceiptOptions {
 export interface OfflineQueueOptions {
   readonly signaling: MailboxLimits
   readonly l2ps: MailboxLimits
+  readonly daily: DailyLimits
   readonly receipts: ReceiptOptions
   /** Is the audit trail told of every message? */
   readonly isAudited: boolean
@@ -80,9 +82,10 @@ export default fp<OfflineQueueOptions>(
     const recipients = cluster?.recipients(releases) ?? new ConnectedRecipients(presence, counters, releases)
     const stats = new QueueStats({ database, log, now, restMs: STATS_REST_MS, others: cluster && othersOf(cluster) })
     const contacts = new ContactNotes(database, { now, log })
+    const daily = new DailyBytes(options.daily)
     const mailbox = (protocol: ProtocolName, store: MessageStore) =>
       new Mailbox({
-        ...{ database, recipients, store, limits: options[protocol], now, log, ...countsOf(metrics, protocol) },
+        ...{ database, recipients, store, daily, limits: options[protocol], now, log, ...countsOf(metrics, protocol) },
         stored: (entry) => {
           const { network, sender, recipient, bytes } = entry
           contacts.stored(entry)

@@ -72,6 +72,7 @@ export interface RunningServer {
 
 const SECOND = 1_000
 const DAY = 86_400 * SECOND
+const MEGABYTE = 1_000_000
 /** Slowest an HTTP request may arrive, in ms: long upgrades hold a socket without being counted. */
 const REQUEST_MS = 10_000
 /** Longest part of a path, in characters: a key has up to 3,904, a name 256 of up to 4 bytes written as %XX. */
@@ -152,6 +153,10 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
     ttlMs: config.QUEUE_TTL_SECONDS * SECOND,
     maxDeliveries: config.MAX_DELIVERIES,
     sessionsPerPeer: config.MAX_SESSIONS_PER_KEY,
+    daily: {
+      senderBytesPerDay: config.SENDER_MEGABYTES_PER_DAY * MEGABYTE,
+      networkBytesPerDay: config.NETWORK_MEGABYTES_PER_DAY * MEGABYTE
+    },
     receipts: {
       mode: config.RECEIPTS,
       graceMs: config.RECEIPT_GRACE_SECONDS * SECOND,

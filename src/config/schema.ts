@@ -163,6 +163,12 @@ export const SECTIONS = {
     QUEUE_TTL_SECONDS: Count('Age at which an undelivered message expires.', 604_800, 1),
     RECIPIENT_QUEUE_MESSAGES: Count('Messages that may wait for one recipient.', 100_000),
     RECIPIENT_QUEUE_BYTES: Count('Bytes that may wait for one recipient.', 268_435_456),
+    SENDER_MEGABYTES_PER_DAY: Count(
+      'Megabytes of bodies that one sender may have stored in a day, in one network and at one relay, since its start. 0: no limit.',
+      50_000,
+      0
+    ),
+    NETWORK_MEGABYTES_PER_DAY: Count('The same of all senders of a network together. 0: no limit.', 0, 0),
     RECEIPTS: Type.Union(
       ['auto', 'ack', 'pong', 'none'].map((mode) => Type.Literal(mode)) as [
         TLiteral<'auto'>,

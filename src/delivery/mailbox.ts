@@ -4,6 +4,7 @@ import { strangers } from '../store/contact.ts'
 import type { Message, QueueEntry } from '../store/queue-entry.ts'
 import { adjustQuotas, lockQuotas, type Quota, quotaKey, quotasOf } from '../store/quota.ts'
 import type { BatchFailure, BatchObserver } from '../util/batcher.ts'
+import type { DailyBytes } from './daily-bytes.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { MailboxCounter, MailboxLimit } from './mailbox-counter.ts'
 import type { MessageStore, Repeat } from './message-store.ts'
@@ -11,10 +12,10 @@ import type { MessageStore, Repeat } from './message-store.ts'
 /** Committed, and the recipient is connected, or away. */
 export const ACCEPTED = ['live', 'queued'] as const
 /**
- * `duplicate`: another body under a digest that was used, or one given up since. `quota` and `recipient_full` name the
- * limit; `busy` and `unavailable` are ours.
+ * `duplicate`: another body under a digest that was used, or one given up since. `quota`, `recipient_full` and `daily_bytes`
+ * name the limit; `busy` and `unavailable` are ours.
  */
-export const NOT_ACCEPTED = ['duplicate', 'quota', 'recipient_full', 'busy', 'unavailable'] as const
+export const NOT_ACCEPTED = ['duplicate', 'quota', 'recipient_full', 'daily_bytes', 'busy', 'unavailable'] as const
 /** What became of a message. */
 export type Acceptance = (typeof ACCEPTED)[number] | (typeof NOT_ACCEPTED)[number]
 
@@ -60,6 +61,8 @@ export interface MailboxOptions {
   readonly database: Database
   readonly recipients: Recipients
   readonly store: MessageStore
+  /** What senders and networks have stored today. */
+  readonly daily: DailyBytes
   readonly limits: MailboxLimits
   /** Milliseconds since 1970. */
   readonly now: () => number
@@ -125,12 +128,16 @@ export class Mailbox {
    * committed, offered and answered in the order they were handed over.
    */
   accept(message: Message, done: (acceptance: Acceptance) => void): void {
-    const { recipients, count } = this.#options
+    const { recipients, daily, count } = this.#options
     this.#open += 1
     const answer = (acceptance: Acceptance) => {
       count?.(acceptance)
       this.#answered()
       done(acceptance)
+    }
+    if (!daily.take(message)) {
+      setImmediate(answer, 'daily_bytes')
+      return
     }
     recipients.admit(message, this.#limit, (admission) => {
       if (typeof admission === 'string') setImmediate(answer, admission)

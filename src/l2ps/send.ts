@@ -58,6 +58,8 @@ function answerTo(
       return refuse(context, 'RATE_LIMITED', 'Offline message limit reached', request)
     case 'recipient_full':
       return refuse(context, 'RATE_LIMITED', 'Too many messages are waiting for this recipient', request)
+    case 'daily_bytes':
+      return refuse(context, 'RATE_LIMITED', 'This sender has stored too much in the last 24 hours', request)
     case 'busy':
       return refuse(context, 'RATE_LIMITED', 'The server is busy. Please try again.', request)
     case 'unavailable':

@@ -46,7 +46,10 @@ export const L2PS_ERRORS = {
     retry: 'never',
     meaning: 'Another message was sent under this messageHash, or this one was given up since.'
   },
-  RATE_LIMITED: { retry: 'later', meaning: 'Too many messages are waiting, of this sender or for this recipient.' },
+  RATE_LIMITED: {
+    retry: 'later',
+    meaning: 'Too many messages are waiting, of this sender or for this recipient, or it has stored too much today.'
+  },
   INTERNAL_ERROR: {
     retry: 'later',
     meaning: 'The server could not do it now. The cause is in its log, never on the wire.'

@@ -79,6 +79,8 @@ function answerTo(acceptance: Acceptance, targetId: string, quota: number): Answ
       return notice(`Offline message limit reached (${quota} messages). Please wait for recipient to come online.`)
     case 'recipient_full':
       return notice('Too many messages are waiting for this recipient. Please try again later.')
+    case 'daily_bytes':
+      return notice('This sender has stored too much in the last 24 hours. Please send less, or later.')
     case 'busy':
       return notice('The server is busy. Please try again.')
     default:

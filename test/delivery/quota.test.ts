@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { openDatabase, type Sql } from '../../src/database/database.ts'
+import { DailyBytes } from '../../src/delivery/daily-bytes.ts'
 import { type Acceptance, Mailbox, type Recipients } from '../../src/delivery/mailbox.ts'
 import { queueStore } from '../../src/delivery/message-store.ts'
 import { wrongQuotas } from '../chaos/database-check.ts'
@@ -25,6 +26,7 @@ async function openMailbox(t: TestContext, url: string): Promise<Mailbox> {
   atEnd(t, () => database.close())
   return new Mailbox({
     store: queueStore({ isAudited: false, ttlMs: 60_000 }),
+    daily: new DailyBytes({ senderBytesPerDay: 0, networkBytesPerDay: 0 }),
     ...{ database, recipients: NOBODY, limits: LIMITS, now: Date.now, log: silentLog }
   })
 }

@@ -409,6 +409,12 @@ table('send: what became of it decides the answer', asAlice, [
     'RATE_LIMITED: Too many messages are waiting for this recipient',
     { acceptance: 'recipient_full' }
   ],
+  [
+    'too much of the sender was stored today',
+    send(sealed()),
+    'RATE_LIMITED: This sender has stored too much in the last 24 hours',
+    { acceptance: 'daily_bytes' }
+  ],
   ['a busy server', send(sealed()), 'RATE_LIMITED: The server is busy. Please try again.', { acceptance: 'busy' }],
   [
     'no database',

@@ -455,6 +455,12 @@ table('message: what became of it decides the answer', asAlice, [
     'INTERNAL_ERROR: Too many messages are waiting for this recipient. Please try again later.',
     { acceptance: 'recipient_full' }
   ],
+  [
+    'too much of the sender was stored today',
+    message('"x"'),
+    'INTERNAL_ERROR: This sender has stored too much in the last 24 hours. Please send less, or later.',
+    { acceptance: 'daily_bytes' }
+  ],
   ['a busy server', message('"x"'), 'INTERNAL_ERROR: The server is busy. Please try again.', { acceptance: 'busy' }],
   [
     'no database',

@@ -107,7 +107,7 @@ const messages = {
   ),
   rejected: counter('demos_relay_messages_rejected_total', 'Messages that were not accepted, by reason.', {
     protocol,
-    reason: ['duplicate', 'quota', 'recipient_full', 'busy', 'unavailable']
+    reason: ['duplicate', 'quota', 'recipient_full', 'daily_bytes', 'busy', 'unavailable']
   }),
   delivered: counter('demos_relay_messages_delivered_total', 'Messages received, by the strength of the receipt.', {
     protocol,
