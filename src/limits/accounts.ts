@@ -5,9 +5,6 @@ import { ASSURED, ASSURED_UNREGISTERED, BURST_SECONDS, PRICES, type Rates, type 
 /** Accounts that nobody uses are kept until they are full again; of more than so many the oldest are dropped. */
 const KEPT_ACCOUNTS = 50_000
 
-/** A frame that took so long is paid for by the time it took, in ms. */
-const MEASURED_MS = 1
-
 /**
  * The budgets of addresses and identities. They are kept while somebody uses them and, as far as there is room, afterwards:
  * a new connection must not come with a new budget.
@@ -98,16 +95,8 @@ export class Meter {
 
   /** Before the work is done. `amount`: how often, or how many kilobytes. */
   pay(work: Work, amount = 1): void {
-    this.#pay(PRICES[work] * amount)
-  }
-
-  /** A frame kept the event loop for so long: what took far longer than any price says costs what it took. */
-  measured(ms: number): void {
-    if (ms >= MEASURED_MS) this.#pay(ms * 1_000)
-  }
-
-  #pay(cost: number): void {
     const now = this.#now()
+    const cost = PRICES[work] * amount
     this.#own.spend(cost, now)
     const isAssured = this.#assured.has(now)
     if (isAssured) this.#assured.spend(cost, now)

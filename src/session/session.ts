@@ -394,9 +394,7 @@ export class Session<M extends SessionMember = SessionMember> {
     if (!this.isOpen) return
     this.#hooks.frameReceived(data.length)
     this.#repliesFirst?.called()
-    const began = performance.now()
     this.#answers.carryOut(this.#effectOf(data, isBinary), data)
-    this.#hooks.meter.measured(performance.now() - began)
   }
 
   #effectOf(data: Buffer, isBinary: boolean): Effect {

@@ -100,15 +100,6 @@ test('connections that register one after the other wait; registered neighbours 
   assert.equal(all.meter('192.0.2.2').overdrawn(), undefined)
 })
 
-test('what takes far longer than its price says costs what it took', () => {
-  const { accounts: all } = accounts()
-  const meter = join(all, '192.0.2.1', 'deep')
-  for (let n = 0; n < 1_000; n++) meter.measured(0.9)
-  assert.equal(meter.overdrawn(), undefined)
-  for (let n = 0; n < 50; n++) meter.measured(15)
-  assert.equal(meter.overdrawn()?.why, 'own')
-})
-
 test('a registration is served among the first; who then asks for much later, and before it last', () => {
   const { accounts: all } = accounts()
   const stranger = all.meter('192.0.2.1')
