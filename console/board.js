@@ -1,4 +1,4 @@
-// The figures at the top of the board: rates, sessions, what waits, receipts, the process.
+// The stats of the overview: rates, sessions, what waits, receipts, the process.
 import { lineChart, timeOf } from './chart.js'
 import { byId, element, setText, visible } from './dom.js'
 import { age, bytes, count, duration, milliseconds, percent, rate } from './format.js'
@@ -16,8 +16,8 @@ const STRENGTHS = /** @type {const} */ ([
   ['none', 'without receipt']
 ])
 
-/** Builds the figures; `show` puts an answer of /admin/stats in. */
-export function figureBoard() {
+/** Builds the cards; `show` puts an answer of /admin/stats in. */
+export function statsBoard() {
   const history = rateHistory()
   const chart = ratesChart()
   const lag = lagChart()
@@ -154,7 +154,7 @@ function showFacts(stats) {
   const kind = database.embedded ? 'embedded PostgreSQL' : 'PostgreSQL'
   const name = relay === undefined ? '' : `${visible(relay)} · `
   setText(byId('facts'), `${name}${version} · up ${duration(uptimeSeconds)} · ${kind}`)
-  const figures = {
+  const values = {
     'lag-p50': milliseconds(eventLoop.lagP50Ms),
     'lag-p99': milliseconds(eventLoop.lagP99Ms),
     'lag-max': milliseconds(eventLoop.lagMaxMs),
@@ -166,5 +166,5 @@ function showFacts(stats) {
     refused: count(protocols.signaling.refusedTotal + protocols.l2ps.refusedTotal),
     'network-count': `${count(networks.enabled)} of ${count(networks.count)}`
   }
-  for (const [id, text] of Object.entries(figures)) setText(byId(id), text)
+  for (const [id, text] of Object.entries(values)) setText(byId(id), text)
 }

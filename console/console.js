@@ -2,7 +2,7 @@
 
 import { ask, Refusal, token } from './api.js'
 import { auditLogs } from './audit.js'
-import { figureBoard } from './board.js'
+import { statsBoard } from './board.js'
 import { closeDialog, prepareDialog } from './dialog.js'
 import { byId, setText } from './dom.js'
 import { eventList } from './events.js'
@@ -18,9 +18,9 @@ import { relayList } from './relays.js'
 
 const EVERY_MS = 2_000
 
-const figures = figureBoard()
+const board = statsBoard()
 const audit = auditLogs()
-/** When the figures on the page were read, ms since 1970; undefined: there are none. @type {number | undefined} */
+/** When the stats on the page were read, ms since 1970; undefined: there are none. @type {number | undefined} */
 let readAt
 /** What keeps the page from knowing more, by who noticed. @type {Map<string, Refusal>} */
 const problems = new Map()
@@ -30,7 +30,7 @@ const stats = poll(
   async () => {
     const answer = await ask('GET', ['stats'])
     readAt = Date.now()
-    figures.show(answer, readAt)
+    board.show(answer, readAt)
     if (answer.database.ok) audit.show(answer) // else it knows of no logs
     const isDown = !answer.database.ok
     report('stats')(

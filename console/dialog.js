@@ -94,7 +94,7 @@ let silence
  * Says what was done, to those who see and to those who listen.
  * @param {string} text
  */
-export function say(text) {
+function say(text) {
   const said = byId('said')
   said.classList.remove('unseen')
   said.textContent = text

@@ -76,7 +76,7 @@ export function historyCharts() {
     rejected(points, stepSeconds * 1_000)
     byId('no-history').hidden = points.length > 0
   }
-  const polling = poll(EVERY_MS, look, () => {}) // the figures say what is wrong
+  const polling = poll(EVERY_MS, look, () => {}) // the poll of the stats says what is wrong
   return {
     ...polling,
     /** @param {URLSearchParams} params */

@@ -1,4 +1,4 @@
-// Tables that stay the same elements while their figures change, so that focus and selection survive.
+// Tables that stay the same elements while their values change, so that focus and selection survive.
 import { element, nameElement, setText, visible } from './dom.js'
 
 /**
@@ -124,8 +124,7 @@ function sortable(columns) {
 }
 
 /** @param {HTMLElement} host */
-export const headingOf = (host) =>
-  /** @type {HTMLElement | null} */ (host.closest('section')?.querySelector('h2') ?? null)
+const headingOf = (host) => /** @type {HTMLElement | null} */ (host.closest('section')?.querySelector('h2') ?? null)
 
 /**
  * @template T

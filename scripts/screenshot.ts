@@ -42,7 +42,7 @@ async function takePicture(): Promise<void> {
 
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
   undo.push(() => browser.close())
-  const page = await browser.newPage({ viewport: { width: 1240, height: 1180 } })
+  const page = await browser.newPage({ viewport: { width: 1240, height: 1050 } })
   const { http, signaling, l2ps } = server.addresses
   await addNetworks(http)
   await page.goto(`${http}/console/`)

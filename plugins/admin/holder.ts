@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { ROLES } from '../../src/http/tokens.ts'
 import { described, problems, typed } from './resource.ts'
 
-export const HolderAnswer = Type.Object(
+const HolderAnswer = Type.Object(
   {
     name: Type.String({ description: 'As the events name it.' }),
     role: Type.Union(
