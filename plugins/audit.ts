@@ -75,6 +75,7 @@ export default fp<AuditOptions>(
       stats.close()
       return trail.close()
     })
+    allowEveryPage(app)
     await limitRequests(app, options.requestsPerMinute)
     app.setErrorHandler(answerError)
     publish(app, trail, options)
@@ -101,7 +102,8 @@ const REFUSALS = {
   503: refusal('The database does not answer.')
 }
 const asText = { 200: answer('text/plain', 'Lines of text.'), ...REFUSALS }
-const none = (reply: FastifyReply) => reply.code(404).send(NOT_FOUND)
+/** What is not there yet may be there in a second: no cache may go on saying that it is not. */
+const none = (reply: FastifyReply) => reply.code(404).header('cache-control', 'no-store').send(NOT_FOUND)
 const text = (reply: FastifyReply, body: string) => reply.type(TEXT).header('cache-control', 'no-cache').send(body)
 
 interface LogRoute {
@@ -205,6 +207,21 @@ function publishTiles(app: FastifyInstance, logs: PublishedLogs, options: AuditO
   }
 }
 
+/**
+ * A page of any origin may read what is public here, and records with a token that it sends itself: there are no cookies.
+ * Before the limit of requests, so that such a page can read that refusal, too.
+ */
+function allowEveryPage(app: FastifyInstance): void {
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers({ 'access-control-allow-origin': '*', 'cross-origin-resource-policy': 'cross-origin' })
+  })
+  // Records with a token are asked for with a header of their own, so a browser asks first whether it may.
+  app.options('/audit/:network/tile/*', { schema: { hide: true } }, async (_request, reply) => {
+    reply.headers({ 'access-control-allow-methods': 'GET, HEAD', 'access-control-allow-headers': 'authorization' })
+    return reply.code(204).header('access-control-max-age', 86_400).send()
+  })
+}
+
 async function limitRequests(app: FastifyInstance, max: number): Promise<void> {
   const keyGenerator = (request: FastifyRequest) => addressKey(request.ip)
   await app.register(rateLimit, { global: false, max, timeWindow: MINUTE_MS, cache: ADDRESSES, keyGenerator })
@@ -218,7 +235,7 @@ async function limitRequests(app: FastifyInstance, max: number): Promise<void> {
 
 /** A name that no log can have is answered like a log that does not exist. */
 function answerError(error: Error & { validation?: unknown }, request: FastifyRequest, reply: FastifyReply) {
-  if (error.validation !== undefined) return reply.code(404).send(NOT_FOUND)
+  if (error.validation !== undefined) return none(reply)
   if (error instanceof DatabaseUnavailable) return reply.code(503).header('retry-after', '5').send(TRY_LATER)
   request.log.error({ err: error }, 'audit request failed')
   return reply.code(500).send(problem('Internal Server Error', 'Our fault. The cause is in our log.'))

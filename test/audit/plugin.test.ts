@@ -132,6 +132,9 @@ test('what is not there, or cannot be, is 404 with a JSON body', async (t) => {
     const answer = await get(path, { authorization })
     assert.equal(answer.statusCode, 404, path)
     assert.equal(typeof answer.json().message, 'string', path)
+    if (/^(signaling|nobody)\/(tile\/\d|checkpoint$|proof|vkey)/.test(path)) {
+      assert.equal(answer.headers['cache-control'], 'no-store', path)
+    }
   }
 })
 
@@ -155,6 +158,21 @@ test('a public network shows its records to everybody, compressed when asked', a
   const small = await get('signaling/tile/entries/000', { 'accept-encoding': 'gzip' })
   assert.equal(small.headers['content-encoding'], 'gzip')
   assert.deepEqual(gunzipSync(small.rawPayload), plain.rawPayload)
+})
+
+test('a page of any origin may read checkpoints and tiles, and records with the token it sends', async (t) => {
+  const { app, get } = await served(t, 300, { requestsPerMinute: 5 })
+  for (const path of ['signaling/checkpoint', 'signaling/tile/0/000', 'signaling/tile/0/009', 'vkey', 'vkey', 'vkey']) {
+    const { headers } = await get(path, { origin: 'https://auditor.example' })
+    assert.equal(headers['access-control-allow-origin'], '*', path)
+    assert.equal(headers['cross-origin-resource-policy'], 'cross-origin', path)
+  }
+  const asked = await app.inject({
+    ...{ method: 'OPTIONS', url: '/audit/signaling/tile/entries/000', remoteAddress: '192.0.2.7' },
+    headers: { origin: 'https://auditor.example', 'access-control-request-headers': 'authorization' }
+  })
+  assert.equal(asked.statusCode, 204)
+  assert.equal(asked.headers['access-control-allow-headers'], 'authorization')
 })
 
 test('nothing is served before it is under the published checkpoint', async (t) => {
