@@ -11,6 +11,7 @@ import type { DeliveryWindow } from '../src/delivery/delivery.ts'
 import { HistoryStore } from '../src/delivery/history-store.ts'
 import { type Acceptance, Mailbox, type MailboxLimits } from '../src/delivery/mailbox.ts'
 import { MailboxCounters } from '../src/delivery/mailbox-counter.ts'
+import { MailboxFloors } from '../src/delivery/mailbox-floors.ts'
 import { Mailboxes } from '../src/delivery/mailboxes.ts'
 import type { Member } from '../src/delivery/member.ts'
 import { type MessageStore, queueStore } from '../src/delivery/message-store.ts'
@@ -77,7 +78,8 @@ export default fp<OfflineQueueOptions>(
     const left = await takeAllSlots(database.sql)
     if (left > 0) log.info({ entries: left }, 'messages of sessions that the last server left are counted as waiting')
 
-    const counters = new MailboxCounters()
+    const floors = cluster === undefined ? new MailboxFloors() : undefined
+    const counters = new MailboxCounters(floors)
     const releases = new Releases({ database, log })
     const recipients = cluster?.recipients(releases) ?? new ConnectedRecipients(presence, counters, releases)
     const stats = new QueueStats({ database, log, now, restMs: STATS_REST_MS, others: cluster && othersOf(cluster) })
@@ -85,7 +87,7 @@ export default fp<OfflineQueueOptions>(
     const daily = new DailyBytes(options.daily)
     const mailbox = (protocol: ProtocolName, store: MessageStore) =>
       new Mailbox({
-        ...{ database, recipients, store, daily, limits: options[protocol], now, log, ...countsOf(metrics, protocol) },
+        ...{ database, recipients, store, daily, floors, limits: options[protocol], now, log, ...countsOf(metrics, protocol) },
         stored: (entry) => {
           const { network, sender, recipient, bytes } = entry
           contacts.stored(entry)
@@ -102,7 +104,7 @@ export default fp<OfflineQueueOptions>(
       tellOthers: (entries) => tellOthers(cluster, entries),
       ...{ releases, counters, stats, database, now }
     })
-    const parts = { counters, releases, stats }
+    const parts = { counters, releases, stats, floors }
     app.decorate('mailboxes', mailboxes)
     app.decorate('queueStats', stats)
     app.decorate('attachments', {
@@ -146,24 +148,42 @@ function othersOf(cluster: Cluster): OtherCounters {
   }
 }
 
+interface Parts {
+  readonly counters: MailboxCounters
+  readonly releases: Releases
+  readonly stats: QueueStats
+  readonly floors: MailboxFloors | undefined
+}
+
 function attachmentsOf(
   app: FastifyInstance,
   protocol: ProtocolName,
-  { counters, releases, stats }: { counters: MailboxCounters; releases: Releases; stats: QueueStats },
+  { counters, releases, stats, floors }: Parts,
   options: OfflineQueueOptions
 ): Attachments<Member> {
   const { database, presence, cluster, sessions, metrics, log } = app
   const { receipts, maxDeliveries, sessionsPerPeer, now } = options
   const mostDeliveries = maxDeliveries === 0 ? MOST_DELIVERIES : maxDeliveries - 1
+  const contentsAfter = batched({
+    ...{ database, work: mailboxContents },
+    failed: (error, mailboxes) => log.warn({ err: error, mailboxes }, 'contents of mailboxes not read')
+  })
   return {
     ...receipts,
     ...{ registry: presence, counters, releases, places: cluster?.places, sessionsPerPeer, now, log },
     clock: () => sessions.clock.now,
-    contentsOf: batched({
-      ...{ database, work: mailboxContents },
-      failed: (error, mailboxes) => log.warn({ err: error, mailboxes }, 'contents of mailboxes not read')
-    }),
-    readPage: (box, page) => database.within(takePage(database.sql, box, { ...page, now: now(), mostDeliveries })),
+    contentsOf: async (box) => {
+      const settled = floors?.settled ?? 0
+      const contents = await contentsAfter({ ...box, afterSeq: floors?.of(box) ?? 0 })
+      if (typeof contents === 'string') return contents
+      floors?.saw(contents.lastSeq)
+      floors?.wasRead(box, settled, contents.firstSeq)
+      return contents
+    },
+    readPage: (box, page) => {
+      const afterSeq = Math.max(page.afterSeq, floors?.of(box) ?? 0)
+      return database.within(takePage(database.sql, box, { ...page, afterSeq, now: now(), mostDeliveries }))
+    },
     left: (network, bytes) => stats.left(network, bytes),
     counts: {
       delivered: metrics.delivered.by('receipt', { protocol }),

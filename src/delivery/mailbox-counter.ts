@@ -1,3 +1,5 @@
+import type { MailboxFloors } from './mailbox-floors.ts'
+
 /** What a mailbox holds, from the moment its recipient's first session is being registered. */
 export interface MailboxContents {
   readonly entries: number
@@ -80,6 +82,12 @@ export class MailboxCounter {
 /** The counters of recipients that are connected or being registered, or whose last entries are being released. */
 export class MailboxCounters {
   readonly #counters = new Map<string, MailboxCounter>()
+  readonly #floors: MailboxFloors | undefined
+
+  /** `floors` hears of mailboxes that are empty when nobody uses their counters any more. */
+  constructor(floors?: MailboxFloors) {
+    this.#floors = floors
+  }
 
   /** The counter of a mailbox for one more session; `close` gives it back. */
   open(network: string, recipient: string): MailboxCounter {
@@ -113,7 +121,9 @@ export class MailboxCounters {
   #dropUnused(network: string, recipient: string, counter: MailboxCounter): void {
     if (counter.sessions > 0 || counter.releasing > 0) return
     const key = keyOf(network, recipient)
-    if (this.#counters.get(key) === counter) this.#counters.delete(key)
+    if (this.#counters.get(key) !== counter) return
+    this.#counters.delete(key)
+    if (counter.isCounting && counter.entries === 0) this.#floors?.isEmpty({ network, recipient })
   }
 }
 

@@ -7,6 +7,7 @@ import type { BatchFailure, BatchObserver } from '../util/batcher.ts'
 import type { DailyBytes } from './daily-bytes.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { MailboxCounter, MailboxLimit } from './mailbox-counter.ts'
+import type { MailboxFloors } from './mailbox-floors.ts'
 import type { MessageStore, Repeat } from './message-store.ts'
 
 /** Committed, and the recipient is connected, or away. */
@@ -72,6 +73,8 @@ export interface MailboxOptions {
   /** Hears of every entry that was stored. */
   readonly stored?: (entry: QueueEntry) => void
   readonly observer?: BatchObserver
+  /** Learns the places of what is stored; undefined: other relays store, too. */
+  readonly floors?: MailboxFloors | undefined
 }
 
 /**
@@ -106,7 +109,7 @@ export class Mailbox {
     const { log, limits } = options
     this.#limit = { messages: limits.recipientMessages, bytes: limits.recipientBytes }
     this.#commit = new GroupCommit({
-      write: (entries) => this.#writeNew(entries),
+      write: (entries) => this.#writeSeen(entries),
       limits: options.limits,
       failed: (error, messages) => log.error({ err: error, messages }, 'messages not stored'),
       observer: options.observer
@@ -186,6 +189,14 @@ export class Mailbox {
     else if (result.repeat === 'received') answer('live')
     // It may have been given up before it was committed, and no session was told of the commit.
     else recipients.reread(entry, result.seq, answerBy)
+  }
+
+  async #writeSeen(entries: readonly NewEntry[]): Promise<Verdict[]> {
+    const { floors } = this.#options
+    if (floors === undefined) return this.#writeNew(entries)
+    const verdicts = await floors.writing(() => this.#writeNew(entries))
+    for (const { seq } of entries) floors.saw(seq) // 0: it is not stored
+    return verdicts
   }
 
   /** Nearly always all are new; a group in which one is not is written again, with care. */

@@ -80,23 +80,38 @@ export async function insertEntries(
   return [...entries]
 }
 
-/** What these mailboxes hold, for whatever key. Reads every entry of them: mostly they are empty. */
+/** What a mailbox holds. */
+export interface StoredContents {
+  readonly entries: number
+  readonly bytes: number
+  /** Places of the first entry and of the last; 0: it is empty. */
+  readonly firstSeq: number
+  readonly lastSeq: number
+}
+
+/**
+ * What these mailboxes hold after a place, for whatever key. Reads every entry of them, deleted ones that are not vacuumed
+ * among them: mostly they are empty.
+ */
 export async function mailboxContents(
   sql: Sql,
-  boxes: readonly MailboxName[]
-): Promise<{ entries: number; bytes: number; lastSeq: number }[]> {
+  boxes: readonly (MailboxName & { readonly afterSeq: number })[]
+): Promise<StoredContents[]> {
   const { separator, network, recipient } = textColumns(boxes, {
     network: (box) => box.network,
     recipient: (box) => box.recipient
   })
-  return sql<{ entries: number; bytes: number; lastSeq: number }[]>`
+  return sql<StoredContents[]>`
     select contents.*
-    from rows from (string_to_table(${network}, ${separator}), string_to_table(${recipient}, ${separator}))
-      with ordinality as box (network, recipient, place)
+    from rows from (string_to_table(${network}, ${separator}), string_to_table(${recipient}, ${separator}),
+        unnest(${numberColumn(boxes, (box) => box.afterSeq)}::text::bigint[]))
+      with ordinality as box (network, recipient, after_seq, place)
       cross join lateral (
-        select count(*) as entries, coalesce(sum(size_bytes), 0)::bigint as bytes, coalesce(max(seq), 0) as "lastSeq"
+        select count(*) as entries, coalesce(sum(size_bytes), 0)::bigint as bytes,
+          coalesce(min(seq), 0) as "firstSeq", coalesce(max(seq), 0) as "lastSeq"
         from queue_entry
-        where (queue_entry.network, queue_entry.recipient) = (box.network, box.recipient)) as contents
+        where (queue_entry.network, queue_entry.recipient) = (box.network, box.recipient)
+          and queue_entry.seq > box.after_seq) as contents
     order by place`
 }
 

@@ -42,7 +42,7 @@ async function forgottenMailboxes(t: TestContext): Promise<Sql> {
   await fill(sql)
   await sql`delete from queue_entry`
   await sql`vacuum (analyze) queue_entry` // as autovacuum does when a backlog has been received
-  await mailboxContents(sql, [{ network: 'n', recipient: 'r1' }]) // planned now, and not again
+  await mailboxContents(sql, [{ network: 'n', recipient: 'r1', afterSeq: 0 }]) // planned now, and not again
   await page(sql)
   await fill(sql)
   return sql
@@ -58,7 +58,9 @@ test('a page is read from its own mailbox alone, also when Postgres believes the
 
 test('what mailboxes hold is read from them alone', async (t) => {
   const sql = await forgottenMailboxes(t)
-  const boxes = ['r1', 'nobody', 'r2', 'r1', 'two\nlines', 'r49'].map((recipient) => ({ network: 'n', recipient }))
+  const boxes = ['r1', 'nobody', 'r2', 'r1', 'two\nlines', 'r49'].map((recipient) => ({
+    ...{ network: 'n', recipient, afterSeq: 0 }
+  }))
   const before = await rowsRead(sql)
   const contents = await mailboxContents(sql, boxes)
   assert.deepEqual(
@@ -67,8 +69,11 @@ test('what mailboxes hold is read from them alone', async (t) => {
   )
   const [last] = await sql`select max(seq) as seq from queue_entry where recipient = 'r49'`
   assert.equal(contents.at(-1)?.lastSeq, last!.seq)
-  const [none] = await mailboxContents(sql, [{ network: 'another', recipient: 'r1' }])
-  assert.deepEqual(none, { entries: 0, bytes: 0, lastSeq: 0 })
+  const [none] = await mailboxContents(sql, [{ network: 'another', recipient: 'r1', afterSeq: 0 }])
+  assert.deepEqual(none, { entries: 0, bytes: 0, firstSeq: 0, lastSeq: 0 })
+  const half = contents[0]!.firstSeq + (contents[0]!.lastSeq - contents[0]!.firstSeq) / 2
+  const [rest] = await mailboxContents(sql, [{ network: 'n', recipient: 'r1', afterSeq: Math.floor(half) }])
+  assert.ok(rest!.firstSeq > half && rest!.entries < EACH, 'what is before a place is not read')
   const rows = (await rowsRead(sql)) - before
   assert.ok(rows >= 4 * EACH && rows <= 6 * EACH, `${rows} rows were read for four mailboxes of ${EACH}`)
 })
