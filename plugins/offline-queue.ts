@@ -87,7 +87,17 @@ export default fp<OfflineQueueOptions>(
     const daily = new DailyBytes(options.daily)
     const mailbox = (protocol: ProtocolName, store: MessageStore) =>
       new Mailbox({
-        ...{ database, recipients, store, daily, floors, limits: options[protocol], now, log, ...countsOf(metrics, protocol) },
+        ...{
+          database,
+          recipients,
+          store,
+          daily,
+          floors,
+          limits: options[protocol],
+          now,
+          log,
+          ...countsOf(metrics, protocol)
+        },
         stored: (entry) => {
           const { network, sender, recipient, bytes } = entry
           contacts.stored(entry)
