@@ -16,14 +16,20 @@ function checksOf({ serverFrames, hasRequestIds }: ProtocolDoc): Map<string, Typ
   )
 }
 
+/** Why a frame is none that the server may send; undefined: it is one. */
+export function faultOf(protocol: ProtocolDoc['name'], frame: { readonly type: string }): string | undefined {
+  const check = CHECKS.get(protocol)!.get(frame.type)
+  if (check === undefined) return 'unknown type'
+  if (check.Check(frame)) return undefined
+  const { path, message } = check.Errors(frame).First()!
+  return `${path}: ${message}`
+}
+
 /** Fails the test that is running when the server sends anything else. */
 export function checkServerFrames(line: Line, protocol: ProtocolDoc['name']): void {
   line.ws.on('message', (data) => {
-    const frame = JSON.parse(String(data))
-    const check = CHECKS.get(protocol)!.get(frame.type)
-    const fault = check === undefined ? 'unknown type' : check.Errors(frame).First()
+    const fault = faultOf(protocol, JSON.parse(String(data)))
     if (fault === undefined) return
-    const words = typeof fault === 'string' ? fault : `${fault.path}: ${fault.message}`
-    throw new Error(`the server sent what no document promises (${words}): ${String(data).slice(0, 300)}`)
+    throw new Error(`the server sent what no document promises (${fault}): ${String(data).slice(0, 300)}`)
   })
 }

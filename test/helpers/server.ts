@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { readConfig } from '../../src/config/read.ts'
 import { type RunningServer, type ServerOptions, startServer } from '../../src/server.ts'
-import { atEnd } from './at-end.ts'
+import { atEnd, type Scope } from './at-end.ts'
 import { createTestDatabase, temporaryDirectory } from './database.ts'
 import { type L2psPeer, openL2psPeer } from './l2ps-peer.ts'
 import { nodeKeyFile } from './node-key.ts'
@@ -52,7 +51,7 @@ function nodeKeyOf(databaseUrl: string, dataDir: string): string {
 
 /** The real server on a free port and on a database of its own (or the given one), closed after the test. */
 export async function startTestServer(
-  t: TestContext,
+  t: Scope,
   settings: Settings = {},
   options: ServerOptions = {}
 ): Promise<TestServer> {
