@@ -44,6 +44,7 @@ export interface Database {
   readonly deadlineMs: number
   /**
    * The result of a query or transaction, or `DatabaseUnavailable` after `ms` (default: the deadline of the settings).
+   * Less than the deadline is the patience of the caller alone: nobody else is refused for it.
    * Whatever becomes of an abandoned query later is ignored. Statements that want longer than the deadline raise
    * `statement_timeout` in their transaction; past three deadlines their connection may be taken for dead.
    */
@@ -178,10 +179,16 @@ class PooledDatabase implements Database {
   }
 
   within<T>(query: PromiseLike<T>, ms: number = this.deadlineMs): Promise<T> {
+    return this.#answerOf(query, ms, ms >= this.deadlineMs)
+  }
+
+  /** `isOverdue`: past `ms` the database has missed its deadline; else only who asks has less patience. */
+  #answerOf<T>(query: PromiseLike<T>, ms: number, isOverdue: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       const late = () => {
-        this.#dropSilent()
-        reject(this.#unavailable(new DatabaseUnavailable(`Postgres did not answer within ${ms} ms`)))
+        const error = new DatabaseUnavailable(`Postgres did not answer within ${ms} ms`)
+        if (isOverdue) this.#dropSilent()
+        reject(isOverdue ? this.#unavailable(error) : error)
       }
       const timer = setTimeout(late, ms)
       query.then(
@@ -203,7 +210,7 @@ class PooledDatabase implements Database {
       const began = performance.now()
       return this.within(query()).catch((error: unknown) => {
         if (!(error instanceof DatabaseUnavailable && isLoss(error.cause))) throw error
-        return this.within(query(), this.deadlineMs - (performance.now() - began))
+        return this.#answerOf(query(), this.deadlineMs - (performance.now() - began), true)
       })
     }
     return Promise.reject(new DatabaseUnavailable('Postgres did not answer a moment ago'))

@@ -142,6 +142,19 @@ test('who asks one thing after the other waits one deadline while Postgres is fr
   assert.equal(asked, 3)
 })
 
+test('who has less patience than the deadline fails alone: others go on asking', async (t) => {
+  failOnStrayErrors(t)
+  const postgres = await startPostgres(t)
+  const database = await open(t, postgres.url(), { deadlineMs: 20_000 })
+  await database.sql`select 1`
+  postgres.freeze()
+  await assert.rejects(database.within(database.sql`select 1`, 50), DatabaseUnavailable)
+  assert.equal(await database.answers(50), false)
+  const asked = database.ask(() => database.sql`select 1 as one`)
+  postgres.thaw()
+  assert.deepEqual([...(await asked)], [{ one: 1 }])
+})
+
 test('a Postgres that is killed and started again is used again at once, under load', async (t) => {
   failOnStrayErrors(t)
   const postgres = await startPostgres(t)

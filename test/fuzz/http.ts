@@ -123,7 +123,8 @@ async function ask(field: Field, base: string, agent: Agent, { method, path, hea
     asked.once('error', reject)
     asked.end(body)
   }).catch((error: Error) => field.fail(`http: ${error.message}: ${what}`))
-  if (status !== undefined && status > MAX_STATUS) field.fail(`http: ${status} to ${what}`)
+  const isBusy = status === 503 && path.startsWith('/health/ready') // its check has less patience than peers
+  if (status !== undefined && status > MAX_STATUS && !isBusy) field.fail(`http: ${status} to ${what}`)
 }
 
 /** Bytes that may be no request at all: an answer or an end, and no failure. */
