@@ -25,6 +25,10 @@ const { values } = parseArgs({
 })
 const undo: (() => unknown)[] = []
 const scope = { after: (step: () => unknown) => void undo.push(step) } as Scope
+let ending: Promise<void> | undefined
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => void end().finally(() => process.exit(130)))
+}
 
 if (values.help) process.stdout.write(HELP)
 else await main()
@@ -44,6 +48,13 @@ async function main(): Promise<void> {
     for (const problem of problems) process.stdout.write(`${problem}\n`)
     process.exitCode = problems.length > 0 ? 1 : 0
   } finally {
-    for (const step of undo.reverse()) await step()
+    await end()
   }
+}
+
+function end(): Promise<void> {
+  ending ??= (async () => {
+    for (const step of undo.reverse()) await step()
+  })()
+  return ending
 }
