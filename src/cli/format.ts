@@ -23,11 +23,11 @@ export const agoOf = (time: string, now: number): string => ago((now - Date.pars
 
 const SIZES = ['B', 'kB', 'MB', 'GB', 'TB'] as const
 
-/** "512 B", "3.4 MB": a kB is 1,000 bytes, here as in the console and the documents. */
+/** "512 B", "3.46 MB": a kB is 1,000 bytes, and there are three digits, here as in the console. */
 export function size(bytes: number): string {
   let [value, unit] = [bytes, 0]
   for (; value >= 999.5 && unit < SIZES.length - 1; unit++) value /= 1_000
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${SIZES[unit]}`
+  return `${Number(value.toPrecision(3))} ${SIZES[unit]}`
 }
 
 export const number = (value: number): string => value.toLocaleString('en')

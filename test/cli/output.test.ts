@@ -19,10 +19,10 @@ test('spans, sizes and counts are put in their largest unit', () => {
   assert.deepEqual([ago(0.3), ago(61)], ['just now', '1 minute ago'])
   assert.deepEqual([0, 1_023, 1_024, 1_536, 1_048_576, 131_072].map(size), [
     '0 B',
-    '1.0 kB',
-    '1.0 kB',
-    '1.5 kB',
-    '1.0 MB',
+    '1.02 kB',
+    '1.02 kB',
+    '1.54 kB',
+    '1.05 MB',
     '131 kB'
   ])
   assert.deepEqual(
