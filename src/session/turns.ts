@@ -4,9 +4,11 @@ import type { Rank } from '../limits/accounts.ts'
 const QUIET_MS = 10
 /** A message takes some ten turns through the database, and each of them is longer by this. */
 const NOISY_MS = 2
-/** Strangers are served for so long, and then not for a while: together they get a fifth of the process. */
+/** Strangers are served for so long, and then not for four times as long as it took: together they get a fifth of the process. */
 const STRANGERS_MS = 2
-const STRANGERS_REST_MS = 8
+const STRANGERS_REST = 4
+/** Longest that they rest after a pause of the process, in ms. */
+const STRANGERS_LONGEST_REST_MS = 1_000
 
 /** A socket that waits for its turn. */
 export interface Waiting {
@@ -25,7 +27,7 @@ export class Turns {
   #waiting: Record<Rank, Waiting[]> = { quiet: [], noisy: [], stranger: [] }
   /** When this turn began; undefined: nothing was served in it yet. */
   #beganAt: number | undefined
-  #strangersServedAt = Number.NEGATIVE_INFINITY
+  #strangersRestUntil = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 
   constructor(now: () => number = () => performance.now()) {
@@ -58,8 +60,10 @@ export class Turns {
     this.#serve('quiet', QUIET_MS)
     this.#serve('noisy', NOISY_MS)
     if (this.#restMs() <= 0) {
+      const began = this.#now()
       this.#serve('stranger', STRANGERS_MS)
-      this.#strangersServedAt = this.#now()
+      const ended = this.#now()
+      this.#strangersRestUntil = ended + Math.min(STRANGERS_REST * (ended - began), STRANGERS_LONGEST_REST_MS)
     }
     const { quiet, noisy, stranger } = this.#waiting
     if (quiet.length > 0 || noisy.length > 0) {
@@ -73,7 +77,7 @@ export class Turns {
 
   /** How long strangers wait before they are served again. */
   #restMs(): number {
-    return this.#strangersServedAt + STRANGERS_REST_MS - this.#now()
+    return this.#strangersRestUntil - this.#now()
   }
 
   #rested(): void {

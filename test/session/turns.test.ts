@@ -50,6 +50,21 @@ test('strangers are served last, and get a fifth of the time', async (t) => {
   assert.deepEqual(await next(), ['stranger', 'stranger'])
 })
 
+test('what a piece of a stranger takes is made up for by a longer rest', async (t) => {
+  const { time, turns, wait, next } = turnsOf(t)
+  const serve = () => {
+    time.stall(50)
+    return false
+  }
+  turns.wait({ serve }, 'stranger')
+  await next()
+  wait('stranger', 1)
+  await time.advance(190)
+  assert.deepEqual(await next(), [])
+  await time.advance(20)
+  assert.deepEqual(await next(), ['stranger'])
+})
+
 test('in a turn that is young sockets need not wait, unless others of their rank do', async (t) => {
   const { time, turns, wait, next } = turnsOf(t)
   assert.deepEqual([turns.hasRoom('noisy'), turns.hasRoom('stranger')], [true, false])
