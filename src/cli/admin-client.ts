@@ -157,10 +157,14 @@ export async function readToken(config: Config): Promise<{ token: string; origin
   }
 }
 
+/** As a part of a path. `.` and `..` are names, too: written as they are, they would stand for directories. */
+const segment = (name: string): string =>
+  /^\.{1,2}$/.test(name) ? name.replaceAll('.', '%2e') : encodeURIComponent(name)
+
 function addressOf(url: string, path: readonly string[], query: Query): string {
   const asked = Object.entries(query).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]]))
   const search = new URLSearchParams(asked).toString()
-  return `${url}/${path.map(encodeURIComponent).join('/')}${search === '' ? '' : `?${search}`}`
+  return `${url}/${path.map(segment).join('/')}${search === '' ? '' : `?${search}`}`
 }
 
 /**
@@ -212,11 +216,13 @@ async function exchange(
   options: RequestOptions,
   body = ''
 ): Promise<{ status: number; type: string; text: string }> {
+  // The path goes as it is: a URL takes %2e%2e for the directory above.
+  const [{ origin }, path] = [new URL(address), address.slice(address.indexOf('/', 'https://'.length))]
   const request = address.startsWith('https:') ? requestByTls : requestPlain
   const signal = AbortSignal.timeout(REQUEST_MS)
   const headers = { ...options.headers, ...(body === '' ? {} : { 'content-length': Buffer.byteLength(body) }) }
   const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-    request(address, { ...options, headers, signal, agent: false }, resolve)
+    request(origin, { ...options, path, headers, signal, agent: false }, resolve)
       .on('error', reject)
       .end(body)
   })

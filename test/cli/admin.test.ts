@@ -268,3 +268,18 @@ test('networks are made, shown, switched, given members, and deleted', async (t)
   assert.equal((await call('networks', 'delete', 'team', '--yes')).stdout, 'team deleted.\n')
   assert.equal((await call('networks', 'show', 'team')).code, 1)
 })
+
+test('the names . and .. are reached like any other', async (t) => {
+  const server = await startAdminServer(t)
+  const call = callTo(server)
+  for (const name of ['.', '..']) {
+    await wait(server, `sender of ${name}`, name, 2)
+    const shown = await call('queues', 'show', 'signaling', name, '--json')
+    assert.deepEqual([shown.code, shown.stderr], [0, ''], name)
+    assert.equal(JSON.parse(shown.stdout).entries.length, 2, shown.stdout)
+    const peer = await server.join(name)
+    assert.equal((await call('peers', 'close', 'signaling', name)).code, 0, name)
+    assert.equal((await peer.closed).code, 4004)
+    assert.equal((await call('identities', 'show', 'signaling', name)).code, 0, name)
+  }
+})

@@ -139,6 +139,17 @@ test('TLS before 1.2 is refused', withOpenssl, async (t) => {
   }
 })
 
+test('of TLS 1.2 neither RSA key exchange nor CBC is taken', withOpenssl, async (t) => {
+  const { addresses } = await startTestServer(t, settingsOf(await makeCertificate(t)))
+  const only = (ciphers: string) => ({ maxVersion: 'TLSv1.2' as const, ciphers: `${ciphers}:@SECLEVEL=0` })
+  for (const door of [addresses.signaling, addresses.l2ps!]) {
+    for (const ciphers of ['AES128-GCM-SHA256', 'AES256-SHA', 'ECDHE-RSA-AES128-SHA', 'ECDHE-ECDSA-AES256-SHA384']) {
+      await assert.rejects(nameAt(door, only(ciphers)), /handshake failure/i, ciphers)
+    }
+    await nameAt(door, only('ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256'))
+  }
+})
+
 test('plain HTTP and rubbish on a TLS port end the connection, and others do not notice', withOpenssl, async (t) => {
   const certificate = await makeCertificate(t)
   const server = await startTestServer(t, settingsOf(certificate))
