@@ -38,13 +38,15 @@ export class MailboxFloors {
     this.#doubt = { after: 0, until: clock() + DOUBT_MS }
   }
 
-  /** Carries out a write of entries, which get their places in it. */
-  async writing<T>(write: () => Promise<T>): Promise<T> {
+  /** Carries out a write of entries, which get their places in it; a place of 0: it was not stored. */
+  async writing<T>(entries: readonly { readonly seq: number }[], write: () => Promise<T>): Promise<T> {
     this.#forgetAnswered()
     const underWay: Write = { after: this.#seen, answeredAt: undefined }
     this.#writes.push(underWay)
     try {
-      return await write()
+      const result = await write()
+      for (const { seq } of entries) if (seq > 0) this.#given(seq, underWay)
+      return result
     } catch (error) {
       const now = this.#clock()
       const isDoubted = now < this.#doubt.until
@@ -58,6 +60,11 @@ export class MailboxFloors {
   /** An entry has this place. */
   saw(seq: number): void {
     if (seq > this.#seen) this.#seen = seq
+  }
+
+  /** An entry at this place waits, although it was not known of: its write got no answer. */
+  stays(box: MailboxName, seq: number): void {
+    if (this.of(box) >= seq) this.#floors.set(keyOf(box), seq - 1)
   }
 
   /** Whatever will be stored comes after this place. */
@@ -80,6 +87,16 @@ export class MailboxFloors {
   /** The mailbox is empty, as those count who hear of everything that is stored. */
   isEmpty(box: MailboxName): void {
     this.#raise(box, this.settled)
+  }
+
+  /** A place that was passed already: a database that went back, to a backup or a standby that lagged, gives them anew. */
+  #given(seq: number, { after }: Write): void {
+    if (seq > after) this.saw(seq)
+    else {
+      this.#floors.clear()
+      this.#seen = seq
+      this.#doubt = { after: 0, until: this.#clock() + DOUBT_MS }
+    }
   }
 
   #raise(box: MailboxName, floor: number): void {

@@ -175,7 +175,7 @@ export class Mailbox {
     result: Verdict | BatchFailure,
     answer: (acceptance: Acceptance) => void
   ): void {
-    const { recipients, stored } = this.#options
+    const { recipients, stored, floors } = this.#options
     const answerBy = (isConnected: boolean) => answer(isConnected ? 'live' : 'queued')
     if (typeof result !== 'string' && !isRepeat(result)) {
       stored?.(entry)
@@ -187,16 +187,17 @@ export class Mailbox {
     else if (result.repeat === 'duplicate') answer('duplicate')
     // An exact repeat is answered like the first time.
     else if (result.repeat === 'received') answer('live')
-    // It may have been given up before it was committed, and no session was told of the commit.
-    else recipients.reread(entry, result.seq, answerBy)
+    else {
+      // It may have been given up before it was committed, and no session was told of the commit.
+      floors?.stays(entry, result.seq)
+      recipients.reread(entry, result.seq, answerBy)
+    }
   }
 
-  async #writeSeen(entries: readonly NewEntry[]): Promise<Verdict[]> {
+  #writeSeen(entries: readonly NewEntry[]): Promise<Verdict[]> {
     const { floors } = this.#options
-    if (floors === undefined) return this.#writeNew(entries)
-    const verdicts = await floors.writing(() => this.#writeNew(entries))
-    for (const { seq } of entries) floors.saw(seq) // 0: it is not stored
-    return verdicts
+    const write = () => this.#writeNew(entries)
+    return floors === undefined ? write() : floors.writing(entries, write)
   }
 
   /** Nearly always all are new; a group in which one is not is written again, with care. */

@@ -23,7 +23,7 @@ function openWrite(floors: MailboxFloors) {
     answer = resolve
     fail = () => reject(new Error('no answer'))
   })
-  const done = floors.writing(() => answered).catch(() => {})
+  const done = floors.writing([], () => answered).catch(() => {})
   return { done, answer, fail }
 }
 
@@ -93,4 +93,29 @@ test('a read says where the first entry is, as far as it was settled when it was
   assert.equal(floors.of(BOX), 15)
   floors.wasRead(BOX, 15, 13)
   assert.equal(floors.of(BOX), 15, 'what an older read says is no news')
+})
+
+test('an entry that was not known of is above the floor again', () => {
+  const { floors } = prepared()
+  floors.saw(9)
+  floors.isEmpty(BOX)
+  floors.stays(BOX, 5)
+  assert.equal(floors.of(BOX), 4)
+  floors.stays(BOX, 7)
+  assert.equal(floors.of(BOX), 4)
+})
+
+test('a database that gives places anew, after it went back, has no floors for a minute', async () => {
+  const { floors, pass } = prepared()
+  await floors.writing([{ seq: 8 }, { seq: 0 }, { seq: 9 }], async () => {})
+  pass(1_001)
+  floors.isEmpty(BOX)
+  assert.equal(floors.of(BOX), 9)
+  await floors.writing([{ seq: 6 }], async () => {})
+  assert.equal(floors.of(BOX), 0)
+  floors.isEmpty(BOX)
+  assert.equal(floors.of(BOX), 0)
+  pass(60_000)
+  floors.isEmpty(BOX)
+  assert.equal(floors.of(BOX), 6)
 })
