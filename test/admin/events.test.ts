@@ -85,6 +85,14 @@ test('a change that changes nothing, a look and a refusal are no events', async 
   assert.deepEqual((await server.ok('GET', '/events')).events, [])
 })
 
+test('what a newer relay of the cluster did is listed by its name for it', async (t) => {
+  const server = await startAdministered(t)
+  await server.app.database.sql`
+    insert into admin_event (at, token, action, network) values (1, 'carol', 'ofTomorrow', 'signaling')`
+  const { events } = await server.ok('GET', '/events')
+  assert.deepEqual([events[0].token, events[0].action], ['carol', 'ofTomorrow'])
+})
+
 test('the log line of an action names its token, its target and its counts', async (t) => {
   const lines: Record<string, unknown>[] = []
   const stream = new Writable({
