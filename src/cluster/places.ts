@@ -28,8 +28,6 @@ interface LocalPeer extends PeerName {
   readonly place: { relay: string; epoch: number }
   /** It came here first: it is announced once it is registered. */
   isNew: boolean
-  /** Until then (ms, monotonic) messages that it sent by way of another relay may still be on their way. */
-  movedUntil: number
 }
 
 export interface ClusterPlacesOptions {
@@ -68,6 +66,11 @@ export class ClusterPlaces implements Places {
   readonly #leave: (peer: LocalPeer & { readonly owedSeq?: number | undefined }) => Promise<boolean | BatchFailure>
   /** Peers whose leave could not be written. */
   readonly #owed = new Map<string, LocalPeer>()
+  /**
+   * Until when (ms, monotonic) messages that a peer sent by way of another relay may still be on their way, though it left
+   * and came back here meanwhile. In the order of those times.
+   */
+  readonly #movedUntil = new Map<string, number>()
 
   constructor(options: ClusterPlacesOptions) {
     const { database, relay, log } = options
@@ -122,7 +125,7 @@ export class ClusterPlaces implements Places {
       const own = places.find((place) => place.relay === relay)
       if (own !== undefined) {
         peer.place.epoch = own.epoch
-        if (places.length > 1 || hasMoved) peer.movedUntil = performance.now() + MOVED_MS
+        if (places.length > 1 || hasMoved) this.#moved(peer)
         if (places.length === 1 && peer.sessions === 1) peer.isNew = true
         const sessions = places.reduce((sum, place) => sum + place.sessions, 0)
         return peer.network !== SIGNALING_NETWORK && sessions > sessionsPerPeer ? 'too-many' : peer.place
@@ -132,7 +135,7 @@ export class ClusterPlaces implements Places {
       if (await isAliveAt(holder)) return 'taken'
       log.info({ network: peer.network }, 'the place of a peer is taken over: its relay or its socket does not answer')
       await database.within(expelPlace(database.sql, holder))
-      peer.movedUntil = performance.now() + MOVED_MS
+      this.#moved(peer)
     }
     return 'taken'
   }
@@ -175,8 +178,19 @@ export class ClusterPlaces implements Places {
 
   /** May messages that this peer sent by way of another relay still be on their way? */
   hasMoved(network: string, peer: string): boolean {
-    const until = this.#peers.get(keyOf({ network, peer }))?.movedUntil
+    const until = this.#movedUntil.get(keyOf({ network, peer }))
     return until !== undefined && until > performance.now()
+  }
+
+  #moved(peer: PeerName): void {
+    const now = performance.now()
+    for (const [key, until] of this.#movedUntil) {
+      if (until > now) break
+      this.#movedUntil.delete(key)
+    }
+    const key = keyOf(peer)
+    this.#movedUntil.delete(key)
+    this.#movedUntil.set(key, now + MOVED_MS)
   }
 
   /**
@@ -295,7 +309,7 @@ export class ClusterPlaces implements Places {
 }
 
 const emptyPeer = ({ network, peer }: PeerName, keyId: string | null): Omit<LocalPeer, 'place'> => ({
-  ...{ network, peer, keyId, name: undefined, sessions: 0, isNew: false, movedUntil: 0 }
+  ...{ network, peer, keyId, name: undefined, sessions: 0, isNew: false }
 })
 
 /** What entering came to. */

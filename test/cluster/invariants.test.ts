@@ -12,6 +12,7 @@ import { Outbox } from '../../src/cluster/outbox.ts'
 import { type AnySql, openDatabase } from '../../src/database/database.ts'
 import { insertEntries, type QueueEntry } from '../../src/store/queue-entry.ts'
 import { createTestDatabase } from '../helpers/database.ts'
+import { quickIdentity } from '../helpers/peer.ts'
 import { startTestServer } from '../helpers/server.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { until } from '../helpers/wait.ts'
@@ -33,6 +34,29 @@ for (const bus of BUSES) {
     await bob.nothingMore()
   })
 }
+
+test('1: a sender that moved, left and came back overtakes nothing that it sent before', async (t) => {
+  const mute = (bus: Bus): Bus =>
+    new Proxy(bus, {
+      get: (target, key) => {
+        if (key === 'publish' || key === 'broadcast') return () => {}
+        const value = Reflect.get(target, key, target) as unknown
+        return typeof value === 'function' ? value.bind(target) : value
+      }
+    })
+  const { relays } = await startCluster(t, 2, 'postgres', {}, { throughBus: mute })
+  const identity = await quickIdentity()
+  const bob = await relays[1]!.join('bob')
+  const first = await relays[0]!.join('alice', identity)
+  first.send(send('bob', 'first'))
+  await first.nothingMore()
+  await first.close()
+  const second = await relays[1]!.join('alice', identity)
+  await second.close()
+  const third = await relays[1]!.join('alice', identity)
+  third.send(send('bob', 'second'))
+  for (const text of ['first', 'second']) assert.equal((await bob.next('message')).payload.message, text)
+})
 
 test('2: a client id has at most one place, by the database', async (t) => {
   const { sql } = await createTestDatabase(t)
