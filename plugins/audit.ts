@@ -52,6 +52,10 @@ const NOT_FOUND = problem('Not Found', 'The audit trail has nothing here.')
 const TOKEN_NEEDED = problem('Unauthorized', 'The records of this network are for those with the admin token.')
 const TOO_MANY = problem('Too Many Requests', 'Ask again later.')
 const TRY_LATER = problem('Service Unavailable', 'The database does not answer. Ask again later.')
+const MISTAKE = problem(
+  'Internal Server Error',
+  'The server has made a mistake. Ask again; if it fails again, its operator finds the cause in the log.'
+)
 
 /** What never changes may be kept for ever; what grows is short-lived. */
 const FOR_EVER = 'max-age=31536000, immutable'
@@ -238,7 +242,7 @@ function answerError(error: Error & { validation?: unknown }, request: FastifyRe
   if (error.validation !== undefined) return none(reply)
   if (error instanceof DatabaseUnavailable) return reply.code(503).header('retry-after', '5').send(TRY_LATER)
   request.log.error({ err: error }, 'audit request failed')
-  return reply.code(500).send(problem('Internal Server Error', 'Our fault. The cause is in our log.'))
+  return reply.code(500).send(MISTAKE)
 }
 
 function countInMetrics({ metrics, database, log }: FastifyInstance, trail: AuditTrail, options: AuditOptions) {

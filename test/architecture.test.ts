@@ -34,7 +34,7 @@ const ONLY: Readonly<Record<string, readonly string[]>> = {
   'src/store': ['src/database', 'src/protocol', 'src/util'],
   'src/database': ['src/util'],
   'src/tlog': ['src/util'],
-  'src/conformance': ['src/protocol', 'client']
+  'src/conformance': ['src/protocol', 'src/util', 'client']
 }
 
 interface Import {

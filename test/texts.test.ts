@@ -6,6 +6,8 @@ import type { Io } from '../src/cli/command.ts'
 import { createProgram } from '../src/cli/program.ts'
 import { readConfig } from '../src/config/read.ts'
 import { SETTINGS } from '../src/config/settings.ts'
+import type { Result } from '../src/conformance/run.ts'
+import { Shapes } from '../src/conformance/shapes.ts'
 import { readConnectionString } from '../src/database/connection-string.ts'
 import { type ServerFacts, unfitness } from '../src/database/session-settings.ts'
 import { exampleOf } from '../src/docs/frame-examples.ts'
@@ -14,7 +16,9 @@ import { L2PS_ERRORS, SIGNALING_ERRORS } from '../src/protocol/errors.ts'
 import { PROTOCOLS } from '../src/protocol/frames.ts'
 import { PROBLEMS } from '../src/protocol/problems.ts'
 import { startAdministered } from './admin/helpers.ts'
+import { startChangingProxy } from './conformance/changing-proxy.ts'
 import { callCli } from './helpers/cli.ts'
+import { createTestDatabase } from './helpers/database.ts'
 import type { ReceivedFrame } from './helpers/inbox.ts'
 import { assertPlain } from './helpers/plain-words.ts'
 import { servedRoutes } from './helpers/routes.ts'
@@ -143,6 +147,60 @@ test('whatever is wrong with a request to the administration', async (t) => {
     for (const wrong of WRONG) await ask('POST', '/networks', { uid: 'new', [member]: wrong })
   }
   assert.ok(refusals > 300, `${refusals} were refused`)
+})
+
+test('whatever is wrong with a request for the audit trail, and a server that cannot answer it', async (t) => {
+  const { sql, url: databaseUrl } = await createTestDatabase(t)
+  const server = await startTestServer(t, { DATABASE_URL: databaseUrl })
+  const ask = async (path: string, status: RegExp) => {
+    const answer = await fetch(`${server.addresses.http}${path}`)
+    assert.match(String(answer.status), status, path)
+    assertPlain(((await answer.json()) as { message?: unknown }).message, path)
+  }
+  const paths = servedRoutes(server.app).filter(({ method, url }) => method === 'GET' && url.startsWith('/audit/:'))
+  assert.ok(paths.length >= 3, String(paths.length))
+  const texts = ['%00', '%20', 'x'.repeat(200), '..%2f', '0x12', '7', 'a%F0%9F%98%80']
+  for (const { url } of paths) {
+    for (const text of texts) await ask(url.replace(/:\w+|\*/g, text), /^404$/)
+  }
+  await sql`alter table audit_log rename to hidden`
+  await ask('/audit/signaling/checkpoint', /^500$/)
+})
+
+test('what the conformance command says of servers that send anything', () => {
+  const words = new Set<string>()
+  for (const { name: protocol, serverFrames } of PROTOCOLS) {
+    const shapes = new Shapes(protocol)
+    for (const { type } of serverFrames) {
+      const example = exampleOf(protocol, 'server', type) as { payload: object }
+      const payloads = [...WRONG, ...broken(example.payload)]
+      for (const payload of payloads) shapes.check(JSON.stringify({ ...example, payload }))
+      for (const wrong of WRONG) shapes.check(JSON.stringify({ ...example, timestamp: wrong }))
+    }
+    for (const type of WRONG) shapes.check(JSON.stringify({ type, payload: {} }))
+    for (const text of ['', '{', 'null', '7', '[]']) shapes.check(text)
+    for (const fault of shapes.faults.keys()) words.add(fault)
+  }
+  assert.ok(words.size > 50, String(words.size))
+  for (const fault of words) assertPlain(fault, 'conformance')
+})
+
+test('what the conformance command says when a server breaks its rules', async (t) => {
+  const server = await startTestServer(t)
+  await server.addNetworks('demo')
+  let fails = 0
+  const changes = [undefined, 7, { success: true, peers: [7] }].map((payload) => ({ payload }))
+  for (const changed of [...changes, { type: { toString: 1 } }]) {
+    const change = (text: string) => JSON.stringify({ ...JSON.parse(text), ...changed })
+    const signaling = await startChangingProxy(t, server.addresses.signaling, change)
+    const l2ps = await startChangingProxy(t, server.addresses.l2ps!, change)
+    const { stdout } = await callCli(['conformance', '--url', signaling, '--l2ps', l2ps, '--wait', '50', '--json'])
+    for (const { reason, title, verdict } of (JSON.parse(stdout) as { rules: Result[] }).rules) {
+      if (verdict === 'fails') fails++
+      if (verdict !== 'holds') assertPlain(reason, `${title}, with ${JSON.stringify(changed)}`)
+    }
+  }
+  assert.ok(fails > 100, String(fails))
 })
 
 test('every setting with a wrong value', () => {

@@ -176,7 +176,8 @@ function read(text: string): Frame {
     const value = JSON.parse(text)
     if (typeof value === 'object' && value !== null) {
       const { type, payload, requestId } = value
-      return { type: String(type), payload: payload ?? {}, text, ...(requestId === undefined ? {} : { requestId }) }
+      const named = typeof type === 'string' ? type : '(a frame without a type)'
+      return { type: named, payload: payload ?? {}, text, ...(requestId === undefined ? {} : { requestId }) }
     }
   } catch {
     // no JSON: no rule expects it, and its text is shown

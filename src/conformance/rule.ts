@@ -62,7 +62,8 @@ export function expectType(frame: Frame, type: string): Frame {
 
 export function expectSame(actual: unknown, wanted: unknown, what: string): void {
   const [is, should] = [JSON.stringify(actual), JSON.stringify(wanted)]
-  expect(is === should, `expected ${what} to be ${should?.slice(0, 200)}, but it is ${is?.slice(0, 200)}`)
+  const shown = (json: string | undefined) => (json === undefined ? 'missing' : json.slice(0, 200))
+  expect(is === should, `expected ${what} to be ${shown(should)}, but it is ${shown(is)}`)
 }
 
 let names = 0

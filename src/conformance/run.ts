@@ -1,11 +1,9 @@
 // Plays every rule against a server, one after the other, and says which of them hold.
-import { type TSchema, Type } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { PROTOCOLS } from '../protocol/frames.ts'
 import { NotSupported, type Said, Unreachable, Violation } from './connection.ts'
 import { L2PS_MESSAGE_RULES } from './l2ps-message-rules.ts'
 import { L2PS_RULES } from './l2ps-rules.ts'
 import { type Protocol, type Rule, Stage, type Target } from './rule.ts'
+import { Shapes } from './shapes.ts'
 import { SIGNALING_MESSAGE_RULES } from './signaling-message-rules.ts'
 import { SIGNALING_RULES } from './signaling-rules.ts'
 
@@ -56,8 +54,15 @@ export async function checkProtocol(
     onResult(results.at(-1)!)
   }
   for (const rule of rulesOf(protocol)) add(await checkRule(rule, { ...target, onFrame: (text) => shapes.check(text) }))
-  add({ section: protocol === 'signaling' ? '2' : '4', title: SHAPES, seconds: 0, ...shapes.verdict() })
+  add({ section: protocol === 'signaling' ? '2' : '4', title: SHAPES, seconds: 0, ...verdictOf(shapes) })
   return results
+}
+
+const SHAPES = 'every frame the server sent in this run has a documented type and shape'
+
+function verdictOf({ faults }: Shapes): Pick<Result, 'verdict' | 'reason' | 'frames'> {
+  if (faults.size === 0) return { verdict: 'holds' }
+  return { verdict: 'fails', reason: [...faults.keys()].join('; '), frames: [...faults.values()] }
 }
 
 async function checkRule({ section, title, check }: Rule, target: Target): Promise<Omit<Result, 'protocol'>> {
@@ -73,51 +78,8 @@ async function checkRule({ section, title, check }: Rule, target: Target): Promi
   const about = { section, title, seconds }
   if (failed === undefined) return { ...about, verdict: 'holds' }
   if (failed instanceof NotSupported) return { ...about, verdict: 'not supported', reason: failed.message }
+  // A rule reads members as if they were there. What JavaScript says of one that is not helps nobody: the frames do.
   const isOurs = failed instanceof Violation || failed instanceof Unreachable
-  const reason = isOurs ? failed.message : `what came could not be read: ${failed.message}`
+  const reason = isOurs ? failed.message : 'a frame lacks a member that this rule reads, or it has another type'
   return { ...about, verdict: 'fails', reason, frames }
-}
-
-const SHAPES = 'every frame the server sent in this run has a documented type and shape'
-
-/** Checks every frame of a run against the schemas of the protocol. Members that they do not name are tolerated. */
-class Shapes {
-  readonly #checks: ReadonlyMap<string, ReturnType<typeof TypeCompiler.Compile>>
-  readonly #faults = new Map<string, Said>()
-
-  constructor(protocol: Protocol) {
-    const { serverFrames, hasRequestIds } = PROTOCOLS.find(({ name }) => name === protocol)!
-    const fields = hasRequestIds ? { timestamp: Type.Integer() } : {}
-    this.#checks = new Map(
-      serverFrames.map(({ type, payload }) => {
-        const open: TSchema = { ...payload, additionalProperties: true }
-        return [type, TypeCompiler.Compile(Type.Object({ payload: open, ...fields }))]
-      })
-    )
-  }
-
-  check(text: string): void {
-    const fault = this.#faultIn(text)
-    if (fault === undefined || this.#faults.has(fault)) return
-    this.#faults.set(fault, { peer: 'server', direction: 'received', text: text.slice(0, 400) })
-  }
-
-  verdict(): Pick<Result, 'verdict' | 'reason' | 'frames'> {
-    if (this.#faults.size === 0) return { verdict: 'holds' }
-    return { verdict: 'fails', reason: [...this.#faults.keys()].join('; '), frames: [...this.#faults.values()] }
-  }
-
-  #faultIn(text: string): string | undefined {
-    let frame: unknown
-    try {
-      frame = JSON.parse(text)
-    } catch {
-      return 'a frame that is not JSON'
-    }
-    const { type } = (frame ?? {}) as { type?: unknown }
-    const check = this.#checks.get(String(type))
-    if (check === undefined) return `unknown type ${String(type)}`
-    const error = check.Errors(frame).First()
-    return error && `${String(type)}${error.path}: ${error.message}`
-  }
 }

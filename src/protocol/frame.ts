@@ -110,7 +110,7 @@ export const serverFrame = (type: string, summary: string, properties: TProperti
 export const Milliseconds = (description: string) =>
   Type.Integer({ minimum: 0, description: `${description}, ms since 1970` })
 /** What an application sealed: any JSON, never looked into. */
-export const Sealed = (description: string) => Type.Unknown({ description })
+export const Sealed = (description: string) => Type.Unknown({ 'x-allowed': 'any JSON value', description })
 /** Where a list of peers stops short. */
 export const HasMore = Type.Optional(
   Type.Literal(true, { description: 'There are more behind the last one; not there where there are none' })

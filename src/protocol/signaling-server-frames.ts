@@ -14,7 +14,11 @@ export const SIGNALING_SERVER_FRAMES = [
     clientId: Id('As registered')
   }),
   serverFrame('challenge', 'Something fresh to sign with the next register of this socket.', {
-    nonce: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'Random, for one register' }),
+    nonce: Type.String({
+      pattern: '^[0-9a-f]{64}$',
+      'x-allowed': '64 hexadecimal digits',
+      description: 'Random, for one register'
+    }),
     time: Milliseconds('When it was made, by the clock of the server'),
     seconds: Type.Integer({ description: 'How long it may be answered' })
   }),

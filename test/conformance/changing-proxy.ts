@@ -12,7 +12,7 @@ export async function startChangingProxy(t: TestContext, target: string, change:
   await once(server, 'listening')
   server.on('connection', (client) => {
     const upstream = new WebSocket(target)
-    const opened = once(upstream, 'open')
+    const opened = once(upstream, 'open').catch(() => {}) // the client may go before that
     upstream.on('message', (data) => {
       const changed = change(String(data))
       if (changed !== undefined) client.send(changed)

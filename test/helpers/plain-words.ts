@@ -5,7 +5,7 @@ const FORBIDDEN: Readonly<Record<string, RegExp>> = {
   'a stack': /\n\s+at |node:internal|\.[cm]?[tj]s:\d/,
   'a regular expression': /\(\?[:!=]|\[\^?\w-\w|\\[dwsu]|\\\\|\^\[|\]\+\$|\{\d+,\d*\}/,
   'words of the schema library': /\bExpected (string|integer|number|array|object|boolean|union|required)|must match/,
-  'words that say nothing': /of another form|something else/,
+  'words that say nothing': /of another form|something else|[Oo]ur fault/,
   'a value that was lost': /\bundefined\b|\bNaN\b|\[object /,
   'a class of ours':
     /\b(?!(?:PostgreSQL|WebSockets?|GitHub|PgBouncer|HAProxy|OpenAPI|AsyncAPI)\b)[A-Z][a-z]+(?:[A-Z][a-z]+)+\b/,
