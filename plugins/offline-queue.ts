@@ -18,6 +18,7 @@ import { type MessageStore, queueStore } from '../src/delivery/message-store.ts'
 import { type OtherCounters, QueueStats } from '../src/delivery/queue-stats.ts'
 import type { ReceiptMode } from '../src/delivery/receipts.ts'
 import { Releases } from '../src/delivery/releases.ts'
+import { Strangers } from '../src/delivery/strangers.ts'
 import { PROTOCOLS, type ProtocolName } from '../src/observability/metrics/catalogue.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { forgetContacts } from '../src/store/contact.ts'
@@ -81,7 +82,9 @@ export default fp<OfflineQueueOptions>(
     const floors = cluster === undefined ? new MailboxFloors() : undefined
     const counters = new MailboxCounters(floors)
     const releases = new Releases({ database, log })
-    const recipients = cluster?.recipients(releases) ?? new ConnectedRecipients(presence, counters, releases)
+    const strangers = new Strangers(database, { log })
+    const recipients =
+      cluster?.recipients(releases, strangers) ?? new ConnectedRecipients(presence, counters, releases, strangers)
     const stats = new QueueStats({ database, log, now, restMs: STATS_REST_MS, others: cluster && othersOf(cluster) })
     const contacts = new ContactNotes(database, { now, log })
     const daily = new DailyBytes(options.daily)

@@ -4,6 +4,7 @@ import type { Recipients } from '../delivery/mailbox.ts'
 import type { Member } from '../delivery/member.ts'
 import type { Places } from '../delivery/places.ts'
 import type { Releases } from '../delivery/releases.ts'
+import type { Strangers } from '../delivery/strangers.ts'
 import type { Page, PageOfPeers } from '../presence/names.ts'
 import type { Registry } from '../presence/registry.ts'
 import { encodePeerJoined, encodePeerLeft } from '../protocol/l2ps.ts'
@@ -169,12 +170,12 @@ export class Cluster {
   }
 
   /** The way to the sessions of all relays. Before the first peer enters. */
-  recipients(releases: Releases): Recipients & { readonly places: Places } {
+  recipients(releases: Releases, strangers: Strangers): Recipients & { readonly places: Places } {
     const { database, registry, log } = this.#options
     this.#releases = releases
     this.shared.use(releases)
     const recipients = new ClusterRecipients({
-      ...{ database, relay: this.id, registry, releases, places: this.places, log },
+      ...{ database, relay: this.id, registry, releases, strangers, places: this.places, log },
       handOver: (relay, item) => this.#outbox.add(relay, item),
       mustRead: () => this.missed.owesLook || !this.lease.holds
     })

@@ -5,6 +5,7 @@ import type { Admission, Recipients } from '../delivery/mailbox.ts'
 import type { MailboxLimit } from '../delivery/mailbox-counter.ts'
 import type { Member } from '../delivery/member.ts'
 import type { Releases } from '../delivery/releases.ts'
+import { limitOfStrangers, type Strangers } from '../delivery/strangers.ts'
 import type { Registry } from '../presence/registry.ts'
 import { SIGNALING_NETWORK } from '../protocol/signaling.ts'
 import type { Message, QueueEntry } from '../store/queue-entry.ts'
@@ -33,6 +34,8 @@ interface Waiting {
   readonly message: Message
   readonly limit: MailboxLimit
   readonly then: (admission: Admission | 'recipient_full' | 'unavailable') => void
+  /** Is its sender unknown to the recipient? Undefined: that was not asked. */
+  readonly isStranger: boolean | undefined
 }
 
 interface ClusterAdmission extends Admission {
@@ -46,6 +49,7 @@ export interface ClusterRecipientsOptions {
   readonly relay: string
   readonly registry: Registry<Member>
   readonly releases: Releases
+  readonly strangers: Strangers
   readonly places: ClusterPlaces
   /** Hands messages to another relay. */
   readonly handOver: (relay: string, item: HandedOver) => void
@@ -118,10 +122,9 @@ export class ClusterRecipients implements Recipients {
     limit: MailboxLimit,
     then: (admission: Admission | 'recipient_full' | 'unavailable') => void
   ) {
-    const room = this.#roomOf(message)
-    const waiting = { message, limit, then }
-    if (room.waiting !== undefined) room.waiting.push(waiting)
-    else this.#decide(room, waiting, performance.now() - room.at)
+    const waiting = { message, limit, then, isStranger: undefined }
+    if (this.#options.strangers.isAsking(message)) this.#askFirst(waiting)
+    else this.#enter(waiting)
   }
 
   committed(entry: QueueEntry, admission: Admission, done: (isConnected: boolean) => void): void {
@@ -182,6 +185,12 @@ export class ClusterRecipients implements Recipients {
     for (const { network, peer } of away) this.#isAway(network, peer)
   }
 
+  #enter(waiting: Waiting): void {
+    const room = this.#roomOf(waiting.message)
+    if (room.waiting !== undefined) room.waiting.push(waiting)
+    else this.#decide(room, waiting, performance.now() - room.at)
+  }
+
   #roomOf({ network, recipient }: Message): Room {
     const key = keyOf(network, recipient)
     const known = this.#rooms.get(key)
@@ -203,12 +212,15 @@ export class ClusterRecipients implements Recipients {
 
   /** `age`: of the last look, in ms; 0: it was asked for this message. */
   #decide(room: Room, waiting: Waiting, age: number): void {
-    const { message, limit, then } = waiting
+    const { message, limit, then, isStranger } = waiting
     const isAway = !room.places.some((place) => takes(place, message))
-    const isFull = !isAway && (room.entries >= limit.messages || room.bytes + message.bytes > limit.bytes)
+    const { messages, bytes } = isStranger === false ? limit : limitOfStrangers(limit)
+    const isFull = !isAway && (room.entries >= messages || room.bytes + message.bytes > bytes)
     const countMs = room.entries / ENTRIES_PER_MS
-    const mostAge = isAway ? 0 : Math.max(isFull ? LEAST_MS : BELIEVED_MS, countMs)
+    const isAsked = isStranger !== undefined
+    const mostAge = isAway ? 0 : Math.max(isFull && isAsked ? LEAST_MS : BELIEVED_MS, countMs)
     if (age > mostAge) this.#lookFirst(room, waiting)
+    else if (!isAsked && (isFull || this.#options.strangers.isAsking(message))) this.#askFirst(waiting)
     else if (isFull) then('recipient_full')
     else {
       room.entries += 1
@@ -218,6 +230,14 @@ export class ClusterRecipients implements Recipients {
       const hasMoved = this.#options.places.hasMoved(message.network, message.sender)
       then({ slot: isAway, room, hasMoved } as ClusterAdmission)
     }
+  }
+
+  /** Messages from one sender to one recipient wait for the answer in their order. */
+  #askFirst(waiting: Waiting): void {
+    this.#options.strangers.ask(waiting.message, (isStranger) => {
+      if (typeof isStranger === 'string') waiting.then('unavailable')
+      else this.#enter({ ...waiting, isStranger })
+    })
   }
 
   /** Messages to one recipient wait for its look in their order. */

@@ -7,6 +7,7 @@ import type { MailboxCounter, MailboxCounters, MailboxLimit } from './mailbox-co
 import type { Member } from './member.ts'
 import type { Box, HeldPlace } from './places.ts'
 import type { Releases } from './releases.ts'
+import { limitOfStrangers, type Strangers } from './strangers.ts'
 
 /**
  * Opens the mailbox of a peer that is about to be registered. From here on its counter counts, and what it holds is asked
@@ -79,22 +80,40 @@ async function withOwnMailbox<T>(opening: Promise<OpenedMailbox>, work: Promise<
   return { result: worked.value, mailbox: undefined }
 }
 
+type Then = (admission: Admission | 'recipient_full' | 'unavailable') => void
+
 /** The connected recipients of both protocols, where the relay is alone: all of them are in its registry. */
 export class ConnectedRecipients implements Recipients {
   readonly #registry: Registry<Member>
   readonly #counters: MailboxCounters
   readonly #releases: Releases
+  readonly #strangers: Strangers
 
-  constructor(registry: Registry<Member>, counters: MailboxCounters, releases: Releases) {
+  constructor(registry: Registry<Member>, counters: MailboxCounters, releases: Releases, strangers: Strangers) {
     this.#registry = registry
     this.#counters = counters
     this.#releases = releases
+    this.#strangers = strangers
   }
 
-  admit(message: Message, limit: MailboxLimit, then: (admission: Admission | 'recipient_full') => void): void {
+  admit(message: Message, limit: MailboxLimit, then: Then): void {
+    if (!this.#strangers.isAsking(message)) {
+      const admission = this.#take(message, limitOfStrangers(limit))
+      if (admission !== 'recipient_full') {
+        then(admission)
+        return
+      }
+    }
+    this.#strangers.ask(message, (isStranger) => {
+      if (typeof isStranger === 'string') then('unavailable')
+      else then(this.#take(message, isStranger ? limitOfStrangers(limit) : limit))
+    })
+  }
+
+  #take(message: Message, limit: MailboxLimit): Admission | 'recipient_full' {
     const counter = this.#counterFor(message)
-    if (counter !== undefined && !counter.reserve(message.bytes, limit)) then('recipient_full')
-    else then({ slot: counter === undefined, counter })
+    const isFull = counter !== undefined && !counter.reserve(message.bytes, limit)
+    return isFull ? 'recipient_full' : { slot: counter === undefined, counter }
   }
 
   committed(entry: QueueEntry, { counter }: Admission, done: (isConnected: boolean) => void): void {

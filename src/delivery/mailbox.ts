@@ -9,6 +9,7 @@ import { GroupCommit } from './group-commit.ts'
 import type { MailboxCounter, MailboxLimit } from './mailbox-counter.ts'
 import type { MailboxFloors } from './mailbox-floors.ts'
 import type { MessageStore, Repeat } from './message-store.ts'
+import { SHARE_OF_STRANGERS } from './strangers.ts'
 
 /** Committed, and the recipient is connected, or away. */
 export const ACCEPTED = ['live', 'queued'] as const
@@ -31,8 +32,8 @@ export interface Admission {
 /** Who is connected: what the mailbox knows of sessions. */
 export interface Recipients {
   /**
-   * Is the recipient connected, and is there room in its mailbox? `then` is called at once or later; for the messages to
-   * one recipient, in their order.
+   * Is the recipient connected, and is there room in its mailbox? `then` is called at once or later; for the messages from
+   * one sender to one recipient, in their order.
    */
   admit(
     message: Message,
@@ -76,12 +77,6 @@ export interface MailboxOptions {
   /** Learns the places of what is stored; undefined: other relays store, too. */
   readonly floors?: MailboxFloors | undefined
 }
-
-/**
- * Part of a mailbox that senders may fill whom its owner does not know: the rest is for those it has written to, or who wrote
- * to it before a day ago, so that names made for a flood keep no friend's message out.
- */
-const SHARE_OF_STRANGERS = 0.5
 
 type Refusal = 'quota' | 'recipient_full'
 type Verdict = QueueEntry | Repeat | Refusal

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { quickIdentity } from '../helpers/peer.ts'
+import { quickIdentity, registerFrame, roundTrip } from '../helpers/peer.ts'
 import { until } from '../helpers/wait.ts'
 import { BUSES, onBus, startCluster } from './relays.ts'
 
@@ -104,3 +104,21 @@ for (const bus of BUSES) {
     assert.deepEqual((await alice.next('discover')).payload, { peers: ['bob'] })
   })
 }
+
+test('strangers at one relay fill half of the mailbox of a peer at another', async (t) => {
+  const { relays } = await startCluster(t, 2, 'postgres', { RECIPIENT_QUEUE_MESSAGES: 20 })
+  const bob = await relays[1]!.peer()
+  bob.send(await registerFrame('bob', await quickIdentity(), { features: ['ack'] }))
+  assert.equal((await bob.next()).type, 'register')
+  const [mallory, alice] = [await relays[0]!.join('mallory'), await relays[0]!.join('alice')]
+  const { sql } = relays[0]!.app.database
+  await sql`insert into contact (network, sender, recipient) values ('signaling', 'bob', 'alice')`
+  for (let n = 0; n < 20; n++) mallory.send(send('bob', { from: 'mallory', n }))
+  const refused = (await roundTrip(mallory)).filter(({ type }) => type === 'error')
+  assert.equal(refused.length, 10)
+  for (let n = 0; n < 12; n++) alice.send(send('bob', { from: 'alice', n }))
+  assert.equal((await roundTrip(alice)).filter(({ type }) => type === 'error').length, 2)
+  for (const from of ['mallory', 'alice']) {
+    for (let n = 0; n < 10; n++) assert.deepEqual((await bob.next('message')).payload.message, { from, n })
+  }
+})

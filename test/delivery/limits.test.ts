@@ -24,6 +24,13 @@ async function refusedOf(sender: Peer, count: number): Promise<number> {
   return (await roundTrip(sender)).filter(({ type }) => type === 'error').length
 }
 
+/** A peer has written to another for so long that it is known. */
+async function wrote(server: TestServer, sender: string, recipient: string): Promise<void> {
+  await server.app.database.sql`
+    insert into contact (network, sender, recipient, since)
+    values ('signaling', ${sender}, ${recipient}, now() - interval '2 days')`
+}
+
 async function waiting(server: TestServer): Promise<number> {
   await server.app.mailboxes.drained()
   const [row] = await server.app.database.sql`select count(*)::int as n from queue_entry`
@@ -34,6 +41,7 @@ test('a connected recipient that never acknowledges and reconnects has at most i
   const server = await startTestServer(t, SETTINGS)
   const owner = await quickIdentity()
   const alice = await server.join('alice')
+  await wrote(server, 'alice', 'bob')
   let refused = 0
   for (let round = 0; round < 4; round++) {
     const bob = await joinWithAck(server, 'bob', owner)
@@ -51,6 +59,7 @@ test('room is given back by acknowledgements, by expiry and by a purge', async (
   const server = await startAdministered(t, { ...SETTINGS, QUEUE_TTL_SECONDS: 60 }, { now: () => clock.now })
   const alice = await server.join('alice')
   const bob = await joinWithAck(server, 'bob', await quickIdentity())
+  await wrote(server, 'alice', 'bob')
   assert.equal(await refusedOf(alice, LIMIT + 5), 5)
   let seq = 0
   for (let n = 0; n < 20; n++) seq = (await bob.next('message')).payload.seq
@@ -95,4 +104,27 @@ test('a server counts what the last one left behind when it was killed', async (
   const next = await startTestServer(t, { ...SETTINGS, DATABASE_URL: url })
   assert.deepEqual(await wrongQuotas(sql as never), [])
   assert.equal(await refusedOf(await next.join('alice'), 5), 2)
+})
+
+test('strangers fill half of the mailbox of a connected recipient; the rest is for those it knows', async (t) => {
+  const server = await startTestServer(t, SETTINGS)
+  await joinWithAck(server, 'bob', await quickIdentity())
+  const [alice, mallory, trent] = [await server.join('alice'), await server.join('mallory'), await server.join('trent')]
+  await wrote(server, 'alice', 'bob')
+  await wrote(server, 'bob', 'trent')
+  assert.equal(await refusedOf(mallory, LIMIT), LIMIT / 2)
+  assert.equal(await refusedOf(await server.join('mallory-2'), 3), 3)
+  assert.deepEqual([await refusedOf(alice, 5), await refusedOf(mallory, 5), await refusedOf(trent, 5)], [0, 5, 0])
+  assert.equal(await refusedOf(alice, LIMIT), LIMIT / 2 + 10)
+  assert.equal(await waiting(server), LIMIT)
+})
+
+test('messages of a pair keep their order while it is asked whether the sender is known', async (t) => {
+  const server = await startTestServer(t, { RECIPIENT_QUEUE_BYTES: 130_000 })
+  const bob = await joinWithAck(server, 'bob', await quickIdentity())
+  const alice = await server.join('alice')
+  await wrote(server, 'alice', 'bob')
+  const large = 'x'.repeat(5_000) // after 12 of these a small one would still fit
+  for (let n = 0; n < LIMIT; n++) alice.send(send('bob', n % 2 === 0 ? { n, large } : { n }))
+  for (let n = 0; n < LIMIT; n++) assert.equal((await bob.next('message')).payload.message.n, n)
 })
