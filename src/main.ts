@@ -1,6 +1,8 @@
 #!/usr/bin/env node
+import { readFileSync } from 'node:fs'
 import { constants, homedir } from 'node:os'
 import { join } from 'node:path'
+import { parseEnv } from 'node:util'
 import type closeWithGrace from 'close-with-grace'
 import type { Logger } from 'pino'
 import { CommandError, EXIT, type ExitCode, type Io, settingsAreWrong } from './cli/command.ts'
@@ -63,10 +65,14 @@ async function settings(): ReturnType<Io['settings']> {
   throw new CommandError(EXIT.settings, settingsAreWrong(mistakes, warnings))
 }
 
-/** Adds the variables of `.env` in the working directory to the environment; the file may be missing. */
+/**
+ * Adds the variables of `.env` in the working directory to the environment; the file may be missing. Not by
+ * `process.loadEnvFile`, which says nothing of a file that it may not read.
+ */
 function loadDotEnv(): string | undefined {
   try {
-    process.loadEnvFile('.env')
+    const variables = parseEnv(readFileSync('.env', 'utf8'))
+    for (const [name, value] of Object.entries(variables)) process.env[name] ??= value
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOENT') return `.env cannot be read (${code}) and is ignored.`

@@ -1,48 +1,15 @@
 // Every refusal of the start, by the real program: one line in words, which says what is wrong and what is right.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { atEnd, type Scope } from './helpers/at-end.ts'
 import { asAdmin, createTestDatabase, emptyTestDatabase, temporaryDirectory } from './helpers/database.ts'
-import { OWN_OPTIONS, ownFile } from './helpers/own-program.ts'
 import { startTestServer } from './helpers/server.ts'
-
-type Env = Record<string, string>
-
-interface Ended {
-  readonly code: number
-  readonly output: string
-  /** Reasons of fatal lines, and what was written to the terminal. */
-  readonly reasons: string[]
-}
-
-async function start(t: Scope, env: Env): Promise<Ended> {
-  const ports = { RPC_SIGNALING_PORT: '0', L2PS_MESSAGING_PORT: '0' }
-  const child = spawn(process.execPath, [...OWN_OPTIONS, ownFile('src/main.ts')], {
-    env: { PATH: process.env.PATH, ...ports, ...env },
-    cwd: await temporaryDirectory(t),
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
-  atEnd(t, () => child.kill('SIGKILL'))
-  let [output, errors] = ['', '']
-  child.stdout.on('data', (chunk: Buffer) => {
-    output += chunk
-    if (output.includes('server ready')) child.kill('SIGKILL')
-  })
-  child.stderr.on('data', (chunk: Buffer) => {
-    errors += chunk
-  })
-  const [code] = await once(child, 'close')
-  const lines = output.split('\n').filter((line) => line.startsWith('{'))
-  const fatal = lines.map((line) => JSON.parse(line)).filter(({ level }) => level === 'fatal')
-  return { code, output: output + errors, reasons: [...fatal.map(({ reason }) => reason), ...(errors ? [errors] : [])] }
-}
+import { type Env, type Started, startProgram } from './helpers/start-program.ts'
 
 /** No regular expression, no stack, no class or function of ours, no empty reason. */
-function isPlain({ output, reasons }: Ended): void {
+function isPlain({ output, reasons }: Started): void {
   assert.equal(reasons.length, 1, output)
   const [reason] = reasons
   assert.ok(typeof reason === 'string' && reason.length > 20, output)
@@ -132,28 +99,13 @@ const REFUSALS: Record<string, (t: TestContext, dataDir: string) => Promise<{ en
 for (const [name, prepare] of Object.entries(REFUSALS)) {
   test(`the start is refused in one plain sentence: ${name}`, async (t) => {
     const { env, says } = await prepare(t, await temporaryDirectory(t))
-    const ended = await start(t, env)
+    const ended = await startProgram(t, env)
     assert.notEqual(ended.code, 0)
     isPlain(ended)
     assert.match(ended.reasons[0]!, says)
     assert.doesNotMatch(ended.output, /hunter2/)
   })
 }
-
-test('without HOME, and with variables and a .env that are not ours to read, the server starts', async (t) => {
-  const { url } = await createTestDatabase(t)
-  const ended = await start(t, {
-    ...{
-      DATA_DIR: await temporaryDirectory(t),
-      DATABASE_URL: url,
-      PGSSLMODE: 'verify-full',
-      PGOPTIONS: '-c nothing=x'
-    },
-    ...{ SIGNALING_SERVER_PORT: 'tcp://10.0.0.1:80', PGTARGETSESSIONATTRS: 'any', PGSERVICE: 'nothing', PGPORT: 'x' },
-    ...{ SSL_CERT_FILE: '/nowhere', SSL_CERT_DIR: '/nowhere', PGHOST: 'nowhere', PGPASSFILE: '/nowhere' }
-  })
-  assert.match(ended.output, /server ready/)
-})
 
 test('a role without CREATE on the database works in a schema of its own, beside tables of others', async (t) => {
   const { sql, url } = await emptyTestDatabase(t)

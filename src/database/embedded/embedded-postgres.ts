@@ -8,7 +8,7 @@ import postgres from 'postgres'
 import type { Log } from '../../util/log.ts'
 import { StartError } from '../../util/start-error.ts'
 import { DataDirectoryInUse, lockDataDirectory } from './data-directory-lock.ts'
-import { type Account, ensureReachable, postgresAccount } from './postgres-account.ts'
+import { type Account, ensureReachable, postgresAccount, requireName } from './postgres-account.ts'
 import {
   findPrograms,
   NotFreeYet,
@@ -159,6 +159,7 @@ async function clusterPassword(home: string, exists: boolean): Promise<string> {
 }
 
 async function makeCluster(home: string, { directory, account, programs, password, log }: Cluster): Promise<void> {
+  requireName(account)
   log.info({ directory }, 'first start: making a Postgres cluster')
   const unfinished = `${directory}.new`
   const passwordFile = join(home, 'postgres-password.new')

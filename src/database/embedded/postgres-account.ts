@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { chmod, stat } from 'node:fs/promises'
+import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import type { Log } from '../../util/log.ts'
@@ -35,6 +36,20 @@ export async function postgresAccount(cluster: string, log: Log): Promise<Accoun
   const created = await userIds()
   if (!created) throw new StartError('the system user "postgres" was created but is not found')
   return created
+}
+
+/** Rejected is a user without a name, as platforms choose at random: initdb wants one. The server then goes without it. */
+export function requireName({ uid }: Account): void {
+  if (uid !== undefined) return // found by its name
+  try {
+    userInfo()
+  } catch (cause) {
+    throw new StartError(
+      `PostgreSQL makes no database for a user without a name, and ${process.getuid?.()} has none in /etc/passwd: ` +
+        'add it there, run demos-relay as a user with a name, or set DATABASE_URL',
+      { cause }
+    )
+  }
 }
 
 /** Opens our own data directory for passing through (its secrets stay 0600), and checks every directory above. */
