@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { BusFaults } from '../cluster/faulty-bus.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
 import { OWN_OPTIONS, OWN_TREE, ownFile } from '../helpers/own-program.ts'
@@ -40,6 +41,8 @@ export interface ServerProcess {
 
 const STOP_MS = 20_000
 const TAIL_LINES = 40
+const STARTS = 3
+const RESTART_MS = 1_000
 /** Words that no log line of a healthy server has, whatever its database does. */
 const ALARMING = /unhandledRejection|uncaughtException|unexpected error|"level":"fatal"/
 
@@ -82,8 +85,20 @@ export function serverProcess(scope: Scope, options: ServerProcessOptions): Serv
     clearTimeout(timer)
     return code
   }
+  /** A start that meets a database that does not answer ends; as a supervisor does, it is started again. */
   const start = async () => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await startOnce()
+      } catch (error) {
+        if (tries === STARTS || !String(error).includes('DatabaseUnavailable')) throw error
+        await delay(RESTART_MS)
+      }
+    }
+  }
+  const startOnce = async () => {
     isEndExpected = false
+    let isStarted = false
     last.delete('server ready')
     const started = launch(options, build)
     child = started
@@ -91,13 +106,14 @@ export function serverProcess(scope: Scope, options: ServerProcessOptions): Serv
     started.once('exit', (code, signal) => {
       child = undefined
       url = undefined
-      if (!isEndExpected) problems.push(`the server ended by itself (${signal ?? code})`)
+      if (!isEndExpected && isStarted) problems.push(`the server ended by itself (${signal ?? code})`)
     })
     const isReady = () => {
       if (child !== started) throw new Error(`the server ended while it started:\n${tail.join('\n')}`)
       return last.get('server ready')
     }
     url = String((await until(() => `the server is ready:\n${tail.join('\n')}`, isReady)).signaling)
+    isStarted = true
   }
   atEnd(scope, () => end('SIGKILL', STOP_MS))
   return {
