@@ -1,16 +1,16 @@
 // npm run siege: attackers beside three quiet pairs, and a table of what those notice.
 import { parseArgs } from 'node:util'
 import type { Scope } from '../test/helpers/at-end.ts'
-import { ATTACKS } from '../test/siege/attacks.ts'
+import { SIEGE } from '../test/siege/attacks.ts'
 import { openSiege, type SiegeRow, siegeTable } from '../test/siege/siege.ts'
 
 const HELP = `npm run siege -- [options]
 
 Runs the real server on a real Postgres under one attack after the other, beside three pairs that talk, newcomers that
-register, and a scrape of its metrics. Times in ms; registration, owner and scrape: the longest.
+register, an owner that comes back, and a scrape of its metrics. Times in ms; registration, owner and scrape: the longest.
 
-  --minutes N       how long, all attacks together (5)
-  --only NAMES      attacks, separated by commas: ${Object.keys(ATTACKS).join(', ')}
+  --minutes N       how long, all attacks together (15)
+  --only NAMES      attacks, separated by commas: ${Object.keys(SIEGE).join(', ')}
   --without         without the budgets of sockets, addresses and identities
   --profile DIR     the server writes a CPU profile there
   --help            this text
@@ -18,7 +18,7 @@ register, and a scrape of its metrics. Times in ms; registration, owner and scra
 
 const { values } = parseArgs({
   options: {
-    minutes: { type: 'string', default: '5' },
+    minutes: { type: 'string', default: '15' },
     only: { type: 'string' },
     without: { type: 'boolean', default: false },
     profile: { type: 'string' },
@@ -33,8 +33,8 @@ else await main()
 process.exit()
 
 async function main(): Promise<void> {
-  const names = values.only?.split(',') ?? Object.keys(ATTACKS)
-  const unknown = names.filter((name) => !(name in ATTACKS))
+  const names = values.only?.split(',') ?? Object.keys(SIEGE)
+  const unknown = names.filter((name) => !(name in SIEGE))
   if (unknown.length > 0) throw new Error(`no such attack: ${unknown.join(', ')}`)
   const ms = (Number(values.minutes) * 60_000) / (names.length + 1)
   try {

@@ -5,7 +5,7 @@ import type { WebSocket } from 'ws'
 import { roundTrip } from '../helpers/peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
 import { until } from '../helpers/wait.ts'
-import { clientFrame } from '../siege/attacks.ts'
+import { clientFrame } from '../siege/attack.ts'
 
 const rawOf = (ws: WebSocket) => (ws as unknown as { _socket: { write(bytes: Buffer): boolean } })._socket
 

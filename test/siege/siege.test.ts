@@ -11,7 +11,7 @@ test('beside attackers nothing of a quiet pair is refused or lost, and its owner
     const row = await siege.run(attack, ATTACK_MS)
     t.diagnostic(JSON.stringify(row))
     assert.deepEqual([row.refused, row.lost], [0, 0], attack)
-    assert.ok(row.sent > 0 && row.megabytes < 300, attack)
+    assert.ok(row.sent > 0 && row.returned > 0 && row.megabytes < 300, attack)
   }
   assert.deepEqual(siege.problems, [])
 })

@@ -1,21 +1,26 @@
 // Attackers beside three quiet pairs: what the pairs, newcomers and an operator notice.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { serverProcess } from '../chaos/server-process.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
 import { startPostgres, temporaryDirectory } from '../helpers/database.ts'
+import type { Line } from '../helpers/inbox.ts'
+import { openL2psPeer } from '../helpers/l2ps-peer.ts'
 import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { openPeer, type Peer, quickIdentity } from '../helpers/peer.ts'
 import { within } from '../helpers/wait.ts'
+import { SIEGE_NETWORK } from './attack.ts'
 import { OWNED_NAME } from './attacks.ts'
+import { l2psTalks, signalingTalks, type Talk } from './talk.ts'
 
-/** How often each half of a pair says something, in ms. */
-const SAY_EVERY_MS = 50
 const PROBE_EVERY_MS = 500
 /** Longest anything is waited for, in ms. */
 const PATIENCE_MS = 15_000
-const PAIRS = 3
+/** The third pair is one of L2PS. */
+const SIGNALING_PAIRS = 2
 
 /** What was noticed while an attack went on; times in ms. */
 export interface SiegeRow {
@@ -27,6 +32,8 @@ export interface SiegeRow {
   readonly lost: number
   readonly registration: number
   readonly owner: number
+  /** How often the owner got into its name. */
+  readonly returned: number
   readonly scrape: number
   /** How late the event loop of the server was, 99th percentile. */
   readonly lag: number
@@ -65,18 +72,15 @@ export async function openSiege(
     ...(hasBudgets ? {} : { WORK_PER_SOCKET: '0', WORK_PER_ADDRESS: '0', WORK_PER_IDENTITY: '0' })
   }
   const nodeOptions = profileDirectory === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileDirectory}`]
+  await defineNetwork(dataDir)
   const server = serverProcess(scope, { env, cwd: dataDir, steppedClock: false, nodeOptions })
   await server.start()
   if (profileDirectory !== undefined) atEnd(scope, () => server.stop())
   const url = server.url!
   const owner = await quickIdentity()
-  const pairs: [Peer, Peer][] = []
-  for (let n = 0; n < PAIRS; n++) {
-    const [left, right] = [await openPeer(scope, url), await openPeer(scope, url)]
-    await left.register(`left-${n}`)
-    await right.register(`right-${n}`)
-    pairs.push([left, right])
-  }
+  const pairs: Talk[] = []
+  for (let n = 0; n < SIGNALING_PAIRS; n++) pairs.push(...(await signalingTalks(scope, url, n)))
+  pairs.push(...(await l2psTalks(scope, url)))
   await register(scope, url, OWNED_NAME, owner)
   let rounds = 0
   return {
@@ -95,13 +99,14 @@ export async function openSiege(
         }
       }
       const [registrations, owners, scrapes, lags]: [number[], number[], number[], number[]] = [[], [], [], []]
-      const talks = pairs.flatMap(([left, right]) => [talk(left, right, end), talk(right, left, end)])
+      const talks = pairs.map((talk) => talk(end, PATIENCE_MS))
       await Promise.all([
         ...talks,
         until(PROBE_EVERY_MS, async () => {
           registrations.push(await register(scope, url, `new-${rounds}-${registrations.length}`))
           owners.push(await register(scope, url, OWNED_NAME, owner))
         }),
+        until(PROBE_EVERY_MS, async () => void registrations.push(await registerL2ps(scope, url))),
         until(PROBE_EVERY_MS, async () => {
           const { took, lag } = await scrape(url)
           scrapes.push(took)
@@ -119,6 +124,7 @@ export async function openSiege(
         ...{ sent: sum('sent'), refused: sum('refused'), lost: sum('lost') },
         registration: Math.round(Math.max(...registrations)),
         owner: Math.round(Math.max(...owners)),
+        returned: owners.filter((ms) => ms < PATIENCE_MS).length,
         scrape: Math.round(Math.max(...scrapes)),
         lag: Math.round(lags.at(-1) ?? Number.NaN),
         megabytes: Math.round((peak - before) / 1e6)
@@ -127,42 +133,32 @@ export async function openSiege(
   }
 }
 
-/** One half of a pair says something at a steady rate, and the other hears it: what was late, refused or did not come. */
-async function talk(from: Peer, to: Peer, end: number) {
-  const times: number[] = []
-  let [sent, refused] = [0, 0]
-  const hear = (data: unknown) => {
-    const { type, payload } = JSON.parse(String(data))
-    if (type === 'message' && payload.fromId === from.clientId) times.push(performance.now() - payload.message.at)
-  }
-  const complain = (data: unknown) => {
-    if (JSON.parse(String(data)).type === 'error') refused += 1
-  }
-  to.ws.on('message', hear)
-  from.ws.on('message', complain)
-  while (performance.now() < end) {
-    from.send({ type: 'message', payload: { targetId: to.clientId, message: { at: performance.now() } } })
-    sent += 1
-    await delay(SAY_EVERY_MS)
-  }
-  const last = performance.now() + PATIENCE_MS
-  while (times.length + refused < sent && performance.now() < last) await delay(10)
-  to.ws.off('message', hear)
-  from.ws.off('message', complain)
-  return { times, sent, refused, lost: sent - refused - times.length }
-}
-
 /** How long a registration took, the connection included; the time that was waited when it did not come about. */
-async function register(scope: Scope, url: string, name: string, identity?: Peer['identity']): Promise<number> {
+const register = (scope: Scope, url: string, name: string, identity?: Peer['identity']): Promise<number> =>
+  timed(scope, openPeer, url, (peer) => peer.register(name, identity))
+
+const registerL2ps = (scope: Scope, url: string): Promise<number> =>
+  timed(scope, openL2psPeer, `${url}/l2ps`, (peer) => peer.register(SIEGE_NETWORK))
+
+/** The peer leaves in any case: one that got in late would keep the name from its next self. */
+async function timed<P extends Line>(
+  scope: Scope,
+  open: (scope: Scope, url: string) => Promise<P>,
+  url: string,
+  register: (peer: P) => Promise<unknown>
+): Promise<number> {
   const began = performance.now()
+  let peer: P | undefined
   try {
-    const peer = await openPeer(scope, url)
-    await peer.register(name, identity)
+    peer = await open(scope, url)
+    await register(peer)
     const took = performance.now() - began
     await peer.close()
     return took
   } catch {
     return Math.max(PATIENCE_MS, performance.now() - began)
+  } finally {
+    peer?.terminate()
   }
 }
 
@@ -172,6 +168,15 @@ async function scrape(url: string): Promise<{ took: number; lag: number }> {
   const text = (await answer?.text()) ?? ''
   const lag = /^demos_relay_event_loop_lag_p99_seconds (\S+)$/m.exec(text)?.[1]
   return { took: answer?.ok ? performance.now() - began : PATIENCE_MS, lag: Number(lag) * 1_000 }
+}
+
+async function defineNetwork(dataDir: string): Promise<void> {
+  const directory = join(dataDir, 'l2ps', SIEGE_NETWORK)
+  await mkdir(directory, { recursive: true })
+  await writeFile(
+    join(directory, 'config.json'),
+    JSON.stringify({ uid: SIEGE_NETWORK, enabled: true, auto_start: true })
+  )
 }
 
 /** Resolves when the attackers have loaded and begin. */
