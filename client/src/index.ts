@@ -36,6 +36,7 @@ export type { Outcome } from './signaling-answers.ts'
 export type {
   Confirmation,
   IncomingMessage,
+  PeerKey,
   ServerQuestion,
   SignalingClient,
   SignalingEvents,

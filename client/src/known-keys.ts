@@ -9,6 +9,8 @@ export interface KeyChange {
   /** The key that messages are sealed to from now on. */
   publicKey: Uint8Array
   previousKey: Uint8Array
+  /** As in a `PeerKey`: then this may well be somebody else. */
+  ownerChangedAt?: number
 }
 
 /** The key that each peer announced last: the last 1,000 peers in memory, all of them in the application's storage. */

@@ -43,6 +43,17 @@ export interface IncomingMessage {
   queuedAt?: number
 }
 
+/** What a peer has announced. */
+export interface PeerKey {
+  /** What messages to it are sealed to. */
+  publicKey: Uint8Array
+  /**
+   * When another signing key took over the client id, whose owner had been away for long (Unix milliseconds); absent when
+   * none did. Whoever knew the peer before should make sure whose key this is. Source: docs/protocol.md, 2.8.
+   */
+  ownerChangedAt?: number
+}
+
 export interface ServerQuestion {
   questionId: string
   question: unknown
@@ -97,6 +108,8 @@ export interface SignalingClient {
   discover(options?: RequestOptions): Promise<string[]>
   /** A peer's public key, from a cache that forgets when the peer leaves. Rejects with PEER_NOT_FOUND. */
   requestPublicKey(peerId: string, options?: RequestOptions): Promise<Uint8Array>
+  /** The same, and whether the client id has changed its owner. */
+  requestPeerKey(peerId: string, options?: RequestOptions): Promise<PeerKey>
   /**
    * Seals text to the peer's key and hands it to the socket, in the order of the calls for one peer. Resolves with
    * the id that `queued` and `error` events use. The server does not confirm a live message: resolving means sent.

@@ -13,6 +13,7 @@ import { type AnswerHooks, SignalingAnswers } from './signaling-answers.ts'
 import type {
   Confirmation,
   IncomingMessage,
+  PeerKey,
   ServerQuestion,
   SignalingClient,
   SignalingEvents,
@@ -39,7 +40,7 @@ class Client implements SignalingClient {
   readonly #connection: RegisteredConnection
   readonly #answers: SignalingAnswers
   readonly #gate = new ConnectionGate()
-  readonly #keys = new FetchCache<Uint8Array>(KEY_LIFETIME_MS, MAX_CACHED_KEYS)
+  readonly #keys = new FetchCache<PeerKey>(KEY_LIFETIME_MS, MAX_CACHED_KEYS)
   readonly #outgoing = new KeyedQueue()
   readonly #confirming = new KeyedQueue()
   readonly #incoming: Receiver<IncomingMessage>
@@ -81,7 +82,11 @@ class Client implements SignalingClient {
     })
   }
 
-  requestPublicKey(peerId: string, { signal }: RequestOptions = {}): Promise<Uint8Array> {
+  async requestPublicKey(peerId: string, options: RequestOptions = {}): Promise<Uint8Array> {
+    return (await this.requestPeerKey(peerId, options)).publicKey
+  }
+
+  requestPeerKey(peerId: string, { signal }: RequestOptions = {}): Promise<PeerKey> {
     return unlessAborted(signal, () => this.#keys.get(peerId, () => this.#fetchKey(peerId)))
   }
 
@@ -164,14 +169,15 @@ class Client implements SignalingClient {
     return messageId
   }
 
-  async #fetchKey(peerId: string): Promise<Uint8Array> {
+  async #fetchKey(peerId: string): Promise<PeerKey> {
     const frame = { type: 'request_public_key', payload: { targetId: peerId } }
-    const { publicKey } = await this.#request(frame, 'public_key_response', peerId)
+    const { publicKey, ownerChangedAt } = await this.#request(frame, 'public_key_response', peerId)
     if (!Array.isArray(publicKey)) throw localError('INVALID_ANSWER', `the key of ${peerId} is not an array of bytes`)
     const key = Uint8Array.from(publicKey)
+    const owner = typeof ownerChangedAt === 'number' ? { ownerChangedAt } : {}
     const change = await this.#knownKeys.notice(peerId, key)
-    if (change) this.events.emit('keyChanged', change)
-    return key
+    if (change) this.events.emit('keyChanged', { ...change, ...owner })
+    return { publicKey: key, ...owner }
   }
 
   async #request(frame: Frame, answer: string, peerId?: string): Promise<Frame['payload']> {

@@ -101,6 +101,28 @@ test('a key is requested once, and again after its peer has left', async (t) => 
   assert.equal(asked(), 3)
 })
 
+test('a key that another owner of the client id announces comes with the time of the change', async (t) => {
+  const server = await startFakeServer(t)
+  const alice = await join(t, server, 'alice')
+  const answers = [
+    { peerId: 'bob', publicKey: [1] },
+    { peerId: 'bob', publicKey: [2], ownerChangedAt: 1_790_000_000_000 }
+  ]
+  server.intercept = ({ type }, socket) => {
+    if (type === 'message') return refuse(socket, 'INTERNAL_ERROR', 'no') // which makes the client forget the key
+    return type === 'request_public_key' && reply(socket, 'public_key_response', answers.shift() ?? {})
+  }
+  assert.deepEqual(await alice.requestPeerKey('bob'), { publicKey: Uint8Array.of(1) })
+  const refused = next(alice.events, 'error')
+  await alice.sendSealed('bob', 'x')
+  await refused
+  const changed = next(alice.events, 'keyChanged')
+  const key = { publicKey: Uint8Array.of(2), ownerChangedAt: 1_790_000_000_000 }
+  assert.deepEqual(await alice.requestPeerKey('bob'), key)
+  assert.deepEqual(await changed, { peerId: 'bob', ...key, previousKey: Uint8Array.of(1) })
+  assert.deepEqual(await alice.requestPublicKey('bob'), key.publicKey)
+})
+
 test('messages to one peer arrive in the order of the calls, whatever their size', async (t) => {
   const server = await startFakeServer(t)
   const alice = await join(t, server, 'alice')
