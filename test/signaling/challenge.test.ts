@@ -43,7 +43,12 @@ test('a name that was registered with a challenge is registered with one only, a
   const owner = await quickIdentity()
   await (await first.join('alice', owner)).close() // an ordinary registration first: the name may change over
   await (await joinChallenged(first, 'alice', owner)).close()
-  assert.equal(await answerTo(await first.peer(), await registerFrame('alice', owner)), 'CHALLENGE_REQUIRED')
+  const old = await registerFrame('alice', owner)
+  assert.equal(await answerTo(await first.peer(), old), 'CHALLENGE_REQUIRED')
+  const { serializedSignedData } = (await registerFrame('alice', await quickIdentity())).payload.verification
+  const forged = { ...old.payload, verification: { ...old.payload.verification, serializedSignedData } }
+  const answer = await answerTo(await first.peer(), { type: 'register', payload: forged })
+  assert.equal(answer, 'CHALLENGE_REQUIRED', 'before a signature is checked')
   await first.close()
   const second = await startTestServer(t, { DATABASE_URL: first.databaseUrl, PUBLIC_ORIGINS: PUBLIC })
   const other = { ...owner, publicKey: crypto.getRandomValues(new Uint8Array(36)) }
