@@ -14,8 +14,8 @@ import { BROWSER_URL, startBrowser } from './helpers/chromium.ts'
 import { compileTests } from './helpers/compile.ts'
 import { ADMIN_URL, endStrayClusters, makeTestHome, startTestCluster, TEST_HOME } from './helpers/test-cluster.ts'
 
-/** Longest a test may take, and (node 20 counts both alike) a whole file. */
-const TIMEOUT_MS = { short: 300_000, long: 1_200_000 }
+/** Longest a test may take, and (node 20 counts both alike) a whole file. The longest are a million generated frames. */
+const TIMEOUT_MS = { short: 300_000, long: 2_400_000 }
 const GRACE_MS = 5_000
 
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('-') && argument !== '--long')
