@@ -24,6 +24,7 @@ import offlineQueue from '../plugins/offline-queue.ts'
 import playground from '../plugins/playground.ts'
 import presence from '../plugins/presence.ts'
 import proofVerification from '../plugins/proof-verification.ts'
+import requestBudget from '../plugins/request-budget.ts'
 import routes from '../plugins/routes.ts'
 import securityHeaders from '../plugins/security-headers.ts'
 import signaling from '../plugins/signaling.ts'
@@ -104,6 +105,7 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
 
   await app.register(securityHeaders)
   await app.register(routes)
+  await app.register(requestBudget, { perAddress: config.WORK_PER_ADDRESS })
   await app.register(adminListener, { isSeparate: config.ADMIN_PORT !== undefined, requestMs: REQUEST_MS, certificate })
   await app.register(docs)
   await app.register(consolePage)

@@ -66,6 +66,11 @@ const SECTIONS: readonly ErrorSection[] = [
         'too many sockets of this address have not registered (`MAX_UNREGISTERED_PER_ADDRESS`)',
         'Wait `Retry-After` seconds.'
       ],
+      [
+        '429',
+        'too many HTTP requests of this address, whatever page they ask for (`WORK_PER_ADDRESS`)',
+        'Wait `Retry-After` seconds.'
+      ],
       ['503', 'the server has `MAX_CONNECTIONS` sockets', 'Wait `Retry-After` seconds, or go to another server.']
     ]
   },

@@ -4,6 +4,7 @@
  */
 export const PRICES = {
   connection: 300,
+  request: 200,
   frame: 15,
   control: 10,
   received: 8,

@@ -8,7 +8,7 @@ export const MAX_FRAME_BYTES = 262_144
 /** Largest frame the socket survives; past it the WebSocket closes with 1009 (docs/protocol.md, 1.2). */
 export const MAX_SOCKET_FRAME_BYTES = 1_048_576
 
-/** Largest frame of a socket that has not registered: a `register` frame with the largest keys has some 30,000 bytes. */
+/** Largest frame of a socket that has not registered: a `register` frame with the largest keys has 30,376 bytes (decision 32). */
 export const MAX_UNREGISTERED_FRAME_BYTES = 32_768
 
 /** Said of a frame that has far more values than any body that is relayed (complexity.ts). */
