@@ -1,4 +1,5 @@
 import { Batcher, type BatchFailure } from '../util/batcher.ts'
+import { Deadlines } from '../util/deadlines.ts'
 import type { Database, Sql } from './database.ts'
 import { sqlState } from './sql-state.ts'
 
@@ -15,7 +16,8 @@ const BATCH_ITEMS = 256
 
 /**
  * Asks Postgres for many at once: what comes in while a batch is under way shares the next one, so a storm of them costs
- * a statement and a commit for each batch. How many wait is for the callers to bound: each waits for its own.
+ * a statement and a commit for each batch. How many wait is for the callers to bound: each waits for its own, in all for
+ * the deadline of the database.
  */
 export function batched<T, R>(options: BatchedOptions<T, R>): (item: T) => Promise<R | BatchFailure> {
   const { database, work, failed } = options
@@ -31,7 +33,15 @@ export function batched<T, R>(options: BatchedOptions<T, R>): (item: T) => Promi
     },
     failed: (error) => failed(error, 1)
   })
-  return (item) => new Promise((resolve) => batcher.add({ item, bytes: 0 }, resolve))
+  const deadlines = new Deadlines(database.deadlineMs)
+  return (item) =>
+    new Promise((resolve) => {
+      const wait = deadlines.begin(() => resolve('unavailable'))
+      batcher.add({ item, bytes: 0 }, (result) => {
+        wait.end()
+        resolve(result)
+      })
+    })
 }
 
 /**

@@ -4,6 +4,7 @@ import { strangers } from '../store/contact.ts'
 import type { Message, QueueEntry } from '../store/queue-entry.ts'
 import { adjustQuotas, lockQuotas, type Quota, quotaKey, quotasOf } from '../store/quota.ts'
 import type { BatchFailure, BatchObserver } from '../util/batcher.ts'
+import { Deadlines } from '../util/deadlines.ts'
 import type { DailyBytes } from './daily-bytes.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { MailboxCounter, MailboxLimit } from './mailbox-counter.ts'
@@ -56,6 +57,7 @@ export interface MailboxLimits {
   readonly recipientBytes: number
   readonly waitingMessages: number
   readonly waitingBytes: number
+  /** Longest a sender waits for an answer. */
   readonly deadlineMs: number
 }
 
@@ -95,7 +97,8 @@ export class Mailbox {
   readonly #options: MailboxOptions
   readonly #limit: MailboxLimit
   readonly #commit: GroupCommit<NewEntry, Verdict>
-  /** Messages that are not answered yet. */
+  readonly #deadlines: Deadlines
+  /** Messages of which it is not known yet what becomes of them. */
   #open = 0
   #whenDrained: (() => void)[] = []
 
@@ -103,6 +106,7 @@ export class Mailbox {
     this.#options = options
     const { log, limits } = options
     this.#limit = { messages: limits.recipientMessages, bytes: limits.recipientBytes }
+    this.#deadlines = new Deadlines(limits.deadlineMs)
     this.#commit = new GroupCommit({
       write: (entries) => this.#writeSeen(entries),
       limits: options.limits,
@@ -123,15 +127,20 @@ export class Mailbox {
 
   /**
    * Takes a message; `done` hears what became of it, after the commit. Messages from one sender to one recipient are
-   * committed, offered and answered in the order they were handed over.
+   * committed, offered and answered in the order they were handed over. After the deadline it is `unavailable`, whatever it
+   * waits for; one that is committed even so is delivered as any other. `since`: when its sender began to wait.
    */
-  accept(message: Message, done: (acceptance: Acceptance) => void): void {
+  accept(message: Message, done: (acceptance: Acceptance) => void, since?: number): void {
     const { recipients, daily, count } = this.#options
     this.#open += 1
-    const answer = (acceptance: Acceptance) => {
+    const tell = (acceptance: Acceptance) => {
       count?.(acceptance)
-      this.#answered()
       done(acceptance)
+    }
+    const wait = this.#deadlines.begin(() => tell('unavailable'), since)
+    const answer = (acceptance: Acceptance) => {
+      this.#settled()
+      if (wait.end()) tell(acceptance)
     }
     if (!daily.take(message)) {
       setImmediate(answer, 'daily_bytes')
@@ -143,12 +152,12 @@ export class Mailbox {
     })
   }
 
-  /** Resolves when every accepted message is answered. */
+  /** Resolves when it is known of every message what became of it. */
   drained(): Promise<void> {
     return this.#open === 0 ? Promise.resolve() : new Promise((resolve) => this.#whenDrained.push(resolve))
   }
 
-  #answered(): void {
+  #settled(): void {
     this.#open -= 1
     if (this.#open === 0) for (const resolve of this.#whenDrained.splice(0)) resolve()
   }

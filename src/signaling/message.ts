@@ -30,8 +30,9 @@ export function handleMessage(
   const known = context.identities.peek(SIGNALING_NETWORK, payload.targetId)
   if (known !== undefined) return send(context, payload, session, frameText, known.identity)
   session.pay('query')
+  const since = performance.now()
   return context.identities.get(SIGNALING_NETWORK, payload.targetId).then(
-    (identity) => send(context, payload, session, frameText, identity),
+    (identity) => send(context, payload, session, frameText, identity, since),
     (error: unknown) => {
       context.log.error({ err: error }, 'recipient not looked up')
       return notice('Failed to store message. Please try again.')
@@ -44,7 +45,8 @@ function send(
   payload: Payload,
   session: RegisteredSession,
   frameText: string,
-  recipient: Identity | undefined
+  recipient: Identity | undefined,
+  since?: number
 ): Answer | Later {
   const fault = opaqueFault(payload.message)
   if (fault !== undefined) return invalid(`message: ${fault}`)
@@ -65,7 +67,7 @@ function send(
   session.pay('stored', message.bytes / 1_024)
   const { mailbox, quotaPerSender } = context
   return later((done) =>
-    mailbox.accept(message, (acceptance) => done(answerTo(acceptance, payload.targetId, quotaPerSender)))
+    mailbox.accept(message, (acceptance) => done(answerTo(acceptance, payload.targetId, quotaPerSender)), since)
   )
 }
 

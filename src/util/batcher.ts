@@ -99,6 +99,7 @@ export class Batcher<T extends { readonly bytes: number }, R> {
     const { write, limits, observer } = this.#options
     while (this.#waiting.length > 0) {
       const batch = this.#takeBatch()
+      this.#watchOverdue()
       const began = performance.now()
       this.#written += batch.length
       const results = await write(batch.map((waiting) => waiting.item)).catch(() => undefined)
@@ -133,7 +134,6 @@ export class Batcher<T extends { readonly bytes: number }, R> {
 
   /** A batch that hangs must not keep those behind it waiting in silence. */
   #giveUpOverdue(deadlineMs: number): void {
-    this.#overdue = undefined
     const oldest = performance.now() - deadlineMs
     const young = this.#waiting.findIndex((waiting) => waiting.since > oldest)
     const overdue = this.#waiting.splice(0, young === -1 ? this.#waiting.length : young)
@@ -141,13 +141,21 @@ export class Batcher<T extends { readonly bytes: number }, R> {
       this.#waitingBytes -= item.bytes
       this.#tell(done, 'unavailable')
     }
-    if (this.#waiting.length > 0) this.#watchOverdue()
   }
 
+  /** Until nothing waits: the timer runs out when the one that waits longest does. */
   #watchOverdue(): void {
     const { deadlineMs } = this.#options.limits
-    if (deadlineMs === undefined) return
-    this.#overdue ??= setTimeout(() => this.#giveUpOverdue(deadlineMs), deadlineMs / 4)
+    const [oldest] = this.#waiting
+    if (deadlineMs === undefined || oldest === undefined) return
+    this.#overdue ??= setTimeout(
+      () => {
+        this.#overdue = undefined
+        this.#giveUpOverdue(deadlineMs)
+        this.#watchOverdue()
+      },
+      oldest.since + deadlineMs - performance.now()
+    )
   }
 }
 
