@@ -37,6 +37,8 @@ const REASONS: Readonly<Record<string, string>> = {
 export default fp<DatabaseHealthOptions>(
   async (app, options) => {
     const { database, readiness } = app
+    const schema: Schema = { known: options.newestMigration, newer: [] }
+    readiness.addDetails('schema', () => schema)
     readiness.addCheck(
       'database',
       once(() => connects(database))
@@ -52,7 +54,7 @@ export default fp<DatabaseHealthOptions>(
       'schema',
       keptFor(
         SCHEMA_MS,
-        once(() => schemaFault(database, options.newestMigration))
+        once(() => schemaFault(database, schema))
       )
     )
     readiness.addCheck(
@@ -66,6 +68,12 @@ export default fp<DatabaseHealthOptions>(
   },
   { name: 'database-health', fastify: '5.x', dependencies: ['database', 'health'] }
 )
+
+/** What readiness tells of migrations: the newest one this server knows, and those that a newer server has applied since. */
+interface Schema {
+  readonly known: number
+  newer: number[]
+}
 
 type Ask = () => Promise<string | undefined>
 
@@ -117,8 +125,9 @@ function reasonOf(error: unknown): string {
 }
 
 /** A newer server may have migrated the database while this one runs: what still works goes on. */
-async function schemaFault(database: Database, newest: number): Promise<string | undefined> {
-  const newer = await database.within(newerMigrations(database.urgent, newest))
+async function schemaFault(database: Database, schema: Schema): Promise<string | undefined> {
+  const newer = await database.within(newerMigrations(database.urgent, schema.known))
+  schema.newer = newer.map(({ version }) => version)
   if (newer.some(({ breaks }) => breaks)) return 'a newer version has migrated the database: start that one here, too'
   return undefined
 }

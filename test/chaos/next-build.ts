@@ -8,10 +8,10 @@ import { OWN_TREE } from '../helpers/own-program.ts'
 const READ_BESIDE = ['migrations', 'console', 'docs']
 
 /**
- * The next release: this one under another version, with a migration that older relays can live with. Returns the
- * directory of its compiled sources.
+ * The next release: this one under another version, with a migration that older relays can live with, or one that breaks
+ * them. Returns the directory of its compiled sources.
  */
-export async function makeNextBuild(scope: Scope): Promise<string> {
+export async function makeNextBuild(scope: Scope, { breaks = false } = {}): Promise<string> {
   await mkdir(packageFile('build'), { recursive: true })
   const root = await mkdtemp(packageFile('build/next-'))
   atEnd(scope, () => rm(root, { recursive: true, force: true }))
@@ -24,7 +24,8 @@ export async function makeNextBuild(scope: Scope): Promise<string> {
   ])
   const facts = JSON.parse(await readFile(packageFile('package.json'), 'utf8'))
   await writeFile(join(root, 'package.json'), JSON.stringify({ ...facts, version: '99.0.0' }))
-  const migration = '-- Breaking for a running older server: no.\ncreate table of_the_next_release (note text);\n'
+  const header = `-- Breaking for a running older server: ${breaks ? 'yes' : 'no'}.`
+  const migration = `${header}\ncreate table of_the_next_release (note text);\n`
   await writeFile(join(root, 'migrations', '9000_next_release.sql'), migration)
   return tree
 }
