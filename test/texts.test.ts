@@ -20,6 +20,7 @@ import { startChangingProxy } from './conformance/changing-proxy.ts'
 import { callCli } from './helpers/cli.ts'
 import { createTestDatabase } from './helpers/database.ts'
 import type { ReceivedFrame } from './helpers/inbox.ts'
+import { logLines } from './helpers/log-lines.ts'
 import { assertPlain } from './helpers/plain-words.ts'
 import { servedRoutes } from './helpers/routes.ts'
 import { startTestServer } from './helpers/server.ts'
@@ -61,7 +62,9 @@ for (const { name: protocol, clientFrames } of PROTOCOLS) {
   for (const { frame } of clientFrames) {
     test(`${protocol}: whatever is wrong with ${frame.type}`, async (t) => {
       const settings = { MAX_FAILED_REGISTRATIONS_PER_SOCKET: 10_000, MAX_FAILED_PROOFS_PER_ADDRESS: 10_000 }
-      const server = await startTestServer(t, { ...settings, WORK_PER_SOCKET: 0, WORK_PER_ADDRESS: 0 })
+      const log = logLines()
+      const unlimited = { ...settings, WORK_PER_SOCKET: 0, WORK_PER_ADDRESS: 0 }
+      const server = await startTestServer(t, unlimited, { logger: log.logger })
       await server.addNetworks('team')
       const isRegister = frame.type === 'register'
       const peer = await (protocol === 'signaling'
@@ -83,10 +86,17 @@ for (const { name: protocol, clientFrames } of PROTOCOLS) {
         if (type !== 'error') continue
         const words = payload.details ?? payload.message
         assertPlain(words, `${protocol} ${frame.type}: ${payload.errorType ?? payload.code}`)
+        assert.notEqual(words, 'Internal server error')
         if (isEnd({ type, payload })) break
         refusals++
       }
       assert.ok(refusals > WRONG.length / 2, `${refusals} of ${frames.length} were refused`)
+      assert.deepEqual(
+        log.lines.filter(({ level }) => level === 'error' || level === 'fatal'),
+        []
+      )
+      const logged = JSON.stringify(log.lines).length
+      assert.ok(logged < 5_000 + 20 * frames.length, `${logged} bytes of log for ${frames.length} frames`)
     })
   }
 }

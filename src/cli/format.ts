@@ -1,4 +1,5 @@
 // How numbers, times and names are written for people.
+import { escapeUnseen } from '../util/visible.ts'
 
 const UNITS = [
   ['day', 86_400],
@@ -46,14 +47,10 @@ export function shortName(name: string): string {
 }
 
 /**
- * Makes untrusted text safe for a terminal: characters that move the cursor, change colours or the writing direction
- * are written as escapes, and the text stays on one line.
+ * Makes untrusted text safe for a terminal: characters that move the cursor, change colours or the writing direction, or
+ * are not seen, are written as escapes, and the text stays on one line.
  */
-export const plain = (text: string): string =>
-  text.replaceAll(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, (character) => {
-    if (character === '\n') return '\\n'
-    return `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`
-  })
+export const plain = (text: string): string => escapeUnseen(text.replaceAll('\n', '\\n'))
 
 const STYLES = {
   bold: '\x1b[1m',

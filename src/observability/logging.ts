@@ -1,6 +1,7 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino, stdSerializers } from 'pino'
 import pretty from 'pino-pretty'
 import type { Config } from '../config/schema.ts'
+import { escapeUnseen } from '../util/visible.ts'
 
 export interface LogTarget {
   /** A terminal gets readable lines, anything else JSON. */
@@ -31,10 +32,18 @@ export function createLogger({ LOG_LEVEL }: Pick<Config, 'LOG_LEVEL'>, target: L
   return stream ? pino(options, stream) : pino(options)
 }
 
-function readable({ colours, stream }: LogTarget): DestinationStream {
-  const options = { sync: true, colorize: colours, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname' }
+function readable({ colours, stream = process.stdout }: LogTarget): DestinationStream {
+  const options = { colorize: colours, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname' }
   const lines = pretty.prettyFactory(options)
-  return stream ? { write: (line) => stream.write(lines(line)) } : pretty(options)
+  return { write: (line) => void stream.write(forTerminal(lines(line))) }
+}
+
+const COLOUR = /(\u001b\[\d+m)/
+
+/** Names of peers are in it, and words of others: of what a terminal obeys, only colours and ends of lines are kept. */
+function forTerminal(text: string): string {
+  const parts = text.split(COLOUR)
+  return parts.map((part, at) => (at % 2 === 1 ? part : escapeUnseen(part, '\n'))).join('')
 }
 
 const HIDDEN = '[hidden]'
@@ -94,6 +103,8 @@ function secretTexts(names: string[]): RegExp {
   return new RegExp(`("(?:${names.join('|')})":)"(?:[^"\\\\]|\\\\.)*"`, 'gi')
 }
 
+/** JSON escapes only the controls of ASCII: the others are written as its escapes as well, which changes no value. */
 function scrub(line: string): string {
-  return SCRUBBERS.reduce((text, [pattern, instead]) => text.replace(pattern, instead as string), line)
+  const hidden = SCRUBBERS.reduce((text, [pattern, instead]) => text.replace(pattern, instead as string), line)
+  return escapeUnseen(hidden, '\n')
 }

@@ -39,9 +39,10 @@ test('keys are shortened to what tells them apart, other long names to their beg
   assert.equal(shortName('n'.repeat(25)), `${'n'.repeat(23)}…`)
 })
 
-test('untrusted text cannot move the cursor, break a line, or change the writing direction', () => {
+test('untrusted text cannot move the cursor, break a line, change the writing direction, or hide', () => {
   assert.equal(plain('a\x1b[2Jb\r\nc\u009bd\u2028e\u202ef'), 'a\\u001b[2Jb\\u000d\\nc\\u009bd\\u2028e\\u202ef')
   assert.equal(plain('naïve 日本 👋 مرحبا'), 'naïve 日本 👋 مرحبا')
+  assert.equal(plain('an\u200bn\u200d\ufeff\u{e0041}\ud800'), 'an\\u200bn\\u200d\\ufeff\\udb40\\udc41\\ud800')
 })
 
 test('a table is aligned, numbers to the right, and without spaces at the end', () => {

@@ -2,6 +2,8 @@ import { createLogger } from '../../src/observability/logging.ts'
 
 export interface LogLines {
   readonly logger: ReturnType<typeof createLogger>
+  /** All that was written so far. */
+  readonly lines: readonly Record<string, unknown>[]
   /** How many lines so far have this message. */
   count(message: string): number
   /** The first line with this message, written before or still to come. */
@@ -20,6 +22,7 @@ export function logLines(): LogLines {
   }
   return {
     logger: createLogger({ LOG_LEVEL: 'info' }, { terminal: false, colours: false, stream }),
+    lines,
     count: (message) => lines.filter(({ msg }) => msg === message).length,
     line: (message) =>
       new Promise((resolve) => {

@@ -7,6 +7,7 @@ import { connect as connectTls } from 'node:tls'
 import { atEnd } from '../helpers/at-end.ts'
 import { makeCertificate } from '../helpers/certificate.ts'
 import { createTestDatabase, temporaryDirectory } from '../helpers/database.ts'
+import { logLines } from '../helpers/log-lines.ts'
 import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { lineWith } from '../helpers/processes.ts'
 import { needs } from '../helpers/programs.ts'
@@ -26,6 +27,10 @@ async function heard(socket: Socket, isEnough: (text: string) => boolean = () =>
   return text
 }
 
+const UPGRADE = [
+  ...['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13'],
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
+].join('\r\n')
 const OFFERS = ['h2c', 'HTTP/2.0', 'TLS/1.0', 'foo', 'h2c, websocket'] as const
 
 test('any offer of another protocol but WebSocket is plain HTTP, on both listeners', async (t) => {
@@ -78,13 +83,28 @@ test('a connection that rests between two requests is kept for more than a minut
 })
 
 test('garbage behind a request, and a client that is gone, leave no error in the log', async (t) => {
-  const server = await startTestServer(t)
+  const log = logLines()
+  const server = await startTestServer(t, {}, { logger: log.logger })
+  const paths = ['/', '/signaling', '/nowhere', '/admin/networks', '/audit/signaling/checkpoint', '/health/ready']
   for (const port of portsOf(server)) {
-    const socket = connect(port, '127.0.0.1')
-    socket.write('GET /audit/signaling/checkpoint HTTP/1.1\r\nHost: relay\r\n\r\n\0\0garbage\r\n\r\n')
-    await heard(socket)
+    for (const path of [...paths, '/metrics', '/console/', '/docs/openapi.json']) {
+      for (const upgrade of ['', UPGRADE]) {
+        const ask = (garbage: string) => {
+          const socket = connect(port, '127.0.0.1').on('error', () => {})
+          socket.write(`GET ${path} HTTP/1.1\r\nHost: relay\r\n${upgrade}\r\n${garbage}`)
+          return socket
+        }
+        const socket = ask('\0\0garbage\r\n\r\n')
+        const gone = ask('')
+        await once(gone, 'connect')
+        gone.resetAndDestroy()
+        await heard(socket).catch(() => '') // it may be reset
+      }
+    }
   }
   assert.equal((await server.app.inject('/health/live')).statusCode, 200)
+  const loud = log.lines.filter(({ level }) => level === 'warn' || level === 'error' || level === 'fatal')
+  assert.deepEqual(loud, [])
 })
 
 /** Connections that hang in every state a client may leave them in. */
@@ -96,7 +116,7 @@ async function hangingConnections(t: TestContext, port: number): Promise<void> {
     'POST /admin/networks HTTP/1.1\r\nHost: relay\r\nContent-Length: 100\r\n\r\n{',
     'GET /health/live HTTP/1.1\r\nHost: relay\r\n\r\n',
     'GET /health/live HTTP/1.1\r\nHost: relay\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n',
-    'GET / HTTP/1.1\r\nHost: relay\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+    `GET / HTTP/1.1\r\nHost: relay\r\n${UPGRADE}\r\n`
   ]
   for (const text of texts) {
     const socket = connect(port, '127.0.0.1').on('error', () => {})

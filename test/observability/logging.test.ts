@@ -37,6 +37,19 @@ test('on a terminal a line is made for reading', () => {
   assert.match(text(), /^\[\d\d:\d\d:\d\d\] INFO: backlog delivered\n\s+entries: 12\n$/)
 })
 
+test('a name cannot move the cursor of who reads the log, turn round its line, or hide', () => {
+  const name = 'a\u001b[2J\u009b2J\u202eb\u200bc\nd'
+  const seen = /a\\u001b\[2J\\u009b2J\\u202eb\\u200bc/
+  for (const terminal of [false, true]) {
+    const { log, text, lines } = listeningLogger({ terminal })
+    log.info({ name }, 'registered')
+    log.error(new Error(name), 'failed')
+    assert.doesNotMatch(text().replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
+    assert.match(text(), seen)
+    if (!terminal) assert.equal(lines()[0].name, name, 'and the value is what it was')
+  }
+})
+
 test('lines less important than LOG_LEVEL are not written', () => {
   const { log, text } = listeningLogger({ level: 'warn' })
   log.info('quiet')
