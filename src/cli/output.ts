@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline/promises'
 import type { WriteStream } from 'node:tty'
 import { Option } from '@commander-js/extra-typings'
+import { escapeUnseen } from '../util/visible.ts'
 import { type Io, UsageError, wholeNumber } from './command.ts'
 import { counted, type Paint, painter } from './format.ts'
 
@@ -15,7 +16,9 @@ export const sortOption = (keys: string) =>
 export const FULL = new Option('--full', 'print names and keys in full')
 export const YES = new Option('--yes', 'do not ask; needed where there is no terminal')
 
-export const printJson = (value: unknown, io: Io): void => void io.stdout.write(`${JSON.stringify(value)}\n`)
+/** On one line. JSON escapes only the controls of ASCII: the other characters that are not seen are escaped here. */
+export const printJson = (value: unknown, io: Io): void =>
+  void io.stdout.write(`${escapeUnseen(JSON.stringify(value))}\n`)
 
 export interface Column<T> {
   readonly head: string

@@ -283,3 +283,33 @@ test('the names . and .. are reached like any other', async (t) => {
     assert.equal((await call('identities', 'show', 'signaling', name)).code, 0, name)
   }
 })
+
+test('names with characters that a terminal obeys, or that are not seen, are written with escapes', async (t) => {
+  const server = await startAdminServer(t)
+  const call = callTo(server)
+  const name = 'a\u001b[2J\u009b2J\u202eb\u200bc\nd'
+  await wait(server, 'ann', name, 1)
+  await wait(server, name, 'away', 1)
+  const here = name.slice(0, -1)
+  await server.join(here)
+  const calls = [
+    ...[
+      ['peers', 'list'],
+      ['queues', 'list'],
+      ['queues', 'show', 'signaling', name]
+    ],
+    ...[
+      ['identities', 'list'],
+      ['identities', 'show', 'signaling', name],
+      ['peers', 'close', 'signaling', here]
+    ]
+  ]
+  for (const words of calls) {
+    for (const option of words[1] === 'list' ? ['--full', '--json'] : [undefined]) {
+      const { code, stdout, stderr } = await call(...words, ...(option ? [option] : []))
+      assert.deepEqual([code, stderr], [0, ''], words.join(' '))
+      assert.match(stdout, /a\\u001b\[2J\\u009b2J\\u202eb\\u200bc|ann/, words.join(' '))
+      assert.doesNotMatch(stdout.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u, words.join(' '))
+    }
+  }
+})
