@@ -288,8 +288,8 @@ test('names with characters that a terminal obeys, or that are not seen, are wri
   const server = await startAdminServer(t)
   const call = callTo(server)
   const name = 'a\u001b[2J\u009b2J\u202eb\u200bc\nd'
-  await wait(server, 'ann', name, 1)
   await wait(server, name, 'away', 1)
+  await wait(server, 'ann', name, 1)
   const here = name.slice(0, -1)
   await server.join(here)
   const calls = [
