@@ -15,6 +15,7 @@ import { MailboxFloors } from '../src/delivery/mailbox-floors.ts'
 import { Mailboxes } from '../src/delivery/mailboxes.ts'
 import type { Member } from '../src/delivery/member.ts'
 import { type MessageStore, queueStore } from '../src/delivery/message-store.ts'
+import { type NetworkLimits, NetworkTotals } from '../src/delivery/network-totals.ts'
 import { type OtherCounters, QueueStats } from '../src/delivery/queue-stats.ts'
 import type { ReceiptMode } from '../src/delivery/receipts.ts'
 import { Releases } from '../src/delivery/releases.ts'
@@ -46,6 +47,8 @@ export interface OfflineQueueOptions {
   readonly signaling: MailboxLimits
   readonly l2ps: MailboxLimits
   readonly daily: DailyLimits
+  /** Of all mailboxes of a network together. */
+  readonly networkLimits: NetworkLimits
   readonly receipts: ReceiptOptions
   /** Is the audit trail told of every message? */
   readonly isAudited: boolean
@@ -76,8 +79,8 @@ export default fp<OfflineQueueOptions>(
   async (app, options) => {
     const { database, presence, cluster, metrics, log } = app
     const { now } = options
-    const left = await takeAllSlots(database.sql)
-    if (left > 0) log.info({ entries: left }, 'messages of sessions that the last server left are counted as waiting')
+    const entries = await takeAllSlots(database.sql)
+    if (entries > 0) log.info({ entries }, 'messages of sessions that the last server left are counted as waiting')
 
     const floors = cluster === undefined ? new MailboxFloors() : undefined
     const counters = new MailboxCounters(floors)
@@ -88,6 +91,7 @@ export default fp<OfflineQueueOptions>(
     const stats = new QueueStats({ database, log, now, restMs: STATS_REST_MS, others: cluster && othersOf(cluster) })
     const contacts = new ContactNotes(database, { now, log })
     const daily = new DailyBytes(options.daily)
+    const totals = new NetworkTotals({ database, log, limits: options.networkLimits, restMs: STATS_REST_MS })
     const mailbox = (protocol: ProtocolName, store: MessageStore) =>
       new Mailbox({
         ...{
@@ -95,6 +99,7 @@ export default fp<OfflineQueueOptions>(
           recipients,
           store,
           daily,
+          totals,
           floors,
           limits: options[protocol],
           now,
@@ -105,9 +110,14 @@ export default fp<OfflineQueueOptions>(
           const { network, sender, recipient, bytes } = entry
           contacts.stored(entry)
           stats.stored(network, bytes)
+          totals.stored(network, bytes)
           presence.met(network, sender, recipient)
         }
       })
+    const left = (network: string, bytes: number) => {
+      stats.left(network, bytes)
+      totals.left(network, bytes)
+    }
     const mailboxes = new Mailboxes({
       signaling: mailbox('signaling', queueStore(options)),
       l2ps: mailbox('l2ps', new HistoryStore(options)),
@@ -115,9 +125,9 @@ export default fp<OfflineQueueOptions>(
         for (const member of presence.sessions(network, recipient)) member.gone(seq)
       },
       tellOthers: (entries) => tellOthers(cluster, entries),
-      ...{ releases, counters, stats, database, now }
+      ...{ releases, counters, left, database, now }
     })
-    const parts = { counters, releases, stats, floors }
+    const parts = { counters, releases, left, floors }
     app.decorate('mailboxes', mailboxes)
     app.decorate('queueStats', stats)
     app.decorate('attachments', {
@@ -132,7 +142,10 @@ export default fp<OfflineQueueOptions>(
     })
     metrics.onRead(() => showQueues(metrics, mailboxes, stats, now()))
     sweep(app, options)
-    app.addHook('onClose', async () => stats.close())
+    app.addHook('onClose', async () => {
+      stats.close()
+      totals.close()
+    })
   },
   { name: 'offline-queue', fastify: '5.x', dependencies: ['cluster', 'metrics'] }
 )
@@ -164,14 +177,15 @@ function othersOf(cluster: Cluster): OtherCounters {
 interface Parts {
   readonly counters: MailboxCounters
   readonly releases: Releases
-  readonly stats: QueueStats
+  /** An entry of so many bytes has left a mailbox of a network. */
+  readonly left: (network: string, bytes: number) => void
   readonly floors: MailboxFloors | undefined
 }
 
 function attachmentsOf(
   app: FastifyInstance,
   protocol: ProtocolName,
-  { counters, releases, stats, floors }: Parts,
+  { counters, releases, left, floors }: Parts,
   options: OfflineQueueOptions
 ): Attachments<Member> {
   const { database, presence, cluster, sessions, metrics, log } = app
@@ -197,7 +211,7 @@ function attachmentsOf(
       const afterSeq = Math.max(page.afterSeq, floors?.of(box) ?? 0)
       return database.within(takePage(database.sql, box, { ...page, afterSeq, now: now(), mostDeliveries }))
     },
-    left: (network, bytes) => stats.left(network, bytes),
+    left,
     counts: {
       delivered: metrics.delivered.by('receipt', { protocol }),
       redelivered: metrics.redelivered.at({ protocol }),

@@ -159,6 +159,10 @@ export async function buildServer(config: Config, options: ServerOptions = {}): 
       senderBytesPerDay: config.SENDER_MEGABYTES_PER_DAY * MEGABYTE,
       networkBytesPerDay: config.NETWORK_MEGABYTES_PER_DAY * MEGABYTE
     },
+    networkLimits: {
+      messages: config.NETWORK_WAITING_MESSAGES,
+      bytes: config.NETWORK_WAITING_MEGABYTES * MEGABYTE
+    },
     receipts: {
       mode: config.RECEIPTS,
       graceMs: config.RECEIPT_GRACE_SECONDS * SECOND,

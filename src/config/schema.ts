@@ -168,6 +168,12 @@ export const SECTIONS = {
       50_000,
       0
     ),
+    NETWORK_WAITING_MESSAGES: Count(
+      'Messages that may wait in all mailboxes of one network together. 0: no limit.',
+      0,
+      0
+    ),
+    NETWORK_WAITING_MEGABYTES: Count('The same in megabytes of bodies. 0: no limit.', 0, 0),
     NETWORK_MEGABYTES_PER_DAY: Count('The same of all senders of a network together. 0: no limit.', 0, 0),
     RECEIPTS: Type.Union(
       ['auto', 'ack', 'pong', 'none'].map((mode) => Type.Literal(mode)) as [

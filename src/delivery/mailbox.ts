@@ -10,6 +10,7 @@ import { GroupCommit } from './group-commit.ts'
 import type { MailboxCounter, MailboxLimit } from './mailbox-counter.ts'
 import type { MailboxFloors } from './mailbox-floors.ts'
 import type { MessageStore, Repeat } from './message-store.ts'
+import type { NetworkTotals } from './network-totals.ts'
 import { SHARE_OF_STRANGERS } from './strangers.ts'
 
 /** Committed, and the recipient is connected, or away. */
@@ -67,6 +68,8 @@ export interface MailboxOptions {
   readonly store: MessageStore
   /** What senders and networks have stored today. */
   readonly daily: DailyBytes
+  /** What waits in each network. */
+  readonly totals: Pick<NetworkTotals, 'hasRoom'>
   readonly limits: MailboxLimits
   /** Milliseconds since 1970. */
   readonly now: () => number
@@ -131,7 +134,7 @@ export class Mailbox {
    * waits for; one that is committed even so is delivered as any other. `since`: when its sender began to wait.
    */
   accept(message: Message, done: (acceptance: Acceptance) => void, since?: number): void {
-    const { recipients, daily, count } = this.#options
+    const { recipients, daily, totals, count } = this.#options
     this.#open += 1
     const tell = (acceptance: Acceptance) => {
       count?.(acceptance)
@@ -141,6 +144,10 @@ export class Mailbox {
     const answer = (acceptance: Acceptance) => {
       this.#settled()
       if (wait.end()) tell(acceptance)
+    }
+    if (!totals.hasRoom(message)) {
+      setImmediate(answer, 'busy')
+      return
     }
     if (!daily.take(message)) {
       setImmediate(answer, 'daily_bytes')

@@ -4,7 +4,6 @@ import { deleteOldMessages } from '../store/message.ts'
 import { expireEntries, type GoneEntry } from '../store/queue-entry.ts'
 import type { Mailbox } from './mailbox.ts'
 import type { MailboxCounters } from './mailbox-counter.ts'
-import type { QueueStats } from './queue-stats.ts'
 import type { Releases } from './releases.ts'
 
 /** Rows deleted in one step of a sweep: a short transaction. */
@@ -15,7 +14,8 @@ export interface MailboxesOptions {
   readonly l2ps: Mailbox
   readonly releases: Releases
   readonly counters: MailboxCounters
-  readonly stats: QueueStats
+  /** Hears that an entry of so many bytes has left a mailbox of a network. */
+  readonly left: (network: string, bytes: number) => void
   /** Tells the sessions of a recipient that an entry is gone. */
   readonly tell: (entry: GoneEntry) => void
   /** Tells other relays that entries are gone. */
@@ -63,11 +63,11 @@ export class Mailboxes {
 
   /** The same; another relay has deleted them, and told all. */
   goneElsewhere(entries: readonly GoneEntry[]): void {
-    const { releases, counters, stats, tell } = this.#options
+    const { releases, counters, left, tell } = this.#options
     releases.gone(entries)
     for (const entry of entries) {
       counters.find(entry.network, entry.recipient)?.giveBack(entry.bytes)
-      stats.left(entry.network, entry.bytes)
+      left(entry.network, entry.bytes)
       tell(entry)
     }
   }

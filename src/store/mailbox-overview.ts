@@ -216,6 +216,16 @@ export async function countQueue(sql: Sql, ms: number): Promise<Record<'signalin
   }) as Promise<Record<'signaling' | 'l2ps', QueueSize>>
 }
 
+/** What waits in each network that has anything waiting. Takes `ms` at most. */
+export async function countNetworks(sql: Sql, ms: number): Promise<Map<string, QueueSize>> {
+  return sql.begin(async (tx) => {
+    await tx`select set_config('statement_timeout', ${String(ms)}, true)`
+    const rows = await tx<(QueueSize & { network: string })[]>`
+      select network, count(*) as entries, sum(size_bytes)::bigint as bytes from queue_entry group by network`
+    return new Map(rows.map(({ network, entries, bytes }) => [network, { entries, bytes }]))
+  }) as Promise<Map<string, QueueSize>>
+}
+
 /** When the oldest waiting message of each protocol was accepted (ms since 1970). Each is one step into an index of its own. */
 export async function oldestInQueue(sql: Sql): Promise<{ signaling: number | undefined; l2ps: number | undefined }> {
   const [row] = await sql<{ signaling: number | null; l2ps: number | null }[]>`

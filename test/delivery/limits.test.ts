@@ -4,8 +4,10 @@ import { test } from 'node:test'
 import { startAdministered } from '../admin/helpers.ts'
 import { wrongQuotas } from '../chaos/database-check.ts'
 import { createTestDatabase } from '../helpers/database.ts'
+import { keyOf, sendFrame } from '../helpers/l2ps-peer.ts'
 import { type Peer, quickIdentity, registerFrame, roundTrip } from '../helpers/peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
+import { until } from '../helpers/wait.ts'
 
 const LIMIT = 50
 const SETTINGS = { RECIPIENT_QUEUE_MESSAGES: LIMIT, SIGNALING_QUOTA_PER_SENDER: 10 }
@@ -127,4 +129,44 @@ test('messages of a pair keep their order while it is asked whether the sender i
   const large = 'x'.repeat(5_000) // after 12 of these a small one would still fit
   for (let n = 0; n < LIMIT; n++) alice.send(send('bob', n % 2 === 0 ? { n, large } : { n }))
   for (let n = 0; n < LIMIT; n++) assert.equal((await bob.next('message')).payload.message.n, n)
+})
+
+/** Was a message stored for a peer that is away, or refused as the documents say? */
+async function isQueued(sender: Peer, target: string, body: unknown): Promise<boolean> {
+  sender.send(send(target, body))
+  const [answer] = await roundTrip(sender)
+  if (answer?.type === 'message_queued') return true
+  assert.equal(answer?.payload.details, 'The server is busy. Please try again.')
+  return false
+}
+
+test('what waits in all mailboxes of a network is bounded, and other networks do not notice', async (t) => {
+  const server = await startTestServer(t, { NETWORK_WAITING_MESSAGES: 3 })
+  const [alice, carol] = [await server.join('alice'), await server.join('carol')]
+  for (const target of ['bob', 'dora', 'bob']) assert.equal(await isQueued(alice, target, 1), true)
+  assert.equal(await isQueued(carol, 'emil', 1), false)
+  await server.addNetworks('net')
+  const [other, recipient] = [await server.enter('net'), await server.enter('net')]
+  for (let n = 0; n < 3; n++) {
+    other.send(sendFrame(keyOf(recipient.signer)))
+    await other.next('message_sent')
+  }
+  const bob = await server.join('bob')
+  for (let n = 0; n < 2; n++) await bob.next('message')
+  await until('there is room again', () => isQueued(carol, 'emil', 1))
+})
+
+test('the megabytes of a network are bounded, with what the last server left behind', async (t) => {
+  const settings = { NETWORK_WAITING_MEGABYTES: 1 }
+  const first = await startTestServer(t, settings)
+  const owner = await quickIdentity()
+  const alice = await first.join('alice', owner)
+  const body = 'x'.repeat(240_000)
+  for (const target of ['bob', 'carol', 'bob', 'carol']) assert.equal(await isQueued(alice, target, body), true)
+  assert.equal(await isQueued(alice, 'dora', body), false)
+  assert.equal(await isQueued(alice, 'dora', 'a small one'), true)
+  await first.close()
+  const second = await startTestServer(t, { ...settings, DATABASE_URL: first.databaseUrl })
+  const again = await second.join('alice', owner)
+  await until('what waits is counted', async () => !(await isQueued(again, 'emil', body)))
 })

@@ -27,6 +27,7 @@ async function openMailbox(t: TestContext, url: string): Promise<Mailbox> {
   return new Mailbox({
     store: queueStore({ isAudited: false, ttlMs: 60_000 }),
     daily: new DailyBytes({ senderBytesPerDay: 0, networkBytesPerDay: 0 }),
+    totals: { hasRoom: () => true },
     ...{ database, recipients: NOBODY, limits: LIMITS, now: Date.now, log: silentLog }
   })
 }

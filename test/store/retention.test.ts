@@ -50,7 +50,7 @@ async function openMailboxes(t: TestContext, url: string, clock: { now: number }
   t.after(() => database.close())
   const nothing = undefined as never
   return new Mailboxes({
-    ...{ signaling: nothing, l2ps: nothing, releases: nothing, counters: nothing, stats: nothing, tell: nothing },
+    ...{ signaling: nothing, l2ps: nothing, releases: nothing, counters: nothing, left: nothing, tell: nothing },
     tellOthers: nothing,
     ...{ database, now: () => clock.now }
   })
