@@ -99,7 +99,7 @@ test('the panels of the dashboard lie side by side', () => {
 
 test('every alert has its section in the runbook, and every section an alert', () => {
   const runbook = readFileSync(packageFile('docs/runbook.md'), 'utf8')
-  const sections = [...runbook.matchAll(/^## (.+)$/gm)].map(([, title]) => title)
+  const sections = [...runbook.matchAll(/^## (?!Everyday questions$)(.+)$/gm)].map(([, title]) => title)
   const all = [...alerts(), ...alerts('cluster-alerts.yml')]
   assert.deepEqual(
     sections,
