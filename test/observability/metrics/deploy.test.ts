@@ -109,12 +109,8 @@ test('every alert has its section in the runbook, and every section an alert', (
     assert.equal(annotations.runbook_url, `{{ $externalLabels.runbook }}#${alert.toLowerCase()}`)
     assert.match(labels.severity, /^(critical|warning|info)$/)
   }
-  for (const [, anchor] of runbook.matchAll(/\]\(#([^)]+)\)/g)) {
-    assert.ok(
-      sections.some((title) => title?.toLowerCase() === anchor),
-      anchor
-    )
-  }
+  const headings = [...runbook.matchAll(/^#+ (.+)$/gm)].map(([, title]) => title!.toLowerCase().replaceAll(' ', '-'))
+  for (const [, anchor] of runbook.matchAll(/\]\(#([^)]+)\)/g)) assert.ok(headings.includes(anchor!), anchor)
 })
 
 test('Prometheus scrapes the relay of docker-compose.yml, and Grafana asks that Prometheus', () => {
