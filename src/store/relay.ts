@@ -39,7 +39,9 @@ export async function renewLease(
       select id, cluster, name, version, started_at from relay where lease_until > now() and id <> ${relay.id}::uuid
     )
     select id::text, cluster, name, version, (extract(epoch from started_at) * 1000)::bigint as "startedAt",
-      (select known from own) as "wasKnown", (select last_value from entry_seq) as "lastSeq"
+      (select known from own) as "wasKnown",
+      -- A sequence that has given nothing away has its first value as the last one, too.
+      (select case when is_called then last_value else last_value - 1 end from entry_seq) as "lastSeq"
     from alive order by id`
   return {
     wasKnown: rows[0]?.wasKnown === true,

@@ -143,6 +143,24 @@ test('4: what was committed late goes out before what its sender sent after it, 
   for (const text of ['late', 'after the late one']) assert.equal((await bob.next('message')).payload.message, text)
 })
 
+test('4: a place is settled when it was given away so long ago that its message is committed, or never will be', async (t) => {
+  const { url } = await createTestDatabase(t)
+  const database = await openDatabase({ url, dataDir: '', poolSize: 2, deadlineMs: 1_000 }, silentLog)
+  t.after(() => database.close())
+  const relay = { id: randomUUID(), cluster: 'c', name: 'n', version: 'v', listenerPid: null }
+  const lease = new Lease({ database, relay: () => relay, lapsed: async () => {} })
+  await lease.renew()
+  const later = performance.now() + 3_000
+  assert.equal(lease.settledTo(later), 0, 'the first place of all is not given away')
+  const { seq } = await storeFor('bob', database.sql, 'first')
+  await lease.renew()
+  assert.ok(lease.settledTo(performance.now() + 2_900) < seq)
+  assert.equal(lease.settledTo(performance.now() + 3_000), seq)
+  await database.sql`delete from relay` // as after a crash, which may have forgotten what was given away
+  await lease.renew()
+  assert.equal(lease.settledTo(performance.now()), 0)
+})
+
 test('5: after a miss, a look that began before it does not count', async () => {
   let done: (() => void) | undefined
   let looks = 0
