@@ -94,18 +94,8 @@ export default fp<OfflineQueueOptions>(
     const totals = new NetworkTotals({ database, log, limits: options.networkLimits, restMs: STATS_REST_MS })
     const mailbox = (protocol: ProtocolName, store: MessageStore) =>
       new Mailbox({
-        ...{
-          database,
-          recipients,
-          store,
-          daily,
-          totals,
-          floors,
-          limits: options[protocol],
-          now,
-          log,
-          ...countsOf(metrics, protocol)
-        },
+        ...{ database, recipients, store, daily, totals, floors, now, log, ...countsOf(metrics, protocol) },
+        limits: options[protocol],
         stored: (entry) => {
           const { network, sender, recipient, bytes } = entry
           contacts.stored(entry)

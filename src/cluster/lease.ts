@@ -3,7 +3,10 @@ import { endLease, type OwnRelay, type RelayRow, renewLease } from '../store/rel
 
 /** How long a lease lasts without being renewed, in ms. */
 export const LEASE_MS = 5_000
-/** A message that was given a place in a mailbox is committed within so many deadlines, or its connection is gone. */
+/**
+ * A message that was given a place in a mailbox is committed within so many deadlines, but for one of a relay that stood still
+ * in the middle of its transaction: that is found when it is handed over, or by the next look.
+ */
 const COMMIT_DEADLINES = 3
 
 export interface LeaseOptions {
@@ -70,7 +73,7 @@ export class Lease {
     this.#isLapsed = false
   }
 
-  /** What is not committed at a place of a mailbox up to this one never will be. `now`: ms, monotonic. */
+  /** What is not committed at a place of a mailbox up to this one hardly ever will be, see above. `now`: ms, monotonic. */
   settledTo(now: number): number {
     const settledAt = now - COMMIT_DEADLINES * this.#options.database.deadlineMs
     const isSettled = (given: { readonly at: number } | undefined) => given !== undefined && given.at <= settledAt
