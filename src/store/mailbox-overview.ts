@@ -65,24 +65,51 @@ const filtered = (sql: AnySql, { network, recipient }: MailboxFilter) => sql`
  * text. The columns have the collation "C", under which only the letters A to Z have a case.
  */
 export const namesFrom = (sql: AnySql, name: PendingQuery<Row[]>, search: string | undefined) =>
-  search === undefined ? sql`true` : sql`(lower(${name}) >= ${search} and lower(${name}) < ${`${search}\u{10ffff}`})`
+  search === undefined ? sql`true` : sql`(lower(${name}) >= ${search} and lower(${name}) < ${search + LAST})`
+
+/** Comes after every name: the last code point. */
+const LAST = '\u{10ffff}'
+
+/**
+ * Where a walk in the order of names goes on behind `name`, to find those that begin as `search`. A name that does is followed
+ * by the next one, whatever it is. Behind another comes the next spelling of the search: its beginning is what both have in
+ * common, then a letter that comes later (capitals come first), then the search again.
+ */
+function nextName(sql: AnySql, name: PendingQuery<Row[]>, search: string, isDescending: boolean) {
+  const text = sql`(${search}::text collate "C")`
+  const letter = sql`substr(${text}, i, 1)`
+  const [beyond, direction] = isDescending ? [sql`<`, sql`desc`] : [sql`>`, sql`asc`]
+  const rest = isDescending ? sql`substr(${text}, i + 1) || ${LAST}` : sql`upper(substr(${text}, i + 1))`
+  return sql`
+    case when ${namesFrom(sql, name, search)} then ${isDescending ? name : sql`${name} || chr(1)`} else coalesce((
+      select left(${name}, i - 1) || spelt || ${rest}
+      from generate_series(1, length(${text})) as i cross join lateral (values (upper(${letter})), (${letter})) as c (spelt)
+      where lower(left(${name}, i - 1)) = left(${text}, i - 1) and spelt ${beyond} substr(${name}, i, 1)
+      order by i desc, spelt ${direction} limit 1), ${isDescending ? '' : LAST}) end`
+}
 
 /**
  * A CTE `box` of the mailboxes that hold something, in the order of their names after one of them. Walks from one to the
- * next by the primary key, so a full mailbox costs no more than one with a message.
+ * next by the primary key, so a full mailbox costs no more than one with a message. With a search it passes over names that
+ * do not begin so: in each network it falls upon one before each spelling at most, and `box` has these, too.
  */
 function walk(sql: AnySql, filter: MailboxFilter, after?: readonly [string, string], isDescending = false) {
   const [beyond, direction] = isDescending ? [sql`<`, sql`desc`] : [sql`>`, sql`asc`]
   const order = sql`order by network ${direction}, recipient ${direction} limit 1`
   const wanted = filtered(sql, filter)
   const isAfter = after === undefined ? sql`true` : sql`(network, recipient) ${beyond} (${after[0]}, ${after[1]})`
+  const { search } = filter
+  const name = sql`box.recipient`
+  const isNext =
+    search === undefined
+      ? sql`${beyond} (box.network, ${name})`
+      : sql`${isDescending ? sql`<` : sql`>=`} (box.network, ${nextName(sql, name, search, isDescending)})`
   return sql`
     with recursive box as (
       (select network, recipient from queue_entry where ${wanted} and ${isAfter} ${order})
       union all
       select next.network, next.recipient from box cross join lateral (
-        select network, recipient from queue_entry
-        where ${wanted} and (network, recipient) ${beyond} (box.network, box.recipient) ${order}) as next
+        select network, recipient from queue_entry where ${wanted} and (network, recipient) ${isNext} ${order}) as next
     )`
 }
 
@@ -111,6 +138,19 @@ export async function countMailboxes(sql: Sql, filter: MailboxFilter, ms: number
       ${walk(tx, filter)} select count(*) from box where ${namesFrom(tx, tx`box.recipient`, filter.search)}`
     return row!.count
   }) as Promise<number>
+}
+
+/** A CTE `sums` of every mailbox of the filter: from one pass over all entries, or of the few that a search finds. */
+function summed(sql: AnySql, filter: MailboxFilter) {
+  if (filter.search === undefined) {
+    return sql`
+      with sums as (
+        select network, recipient, ${sums(sql)} from queue_entry where ${filtered(sql, filter)} group by network, recipient)`
+  }
+  return sql`
+    ${walk(sql, filter)}, sums as (
+      select box.network, box.recipient, summary.* from box ${summary(sql)}
+      where ${namesFrom(sql, sql`box.recipient`, filter.search)})`
 }
 
 /** By what mailboxes can be sorted, besides their names. */
@@ -143,11 +183,7 @@ export async function sortMailboxes(
     const isAfter = tx`
       (${column} ${beyond} ${value} or (${column} = ${value} and (network, recipient) > (${network}, ${recipient})))`
     return tx<SortedMailbox[]>`
-      with sums as (
-        select network, recipient, ${sums(tx)} from queue_entry
-        where ${filtered(tx, filter)} and ${namesFrom(tx, tx`recipient`, filter.search)}
-        group by network, recipient
-      )
+      ${summed(tx, filter)}
       select box.*, kept.* from (
         select sums.*, ${column} as value, (select count(*) from sums) as total from sums
         where ${after === undefined ? tx`true` : isAfter}
