@@ -17,9 +17,10 @@ export interface SignalingOptions {
 
 export default fp<SignalingOptions>(
   async (app, { failedProofsPerMinute, publicOrigins, ...options }) => {
-    const { presence, cluster, proofs, identities, identityChanged, registration, nameMutex, log } = app
+    const { database, presence, cluster, proofs, identities, identityChanged, registration, nameMutex, log } = app
     const protocol = createSignaling({
       ...options,
+      deadlineMs: database.deadlineMs,
       ...{ proofs, identities, identityChanged, registration, nameMutex, log },
       mailbox: app.mailboxes.signaling,
       attachments: app.attachments.signaling,

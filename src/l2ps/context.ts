@@ -18,7 +18,7 @@ import type { ShownProofs } from './shown-proofs.ts'
 
 /** What the L2PS handlers work with. */
 export interface L2psContext {
-  readonly database: Pick<Database, 'sql' | 'ask'>
+  readonly database: Pick<Database, 'sql' | 'ask' | 'deadlineMs'>
   readonly mailbox: Pick<Mailbox, 'accept'>
   readonly attachments: Attachments<Member>
   readonly peersIn: PeersIn

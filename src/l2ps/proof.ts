@@ -48,7 +48,8 @@ export async function refuseProof(
   const verdict = await context.proofs.verify({ algorithm, publicKey: decodeHex(hex)!, message, signature }, from)
   if (verdict === 'valid') return undefined
   if (verdict === 'busy') {
-    return refuse(context, 'RATE_LIMITED', 'The server is busy with proofs. Please try again.', request)
+    const detail = 'The server is busy with proofs. Please try again.'
+    return { ...refuse(context, 'RATE_LIMITED', detail, request), isOurFault: true }
   }
   context.failedProofs.count(from, key.address)
   return refuse(context, 'INVALID_PROOF', 'Signature verification failed', request)

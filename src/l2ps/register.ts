@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DatabaseUnavailable } from '../database/database.ts'
+import { RequestDeadline } from '../database/request-deadline.ts'
 import { withMailbox } from '../delivery/attach.ts'
 import { addressKey } from '../limits/address.ts'
 import type { Network } from '../networks/network.ts'
@@ -35,10 +36,10 @@ export function handleRegister(
     const give = (list: Others) => registered(context, payload, member, request, list)
     return others instanceof Promise ? others.then(give) : give(others)
   }
-  return register(context, payload, key, session, request).then(
-    (answer) => (answer.refusal === undefined ? answer : countFailure(context, session, answer)),
-    failed(context, request, 'registration not completed')
-  )
+  const deadline = new RequestDeadline(context.database.deadlineMs)
+  return deadline
+    .within(register(context, payload, key, session, request, deadline))
+    .then((answer) => countFailure(context, session, answer), failed(context, request, 'registration not completed'))
 }
 
 async function register(
@@ -46,16 +47,17 @@ async function register(
   payload: Register,
   key: PeerKey,
   session: L2psSession,
-  request: Request
+  request: Request,
+  deadline: RequestDeadline
 ): Promise<Answer> {
   const { networks, attachments } = context
   const { l2psUid: uid } = payload
   const noNetwork = () => refuse(context, 'L2PS_NOT_FOUND', `L2PS network ${uid} not found`, request)
   session.pay('registration')
-  const network = await networks.lookUp(uid)
+  const network = await deadline.beside(networks.lookUp(uid)) // which has a deadline of its own
   if (network === undefined || !admits(network, key)) return noNetwork()
   const claim = { key, purpose: 'register', subject: payload.publicKey, proof: payload.proof } as const
-  const refusal = await refuseProof(context, claim, session, request)
+  const refusal = await deadline.beside(refuseProof(context, claim, session, request))
   if (refusal !== undefined) return refusal
   const tooMany = () => {
     const detail = `This key has ${attachments.sessionsPerPeer} connections, the most it may have. Close one first.`
@@ -79,7 +81,7 @@ async function register(
   // The network may have been disabled meanwhile, when this session was not yet among those to be closed.
   const networkNow = networks.find(uid)
   const isAdmitted = networkNow !== undefined && admits(networkNow, key)
-  if (!isAdmitted || !session.isOpen) {
+  if (!isAdmitted || !session.isOpen || deadline.isOver) {
     mailbox.close()
     return isAdmitted ? silence : noNetwork()
   }
@@ -92,12 +94,13 @@ async function register(
 export const admits = (network: Network, key: PeerKey) =>
   network.enabled && (network.members === undefined || network.members.has(key.address))
 
-async function countFailure(context: L2psContext, session: L2psSession, refusal: Answer): Promise<Answer> {
+async function countFailure(context: L2psContext, session: L2psSession, answer: Answer): Promise<Answer> {
+  if (answer.refusal === undefined || answer.isOurFault) return answer
   session.failedRegistrations += 1
   const waits = context.failedProofs.refused(addressKey(session.address))
   if (waits > 0) await delay(waits)
   const isLast = session.failedRegistrations > context.failedRegistrations
-  return isLast ? { ...refusal, after: () => session.close('policy') } : refusal
+  return isLast ? { ...answer, after: () => session.close('policy') } : answer
 }
 
 /** The proof each session has shown: the same socket may show it again (docs/protocol.md, 5.4). */

@@ -9,6 +9,8 @@ export interface Answer {
   readonly frame: string | undefined
   /** The error code when the frame refuses the request. Counted, so that a flood of bad frames slows only its sender down. */
   readonly refusal?: string
+  /** The request is refused for a reason of ours: it is not held against its sender. */
+  readonly isOurFault?: true
   /** It is about a frame whose sender does not wait for an answer: an old client is told when it is quiet. */
   readonly isNotification?: boolean
   /** The client's next frame follows from this answer: an old client is told nothing before it comes. */

@@ -32,6 +32,8 @@ export interface SignalingContext {
   /** Counts a received frame by its type; undefined: it could not be told. */
   readonly countFrame: (type: unknown) => void
   readonly quotaPerSender: number
+  /** Longest a request waits for the database, in ms. */
+  readonly deadlineMs: number
   /** Failed registrations on one socket; the next closes it. */
   readonly failedRegistrations: number
   readonly log: { info(facts: object, message: string): void; error(facts: object, message: string): void }

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { algorithmNamed } from '../crypto/algorithms.ts'
 import type { Proof } from '../crypto/proof.ts'
+import { RequestDeadline } from '../database/request-deadline.ts'
 import { withMailbox } from '../delivery/attach.ts'
-import type { OpenedMailbox, PeerFacts } from '../delivery/attachments.ts'
+import type { PeerFacts } from '../delivery/attachments.ts'
 import { Member } from '../delivery/member.ts'
 import { addressKey } from '../limits/address.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
@@ -17,7 +18,7 @@ import {
   SIGNALING_NETWORK
 } from '../protocol/signaling.ts'
 import { type Answer, answer, type Effect, silence } from '../session/effect.ts'
-import type { Claim, NameOwner } from '../store/identity.ts'
+import type { Claim, ClaimOutcome, NameOwner } from '../store/identity.ts'
 import { decodeBase64 } from '../util/encoding.ts'
 import { challengeText } from './challenges.ts'
 import { refuse, type SignalingContext, type SignalingSession } from './context.ts'
@@ -28,7 +29,7 @@ type Register = PayloadOf<typeof RegisterFrame>
 /** How long the socket that holds a client id has to answer a ping before it gives way, in ms (docs/protocol.md, 2.8). */
 const PREDECESSOR_MS = 2_000
 const badProof = () => refuse('INVALID_PROOF', 'Invalid proof')
-const notRegistered = () => refuse('INTERNAL_ERROR', 'Failed to complete registration. Please try again.')
+const ourFault = (details: string): Answer => ({ ...refuse('INTERNAL_ERROR', details), isOurFault: true })
 /** Begins with the reference's sentence. */
 const taken = (id: string, why: string) => refuse('CLIENT_ID_TAKEN', `Client ID ${id} is already taken: ${why}`)
 const othersName = (id: string) => taken(id, 'it belongs to another key')
@@ -45,27 +46,51 @@ const unchallenged = (id: string) =>
 
 /** Gives the socket a client id, if the proof holds and the id is free or the claimant's (docs/protocol.md, 2.1 and 2.9). */
 export function handleRegister(context: SignalingContext, payload: Register, session: SignalingSession): Effect {
-  if (session.member === undefined) return register(context, payload, session)
+  if (session.member === undefined) return registerInTime(context, payload, session)
   return session.member.peer === payload.clientId
     ? answer(encodeRegistered(payload.clientId))
     : refuse('INVALID_MESSAGE', `This socket is registered as ${session.member.peer}`)
 }
 
-async function register(context: SignalingContext, payload: Register, session: SignalingSession): Promise<Answer> {
+async function registerInTime(
+  context: SignalingContext,
+  payload: Register,
+  session: SignalingSession
+): Promise<Answer> {
+  const deadline = new RequestDeadline(context.deadlineMs)
+  try {
+    return await deadline.within(register(context, payload, session, deadline))
+  } catch (error) {
+    context.log.error({ err: error }, 'registration not stored')
+    return ourFault('Failed to complete registration. Please try again.')
+  }
+}
+
+async function register(
+  context: SignalingContext,
+  payload: Register,
+  session: SignalingSession,
+  deadline: RequestDeadline
+): Promise<Answer> {
   session.pay('registration')
   const isChallenged = payload.features?.includes('challenge') ?? false
   const challenge = isChallenged ? context.challenges.take(session) : undefined
-  if (isChallenged && challenge === undefined) return countFailure(context, session, noChallenge())
+  const refused = (refusal: Answer) => deadline.beside(countFailure(context, session, refusal))
+  if (isChallenged && challenge === undefined) return refused(noChallenge())
   const proof = proofIn(payload, challenge && challengeText(challenge, payload))
-  if (proof === undefined) return countFailure(context, session, badProof())
+  if (proof === undefined) return refused(badProof())
   const claim = claimOf(payload, proof, isChallenged)
-  const refusal = (await refuseOwner(context, claim)) ?? (await refuseProof(context, proof, claim, session))
-  if (refusal !== undefined) return countFailure(context, session, refusal)
-  const registered = await context.nameMutex.run(claim.peer, () => claimName(context, claim, session, payload))
-  return registered ?? refuse('INTERNAL_ERROR', 'The server is busy with this client id. Please try again.')
+  // Before anything that costs more: whoever does not own the name takes neither a place in its queue nor a check.
+  const notOwner = ownerRefusal(await context.registration.ownerOf(claim), claim)
+  if (notOwner !== undefined) return refused(notOwner)
+  const notProven = await deadline.beside(refuseProof(context, proof, claim, session))
+  if (notProven !== undefined) return refused(notProven)
+  const claimed = await context.nameMutex.run(claim.peer, () => claimName(context, claim, session, payload, deadline))
+  return claimed ?? ourFault('The server is busy with this client id. Please try again.')
 }
 
 async function countFailure(context: SignalingContext, session: SignalingSession, refusal: Answer): Promise<Answer> {
+  if (refusal.isOurFault) return refusal
   session.failedRegistrations += 1
   const waits = context.failedProofs.refused(addressKey(session.address))
   if (waits > 0) await delay(waits)
@@ -81,16 +106,6 @@ function claimOf(
   const encryptionKey = Uint8Array.from(publicKey)
   const keyId = createHash('sha256').update(encryptionKey).digest('hex').slice(0, 32)
   return { network: SIGNALING_NETWORK, peer: clientId, algorithm, signingKey, encryptionKey, keyId, isChallenged }
-}
-
-/** Before anything that costs more: whoever does not own the name takes neither a place in its queue nor a check. */
-async function refuseOwner({ registration, log }: SignalingContext, claim: Claim): Promise<Answer | undefined> {
-  try {
-    return ownerRefusal(await registration.ownerOf(claim), claim)
-  } catch (error) {
-    log.error({ err: error }, 'owner of a client id not looked up')
-    return notRegistered()
-  }
 }
 
 function ownerRefusal(owner: NameOwner, { peer }: Claim): Answer | undefined {
@@ -114,7 +129,7 @@ async function refuseProof(
   session.pay('signature')
   const verdict = await proofs.verify(proof, from)
   if (verdict === 'valid') return undefined
-  if (verdict === 'busy') return refuse('INTERNAL_ERROR', 'The server is busy with registrations. Please try again.')
+  if (verdict === 'busy') return ourFault('The server is busy with registrations. Please try again.')
   failedProofs.count(from, claimed)
   return badProof()
 }
@@ -140,36 +155,32 @@ async function claimName(
   context: SignalingContext,
   claim: Claim,
   session: SignalingSession,
-  { features }: Register
+  { features }: Register,
+  deadline: RequestDeadline
 ): Promise<Answer> {
-  const { registration, attachments, identities, identityChanged, log } = context
-  let mailbox: OpenedMailbox
-  try {
-    if (attachments.registry.sessions(SIGNALING_NETWORK, claim.peer).length > 0) {
-      // Asked again in its turn: who does not own the name has no socket of its owner asked, let alone replaced.
-      const refusal = ownerRefusal(await registration.ownerOf(claim), claim)
-      if (refusal !== undefined) return refusal
-      if (await isHeldByLiveSocket(context, claim.peer)) return isConnected(claim.peer)
-    }
-    const box = { network: SIGNALING_NETWORK, recipient: claim.peer, keyId: claim.keyId }
-    const { result: outcome, mailbox: opened } = await withMailbox(
-      attachments,
-      box,
-      () => registration.register(claim),
-      (result) => result !== 'taken' && result !== 'challenge'
-    )
-    if (outcome === 'challenge') return unchallenged(claim.peer)
-    if (opened === undefined) return othersName(claim.peer)
-    if (typeof opened === 'string') return isConnected(claim.peer)
-    mailbox = opened
-    if (outcome === 'rekeyed') log.info({ network: claim.network, keyId: claim.keyId }, 'encryption key changed')
-    identities.set(claim.network, claim.peer, await registration.identityOf(claim))
-    if (outcome !== 'confirmed') identityChanged(claim.network, claim.peer)
-  } catch (error) {
-    log.error({ err: error }, 'registration not stored')
-    return notRegistered()
+  if (deadline.isOver) return silence
+  const { registration, attachments } = context
+  if (attachments.registry.sessions(SIGNALING_NETWORK, claim.peer).length > 0) {
+    // Asked again in its turn: who does not own the name has no socket of its owner asked, let alone replaced.
+    const refusal = ownerRefusal(await registration.ownerOf(claim), claim)
+    if (refusal !== undefined) return refusal
+    if (await deadline.beside(isHeldByLiveSocket(context, claim.peer))) return isConnected(claim.peer)
   }
-  if (!session.isOpen) {
+  const box = { network: SIGNALING_NETWORK, recipient: claim.peer, keyId: claim.keyId }
+  const { result: outcome, mailbox } = await withMailbox(
+    attachments,
+    box,
+    () => registration.register(claim),
+    (result) => result !== 'taken' && result !== 'challenge'
+  )
+  if (outcome === 'challenge') return unchallenged(claim.peer)
+  if (mailbox === undefined) return othersName(claim.peer)
+  if (typeof mailbox === 'string') return isConnected(claim.peer)
+  await noteIdentity(context, claim, outcome).catch((error: unknown) => {
+    mailbox.close()
+    throw error
+  })
+  if (!session.isOpen || deadline.isOver) {
     mailbox.close()
     return silence
   }
@@ -183,6 +194,15 @@ async function claimName(
       member.start()
     }
   }
+}
+
+/** Others are handed the key from here on. */
+async function noteIdentity(context: SignalingContext, claim: Claim, outcome: ClaimOutcome): Promise<void> {
+  const { registration, identities, identityChanged, log } = context
+  const { network, peer, keyId } = claim
+  if (outcome === 'rekeyed') log.info({ network, keyId }, 'encryption key changed')
+  identities.set(network, peer, await registration.identityOf(claim))
+  if (outcome !== 'confirmed') identityChanged(network, peer)
 }
 
 const hasMlKemKey = ({ encryptionKey }: Claim) => encryptionKey.length === ML_KEM_768_KEY_BYTES

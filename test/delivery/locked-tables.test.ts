@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createTestDatabase } from '../helpers/database.ts'
 import { historyFrame, keyOf, type L2psFrame, type L2psPeer, registerFrame, sendFrame } from '../helpers/l2ps-peer.ts'
 import { registerFrame as hubRegisterFrame, type Peer, quickIdentity, quickSigner } from '../helpers/peer.ts'
-import { startTestServer, type TestServer } from '../helpers/server.ts'
+import { type Settings, startTestServer, type TestServer } from '../helpers/server.ts'
 import { until } from '../helpers/wait.ts'
 
 const DEADLINE_MS = 2_000
@@ -22,9 +22,14 @@ const L2PS_STORE_FAILED = { code: 'INTERNAL_ERROR', message: 'The message could 
 const STORE_FAILED = ['INTERNAL_ERROR', 'Failed to store message. Please try again.']
 
 /** Locks tables until `release`. */
-async function lockTables(t: TestContext, sql: Awaited<ReturnType<typeof createTestDatabase>>['sql'], tables: string) {
+async function lockTables(
+  t: TestContext,
+  sql: Awaited<ReturnType<typeof createTestDatabase>>['sql'],
+  tables: string,
+  mode: string
+) {
   const holder = await sql.reserve()
-  await holder.unsafe(`begin; set local statement_timeout = 0; lock table ${tables} in access exclusive mode`)
+  await holder.unsafe(`begin; set local statement_timeout = 0; lock table ${tables} in ${mode} mode`)
   let isHeld = true
   const release = async () => {
     if (!isHeld) return
@@ -36,15 +41,16 @@ async function lockTables(t: TestContext, sql: Awaited<ReturnType<typeof createT
   return { sql, release }
 }
 
-async function startLockable(t: TestContext) {
+async function startLockable(t: TestContext, settings: Settings = {}) {
   const database = await createTestDatabase(t)
   const server = await startTestServer(t, {
     ...{ DATABASE_URL: database.url, DATABASE_DEADLINE_MS: DEADLINE_MS, DATABASE_POOL_SIZE: 6 },
     ...{ SIGNALING_QUOTA_PER_SENDER: 10_000, L2PS_QUOTA_PER_SENDER: 10_000 },
-    ...{ WORK_PER_SOCKET: 0, WORK_PER_ADDRESS: 0, WORK_PER_IDENTITY: 0 }
+    ...{ WORK_PER_SOCKET: 0, WORK_PER_ADDRESS: 0, WORK_PER_IDENTITY: 0 },
+    ...settings
   })
   await server.addNetworks(NETWORK)
-  return { server, lock: (tables: string) => lockTables(t, database.sql, tables) }
+  return { server, lock: (tables: string, mode = 'access exclusive') => lockTables(t, database.sql, tables, mode) }
 }
 
 const reasonOf = async ({ app }: TestServer, part: string) =>
@@ -157,6 +163,56 @@ test('while tables are locked registrations and pages of history are refused by 
   t.diagnostic(`refused ${refused.join(', ')} times, the longest wait ${Math.round(Math.max(...waits))} ms`)
   assert.ok(Math.min(...refused) > 0, 'nobody was refused')
   assert.ok(Math.max(...waits) < IN_TIME_MS, `somebody waited ${Math.max(...waits)} ms`)
+})
+
+/** How long a peer waits for the answer to its registration, in ms; it is refused. */
+async function refusedAfter(peer: Peer, frame: object): Promise<number>
+async function refusedAfter(peer: L2psPeer, frame: L2psFrame): Promise<number>
+async function refusedAfter(peer: Peer | L2psPeer, frame: object): Promise<number> {
+  const since = performance.now()
+  peer.send(frame as L2psFrame)
+  const { type, payload } = await peer.next(undefined, PATIENCE_MS)
+  assert.deepEqual([type, payload.errorType ?? payload.code], ['error', 'INTERNAL_ERROR'])
+  return performance.now() - since
+}
+
+/** A registration meets a table that was locked and, once that is free, another one; what it waits for in all, in ms. */
+async function waitsFor(release: () => Promise<void>, waiting: Promise<number>): Promise<number> {
+  await delay(0.9 * DEADLINE_MS)
+  await release()
+  return waiting
+}
+
+test('a registration that meets one locked table after the other is refused by the deadline', async (t) => {
+  const { server, lock } = await startLockable(t)
+  const hub = await server.peer()
+  const frame = await hubRegisterFrame('bob', await quickIdentity())
+  // Who owns the name is read from both; then the registration is written.
+  const [first, second] = [await lock('queue_entry'), await lock('identity', 'share')]
+  const waited = await waitsFor(first.release, refusedAfter(hub, frame))
+  await second.release()
+  t.diagnostic(`waited ${Math.round(waited)} ms`)
+  assert.ok(waited < IN_TIME_MS, `it waited ${waited} ms`)
+  await until('the next one is granted', async () => {
+    hub.send(frame)
+    return (await hub.next(undefined, PATIENCE_MS)).type === 'register'
+  })
+})
+
+test('a registration in a cluster that meets one locked table after the other is refused by the deadline', async (t) => {
+  const { server, lock } = await startLockable(t, { CLUSTER_NAME: 'locked', RELAY_NAME: 'locked-1' })
+  const door = await server.l2psPeer()
+  const signer = await quickSigner()
+  const frame = await registerFrame(signer, NETWORK)
+  const [first, second] = [await lock('identity'), await lock('session')]
+  const waited = await waitsFor(first.release, refusedAfter(door, frame))
+  await second.release()
+  t.diagnostic(`waited ${Math.round(waited)} ms`)
+  assert.ok(waited < IN_TIME_MS, `it waited ${waited} ms`)
+  await until('the next one is granted', async () => {
+    const { type } = await door.answerTo(door.send(await registerFrame(signer, NETWORK)), PATIENCE_MS)
+    return type === 'registered'
+  })
 })
 
 test('a message that was given up and is stored even so is delivered at once', async (t) => {

@@ -10,6 +10,7 @@ import { KeyNames } from '../../src/l2ps/key-names.ts'
 import { L2psMember } from '../../src/l2ps/l2ps-member.ts'
 import { createL2ps } from '../../src/l2ps/router.ts'
 import { ShownProofs } from '../../src/l2ps/shown-proofs.ts'
+import { addressKey } from '../../src/limits/address.ts'
 import type { Network } from '../../src/networks/network.ts'
 import { MAX_FRAME_BYTES } from '../../src/protocol/frame.ts'
 import { peerKeyOf } from '../../src/protocol/peer-key.ts'
@@ -41,6 +42,9 @@ const GIVEN = {
   /** Is the proof noted: true, or was it used before, or what else became of it? */
   entered: true as boolean | 'unavailable',
   isDatabaseAway: false,
+  deadlineMs: 60_000,
+  /** When a key that enters is noted. */
+  noted: Promise.resolve(),
   discoverPeers: 5,
   /** Can other relays be asked who is there? Undefined: there are none. */
   cluster: undefined as 'answers' | 'fails' | undefined,
@@ -62,10 +66,12 @@ function relay(changes: Partial<Given> = {}) {
     ask: async (query: () => Promise<unknown>) => {
       if (given.isDatabaseAway) throw new Error('no connection')
       return query()
-    }
+    },
+    deadlineMs: given.deadlineMs
   } as unknown as Database
+  const failedProofs = new FailedProofs(2)
   const context: L2psContext = {
-    ...{ database, attachments, names: new KeyNames(database), failedProofs: new FailedProofs(2) },
+    ...{ database, attachments, names: new KeyNames(database), failedProofs },
     shownProofs: new ShownProofs(2 * WINDOW_MS),
     peersIn: pagesOf(attachments.registry, given.cluster),
     discoverPeers: given.discoverPeers,
@@ -84,6 +90,7 @@ function relay(changes: Partial<Given> = {}) {
     networks: { lookUp: async () => given.network, find: () => given.networkNow },
     enter: async (entry) => {
       entries.push(entry)
+      await given.noted
       return given.entered
     },
     countFrame: (type) => void counted.push(type),
@@ -110,7 +117,7 @@ function relay(changes: Partial<Given> = {}) {
     const text = typeof frame === 'string' ? frame : JSON.stringify(frame)
     return settle(protocol.handle(text, session as unknown as L2psSession))
   }
-  const all = { given, context, attachments, mailbox, accepted, proofs, entries, counted, lines, queries }
+  const all = { given, context, attachments, mailbox, accepted, proofs, failedProofs, entries, counted, lines, queries }
   return { ...all, protocol, stranger, join, say }
 }
 type Relay = ReturnType<typeof relay>
@@ -338,6 +345,35 @@ test('register: a socket that closed meanwhile is told nothing and speaks for no
 test('register: a network that closed meanwhile leaves no mailbox open', async () => {
   const all = relay({ networkNow: undefined })
   await all.say(register(), all.stranger())
+  assert.equal(all.attachments.counters.find('net', ALICE), undefined)
+})
+
+test('register: what fails for a reason of ours is held against neither the socket nor its address', async () => {
+  for (const given of [{ verdict: 'busy' }, { entered: 'unavailable' }] as const) {
+    const all = relay(given)
+    const session = all.stranger()
+    for (let tries = 0; tries < 30; tries++) (await all.say(register(), session)).after?.()
+    assert.deepEqual([session.failedRegistrations, session.closes], [0, []])
+    assert.equal(
+      all.failedProofs.refused(addressKey(session.address)),
+      0,
+      'the next refusal of the address is the first'
+    )
+  }
+})
+
+test('register: what the database answers too late has no effect any more', async () => {
+  const all = relay({ deadlineMs: 20 })
+  const session = all.stranger()
+  let store = () => {}
+  all.given.noted = new Promise((resolve) => {
+    store = resolve
+  })
+  assert.equal(wordsOf(await all.say(register(), session)), AGAIN)
+  store()
+  await new Promise(setImmediate)
+  assert.equal(session.member, undefined)
+  assert.equal(all.attachments.registry.peerCount('net'), 0)
   assert.equal(all.attachments.counters.find('net', ALICE), undefined)
 })
 

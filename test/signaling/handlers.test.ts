@@ -5,6 +5,7 @@ import type { Proof, Verdict } from '../../src/crypto/proof.ts'
 import { type Acceptance, NOT_ACCEPTED } from '../../src/delivery/mailbox.ts'
 import { Member } from '../../src/delivery/member.ts'
 import { FailedProofs } from '../../src/identity/failed-proofs.ts'
+import { addressKey } from '../../src/limits/address.ts'
 import { MAX_FRAME_BYTES } from '../../src/protocol/frame.ts'
 import { SIGNALING_NETWORK } from '../../src/protocol/signaling.ts'
 import type { Answer } from '../../src/session/effect.ts'
@@ -28,6 +29,9 @@ const GIVEN = {
   /** The clock of challenges, in ms. */
   clock: 0,
   isDatabaseAway: false,
+  deadlineMs: 60_000,
+  /** When a registration is stored. */
+  registered: Promise.resolve(),
   discoverPeers: 3,
   /** Can other relays be asked who is there? Undefined: there are none. */
   cluster: undefined as 'answers' | 'fails' | undefined,
@@ -46,6 +50,7 @@ function relay(changes: Partial<Given> = {}) {
     if (given.isDatabaseAway) throw new Error('no connection')
     return value
   }
+  const failedProofs = new FailedProofs(2)
   const context: SignalingContext = {
     attachments,
     peersIn: pagesOf(attachments.registry, given.cluster),
@@ -62,7 +67,7 @@ function relay(changes: Partial<Given> = {}) {
         return given.verdict
       }
     },
-    failedProofs: new FailedProofs(2),
+    failedProofs,
     challenges: new Challenges({ publicOrigins: undefined, clock: () => given.clock }),
     identities: {
       peek: (_network, peer) => (Object.hasOwn(given.known, peer) ? { identity: given.known[peer] } : undefined),
@@ -70,7 +75,10 @@ function relay(changes: Partial<Given> = {}) {
       set: (_network, peer, identity) => void Object.assign(given.known, { [peer]: identity })
     },
     registration: {
-      register: () => whenHere(given.outcome),
+      register: async () => {
+        await given.registered
+        return whenHere(given.outcome)
+      },
       ownerOf: () => whenHere<NameOwner>(given.isTaken ? 'other' : 'nobody'),
       identityOf: async ({ encryptionKey, keyId }) => ({ encryptionKey, keyId })
     },
@@ -79,6 +87,7 @@ function relay(changes: Partial<Given> = {}) {
     countFrame: (type) => void counted.push(type),
     quotaPerSender: 100,
     failedRegistrations: 2,
+    deadlineMs: given.deadlineMs,
     log: { info: (_facts, line) => void lines.push(line), error: (_facts, line) => void lines.push(line) }
   }
   const protocol = createSignaling(context)
@@ -102,7 +111,7 @@ function relay(changes: Partial<Given> = {}) {
     const text = typeof frame === 'string' ? frame : JSON.stringify(frame)
     return settle(protocol.handle(text, session as unknown as SignalingSession))
   }
-  return { given, attachments, mailbox, accepted, proofs, counted, lines, protocol, stranger, join, say }
+  return { given, attachments, mailbox, accepted, proofs, failedProofs, counted, lines, protocol, stranger, join, say }
 }
 
 type Relay = ReturnType<typeof relay>
@@ -306,7 +315,7 @@ test('register: a socket that closed meanwhile is told nothing and speaks for no
 })
 
 test('register: past the failures that a socket may have it is closed behind the answer', async () => {
-  const all = relay({ verdict: 'busy' })
+  const all = relay({ verdict: 'invalid' })
   const session = all.stranger()
   for (const isLast of [false, false, true]) {
     const answer = await all.say(register(), session)
@@ -314,6 +323,35 @@ test('register: past the failures that a socket may have it is closed behind the
     answer.after?.()
     assert.deepEqual(session.closes, isLast ? ['policy'] : [])
   }
+})
+
+test('register: what fails for a reason of ours is held against neither the socket nor its address', async () => {
+  for (const given of [{ verdict: 'busy' }, { isDatabaseAway: true }] as const) {
+    const all = relay(given)
+    const session = all.stranger()
+    for (let tries = 0; tries < 30; tries++) (await all.say(register(), session)).after?.()
+    assert.deepEqual([session.failedRegistrations, session.closes], [0, []])
+    assert.equal(
+      all.failedProofs.refused(addressKey(session.address)),
+      0,
+      'the next refusal of the address is the first'
+    )
+  }
+})
+
+test('register: what the database answers too late has no effect any more', async () => {
+  const all = relay({ deadlineMs: 20 })
+  const session = all.stranger()
+  let store = () => {}
+  all.given.registered = new Promise((resolve) => {
+    store = resolve
+  })
+  assert.equal(wordsOf(await all.say(register(), session)), NOT_REGISTERED)
+  store()
+  await new Promise(setImmediate)
+  assert.equal(session.member, undefined)
+  assert.equal(all.attachments.registry.peerCount(SIGNALING_NETWORK), 0)
+  assert.equal(all.attachments.counters.find(SIGNALING_NETWORK, 'alice'), undefined)
 })
 
 test('register: past the failures that an address may have no proof of it is checked', async () => {
