@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../util/log.ts'
 import { CannotConnect, openConnection, type Pooler } from './connect.ts'
@@ -132,6 +133,7 @@ class ConnectionPool {
 
   constructor(options: PoolOptions) {
     this.#options = options
+    setMaxListeners(0, this.#stop.signal) // one for each connection that is being opened
     this.#target = targetOf(options.url)
     this.#limit = options.size
     this.maker = this.#driver(() => {

@@ -29,6 +29,10 @@ const FIXED: Readonly<Record<string, string>> = {
   // Time
   idle_session_timeout: '0',
   transaction_timeout: '0',
+  // A server keeps the connections of a machine that is gone for two hours, by the defaults of Linux, and has few to give.
+  tcp_keepalives_idle: '30',
+  tcp_keepalives_interval: '10',
+  tcp_keepalives_count: '3',
   // Plans
   plan_cache_mode: 'force_generic_plan',
   // A plan that was made while a mailbox table was empty is kept when it is full: it reads every row for every page
@@ -51,8 +55,9 @@ export function setUp(schema: string, statementMs: number): string {
     search_path: quoteIdent(schema),
     statement_timeout: String(statementMs),
     lock_timeout: String(statementMs),
-    // A transaction that we lost track of must not hold its locks for ever.
-    idle_in_transaction_session_timeout: String(statementMs === 0 ? 0 : Math.max(60_000, 2 * statementMs))
+    // A process that is cut off or stands still in the middle of a transaction must not hold its locks for long: senders and
+    // the sequencers of other relays wait for them. Its own callers have given up by then.
+    idle_in_transaction_session_timeout: String(2 * statementMs)
   }
   const rows = Object.entries(fixed).map(([name, value]) => `(${literal(name)}, ${literal(value)})`)
   return `

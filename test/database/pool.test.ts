@@ -76,3 +76,22 @@ test('a statement whose caller has given up by the time a connection is free nev
   await pool.sql`insert into item values (2)`
   assert.deepEqual([...(await admin`select id from item`)], [{ id: 2 }])
 })
+
+test('a transaction whose process stands still holds its locks for two deadlines, and no longer', async (t) => {
+  const { sql: admin, url } = await emptyTestDatabase(t)
+  await admin`create table item (id int)`
+  await admin`insert into item values (1)`
+  const pool = createPool({ url, size: 1, statementMs: 500, log: silentLog })
+  atEnd(t, () => pool.end(0))
+  await new Promise<void>((isLocked) => {
+    const still = pool.sql.begin(async (tx) => {
+      await tx`update item set id = 2`
+      isLocked()
+      await new Promise(() => {})
+    })
+    still.catch(() => {})
+  })
+  await admin`set lock_timeout = '20s'` // the test's own patience
+  await admin`update item set id = 3`
+  assert.deepEqual([...(await admin`select id from item`)], [{ id: 3 }])
+})
