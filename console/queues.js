@@ -81,6 +81,12 @@ const actions = (refresh) => [
 const whose = ({ network, recipient }) =>
   element('p', {}, 'For ', nameElement(recipient), ' in ', nameElement(network), '.')
 
+/** @param {Entry} entry */
+function stateOf({ withheld, isMalformed }) {
+  if (!withheld) return 'waiting'
+  return { text: isMalformed ? 'malformed' : 'for another key', tone: /** @type {const} */ ('warn') }
+}
+
 /**
  * @param {Queue} queue
  * @param {() => void} refresh
@@ -102,11 +108,7 @@ function showEntries(queue, refresh) {
           { title: 'Accepted', of: ({ acceptedAt }) => dateAndTime(acceptedAt) },
           { title: 'Expires', of: ({ expiresAt }) => dateAndTime(expiresAt) },
           { title: 'Deliveries', kind: 'number', of: ({ deliveries }) => count(deliveries) },
-          {
-            title: 'State',
-            kind: 'mark',
-            of: ({ withheld }) => (withheld ? { text: 'withheld', tone: 'warn' } : 'waiting')
-          }
+          { title: 'State', kind: 'mark', of: stateOf }
         ],
         actions: [
           {
@@ -159,7 +161,7 @@ function deleteEntry(queue, { seq, sender, deliveries }, refresh) {
  */
 function requeue(queue, refresh) {
   const { network, recipient, withheld } = queue
-  const only = checkbox(`Only those withheld for an older key (${count(withheld)}), freed for the present one`)
+  const only = checkbox(`Only those that are withheld (${count(withheld)}), freed for the present key`)
   only.input.disabled = withheld === 0
   open({
     title: 'Queue again',

@@ -24,7 +24,14 @@ import { PROTOCOLS, type ProtocolName } from '../src/observability/metrics/catal
 import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { forgetContacts } from '../src/store/contact.ts'
 import { touchIdentities } from '../src/store/identity.ts'
-import { type GoneEntry, MOST_DELIVERIES, mailboxContents, takeAllSlots, takePage } from '../src/store/queue-entry.ts'
+import {
+  type GoneEntry,
+  MOST_DELIVERIES,
+  mailboxContents,
+  takeAllSlots,
+  takePage,
+  withholdMalformed
+} from '../src/store/queue-entry.ts'
 import { SteadyClock } from '../src/util/steady-clock.ts'
 
 declare module 'fastify' {
@@ -185,8 +192,17 @@ function attachmentsOf(
     ...{ database, work: mailboxContents },
     failed: (error, mailboxes) => log.warn({ err: error, mailboxes }, 'contents of mailboxes not read')
   })
+  const withhold = batched({
+    database,
+    work: async (sql, seqs: readonly number[]) => {
+      await withholdMalformed(sql, seqs)
+      return seqs
+    },
+    failed: (error, entries) => log.warn({ err: error, entries }, 'entries that cannot be sent are not withheld yet')
+  })
   return {
     ...receipts,
+    withhold: (seq) => void withhold(seq),
     ...{ registry: presence, counters, releases, places: cluster?.places, sessionsPerPeer, now, log },
     clock: () => sessions.clock.now,
     contentsOf: async (box) => {

@@ -63,7 +63,7 @@ export const Queue = Type.Object({
   oldestAcceptedAt: Type.Union([Time, Type.Null()]),
   oldestAgeSeconds: Type.Union([Type.Number(), Type.Null()]),
   withheld: Type.Integer({
-    description: "Messages sealed for a key that is not the recipient's present one; they are not delivered."
+    description: "Messages that the recipient's present key or client cannot open; they are not delivered."
   })
 })
 const QUEUE_ORDERS = ['name', ...MAILBOX_ORDERS] as const
@@ -92,6 +92,10 @@ export const QueueEntryFacts = Type.Object(
     expiresAt: Time,
     keyId: Type.Union([Type.String(), Type.Null()], { description: 'Encryption key it was sealed for.' }),
     withheld: Type.Boolean(),
+    isMalformed: Type.Boolean({
+      description:
+        "Withheld since its body is none that the recipient's client could open; else it was sealed for another key."
+    }),
     digest: Type.Union([Type.String(), Type.Null()], { description: 'messageHash (L2PS).' }),
     deliveries: Type.Integer({
       description: 'How often it was sent to a session that ended without a receipt. At MAX_DELIVERIES it is set aside.'
@@ -128,7 +132,9 @@ const RequeueBody = Type.Object(
     withheld: Type.Optional(
       Type.Boolean({
         default: false,
-        description: "Only messages that are withheld; they are freed for the recipient's present key."
+        description:
+          "Only messages that are withheld; they are freed for the recipient's present key. A malformed one is " +
+          'delivered if the client of that key can open it, and withheld again if not.'
       })
     )
   },

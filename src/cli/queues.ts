@@ -76,7 +76,7 @@ export function addQueues(program: Command, io: Io): void {
     .argument('<network>')
     .argument('<recipient>')
     .option(...SENDER)
-    .option('--withheld', "only messages blocked because the recipient's key changed; they are unblocked")
+    .option('--withheld', 'only messages withheld, for another key or as malformed; they are freed')
     .action((network, recipient, _, command) => requeue([network, recipient], command.optsWithGlobals(), io))
   endHelp(queues, [ABOUT_SERVER], SERVER_EXITS)
 }
@@ -126,7 +126,10 @@ async function showQueue(mailbox: Mailbox, options: ListOptions, io: Io): Promis
     { head: 'SIZE', cell: ({ bytes }) => size(bytes), right: true },
     { head: 'ACCEPTED', cell: ({ acceptedAt }) => agoOf(acceptedAt, now) },
     { head: 'EXPIRES', cell: ({ expiresAt }) => `in ${span((Date.parse(expiresAt) - now) / 1_000)}` },
-    { head: 'WITHHELD', cell: ({ withheld }) => (withheld ? 'yes' : 'no') },
+    {
+      head: 'WITHHELD',
+      cell: ({ withheld, isMalformed }) => (withheld ? (isMalformed ? 'malformed' : 'other key') : 'no')
+    },
     { head: 'DELIVERIES', cell: ({ deliveries }) => number(deliveries), right: true },
     { head: 'DIGEST', cell: ({ digest }) => (digest === null ? '' : name(digest)) }
   ])

@@ -37,6 +37,8 @@ export interface Attachments<M extends Present> {
   contentsOf(box: Pick<Box, 'network' | 'recipient'>): Promise<MailboxContents | BatchFailure>
   /** Reads a page of a mailbox, oldest first. Rejects with `NoPlace` when the client id has another place now. */
   readPage(box: Box, page: Pick<Page, 'afterSeq' | 'limit' | 'maxBytes' | 'known' | 'place'>): Promise<QueueEntry[]>
+  /** The entry at this place cannot be sent to its recipient: it is withheld from now on. */
+  withhold(seq: number): void
   /** An entry of so many bytes has left its mailbox, received. */
   left(network: string, bytes: number): void
   readonly mode: ReceiptMode

@@ -181,6 +181,10 @@ export class Delivery {
    * later ones, or can be sent only now. What is outstanding is not sent again.
    */
   reread(...places: readonly number[]): void {
+    if (this.#passedOver.length > 0) {
+      const again = new Set(places)
+      this.#passedOver = this.#passedOver.filter((seq) => !again.has(seq))
+    }
     const first = places.find((seq) => !this.#outstanding.has(seq))
     if (first !== undefined) this.#readAgain(first)
   }

@@ -180,14 +180,19 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
     return this.#with.clock()
   }
 
-  /** An entry that cannot be encoded is a defect of ours, or of what is stored: it stays, and the others go on. */
+  /** An entry that cannot be encoded is a defect of ours, or of what is stored: it is withheld, and the others go on. */
   send(entry: QueueEntry, isBacklog: boolean): boolean {
+    const { network, seq } = entry
+    let isSent = false
     try {
-      if (this.#facts.canOpen?.(entry) === false) return false
-      this.#write(entry, isBacklog)
+      isSent = this.#facts.canOpen?.(entry) !== false
+      if (isSent) this.#write(entry, isBacklog)
     } catch (error) {
-      const { network, seq } = entry
-      this.#with.log.error({ err: error, network, seq }, 'an entry cannot be sent and stays in its mailbox')
+      isSent = false
+      this.#with.log.error({ err: error, network, seq }, 'an entry cannot be sent and is withheld')
+    }
+    if (!isSent) {
+      this.#with.withhold(seq)
       return false
     }
     if (this.#with.releases.wasReturned(entry.seq)) this.#with.counts.redelivered.inc()

@@ -3,6 +3,7 @@ import type { AnySql, Sql } from '../database/database.ts'
 import type { ProofAlgorithm } from '../protocol/peer-key.ts'
 import { insertAuditEvents } from './audit-inbox.ts'
 import { namesFrom } from './mailbox-overview.ts'
+import { judgeMalformedAgain } from './queue-entry.ts'
 
 /** The keys pinned to a peer's name. */
 export interface Identity {
@@ -135,6 +136,7 @@ export async function changeOwnerOrKey(sql: Sql, claim: Claim, idleDays: number,
         where network = ${network} and peer = ${peer}`
     }
     if (held !== undefined) {
+      await judgeMalformedAgain(tx, { network, recipient: peer })
       await insertAuditEvents(tx, [{ kind: 'key-change', network, sender: peer, digest: keyId, acceptedAt: now }])
     }
     await tx`

@@ -1,5 +1,6 @@
 import type { PendingQuery, Row } from 'postgres'
 import type { AnySql, Sql } from '../database/database.ts'
+import { MALFORMED } from './queue-entry.ts'
 
 /** Totals of one mailbox. */
 export interface MailboxSummary {
@@ -9,7 +10,7 @@ export interface MailboxSummary {
   readonly bytes: number
   /** ms since 1970; null when the mailbox is empty. */
   readonly oldestAcceptedAt: number | null
-  /** Entries sealed for a key that is not the recipient's present one: they are not delivered (docs/protocol.md, 2.6). */
+  /** Entries that the recipient's present key or client cannot open: they are not delivered (docs/protocol.md, 2.6). */
   readonly withheld: number
 }
 
@@ -23,13 +24,15 @@ export interface EntryFacts {
   readonly expiresAt: number
   readonly keyId: string | null
   readonly withheld: boolean
+  /** Its body is none that the recipient's client could open; else what is withheld is sealed for another key. */
+  readonly isMalformed: boolean
   /** messageHash; null where the protocol has none. */
   readonly digest: string | null
   /** How often it was sent to a session that ended without a receipt. */
   readonly deliveries: number
 }
 
-/** Whether `entry` is sealed for a key that is not that of `identity`, which is left-joined. */
+/** Whether `entry` is malformed, or sealed for a key that is not that of `identity`, which is left-joined. */
 export const isWithheld = (sql: AnySql) =>
   sql`(entry.key_id is not null and entry.key_id is distinct from identity.key_id)`
 
@@ -209,7 +212,8 @@ export async function listEntries(
 ): Promise<EntryFacts[]> {
   return sql<EntryFacts[]>`
     select entry.seq, entry.sender, entry.size_bytes as bytes, entry.accepted_at as "acceptedAt",
-      entry.expires_at as "expiresAt", entry.key_id as "keyId", ${isWithheld(sql)} as withheld,
+      entry.expires_at as "expiresAt", nullif(entry.key_id, ${MALFORMED}) as "keyId", ${isWithheld(sql)} as withheld,
+      entry.key_id is not distinct from ${MALFORMED} as "isMalformed",
       message.message_hash as digest, entry.deliveries
     from queue_entry as entry
       left join identity on identity.network = entry.network and identity.peer = entry.recipient

@@ -1,7 +1,7 @@
 import type { AnySql, Sql } from '../database/database.ts'
 import { type AuditEvent, insertAuditEvents } from './audit-inbox.ts'
 import { isWithheld } from './mailbox-overview.ts'
-import type { GoneEntry } from './queue-entry.ts'
+import { type GoneEntry, MALFORMED } from './queue-entry.ts'
 import { releaseSlots, type SlotUse } from './quota.ts'
 
 /** Which waiting messages: of a network, of one mailbox in it, of one sender, accepted until a time (ms since 1970). */
@@ -87,7 +87,7 @@ export interface Requeue {
   readonly network: string
   readonly recipient: string
   readonly sender: string | undefined
-  /** Only entries that are withheld; they become readable for the recipient's present key. */
+  /** Only entries that are withheld; they become readable for the recipient's present key, malformed ones are judged again. */
   readonly withheld: boolean
   /** Their new time, and the oldest entries that are too young to be touched; ms since 1970. */
   readonly expiresAt: number
@@ -112,7 +112,7 @@ export async function requeueEntries(
         select entry.seq from queue_entry as entry
           left join identity on identity.network = entry.network and identity.peer = entry.recipient
         where ${selected(tx, requeue)} and entry.seq > ${afterSeq}
-          ${withheld ? tx`and ${isWithheld(tx)} and identity.key_id is not null` : tx``}
+          ${withheld ? tx`and ${isWithheld(tx)} and (identity.key_id is not null or entry.key_id = ${MALFORMED})` : tx``}
         order by entry.seq limit ${limit} for update of entry skip locked))
       returning entry.seq`
     const entries = touched.length

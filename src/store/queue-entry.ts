@@ -20,6 +20,9 @@ export interface Message {
   readonly keyId: string | null
 }
 
+/** In the place of a key id: sealed for no known key, and no body that the recipient's client could open. */
+export const MALFORMED = 'malformed'
+
 /** A message in its recipient's mailbox, or on its way into it. */
 export interface QueueEntry extends Message {
   /** Place in the mailbox: grows in the order of acceptance. 0 until Postgres has said it. */
@@ -205,6 +208,21 @@ export async function releaseEntries(sql: Sql, seqs: readonly number[]): Promise
     return uses.length
   })
   return plain.count + slotted
+}
+
+/** Withholds entries without a key id from their recipients, as malformed. */
+export async function withholdMalformed(sql: Sql, seqs: readonly number[]): Promise<void> {
+  await sql`
+    update queue_entry set key_id = ${MALFORMED}
+    where seq = any(array(
+      select seq from queue_entry where seq = any(${seqs as number[]}::bigint[]) and key_id is null for update skip locked))`
+}
+
+/** Malformed entries of a mailbox are judged again at their next delivery: its owner has another client now, perhaps. */
+export async function judgeMalformedAgain(tx: TransactionSql, { network, recipient }: MailboxName): Promise<void> {
+  await tx`
+    update queue_entry set key_id = null
+    where network = ${network} and recipient = ${recipient} and key_id = ${MALFORMED}`
 }
 
 /** As many as `deliveries` can count. */

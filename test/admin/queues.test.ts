@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createIdentity } from '../../client/src/identity.ts'
 import { sendFrame } from '../helpers/l2ps-peer.ts'
 import { openPeer, quickIdentity, registerFrame } from '../helpers/peer.ts'
+import { until } from '../helpers/wait.ts'
 import { held, message, pages, startAdministered, store } from './helpers.ts'
 
 test('mailboxes are listed page by page with what they hold, whatever comes and goes meanwhile', async (t) => {
@@ -51,7 +53,14 @@ test("a mailbox shows its messages' metadata page by page, and never a body", as
     ]
   )
   const { seq, acceptedAt, expiresAt, bytes, ...rest } = found[0]![0]
-  assert.deepEqual(rest, { sender: alice.key, keyId: null, withheld: false, digest: 'h0', deliveries: 0 })
+  assert.deepEqual(rest, {
+    sender: alice.key,
+    keyId: null,
+    withheld: false,
+    isMalformed: false,
+    digest: 'h0',
+    deliveries: 0
+  })
   assert.ok(Number.isInteger(seq) && bytes > 0 && Date.parse(expiresAt) > Date.parse(acceptedAt))
   const answer = await server.ask('GET', path)
   assert.equal(answer.body.recipient, to.toLowerCase())
@@ -266,6 +275,37 @@ test('what is withheld since its recipient changed keys reaches it once it is qu
     { network: 'signaling', kind: 'administration', digest: 'requeue', sender: 'bob', entries: 1 }
   ])
   assert.deepEqual(await held(server), { entries: 0, sender: 0, recipient: 0 })
+})
+
+test('what its recipient could not open is withheld as malformed, and delivered once another kind of client registers', async (t) => {
+  const server = await startAdministered(t)
+  const owner = await createIdentity()
+  const alice = await server.join('alice')
+  await store(alice, ['newcomer', 'plain text'])
+  const newcomer = await server.join('newcomer', owner)
+  await newcomer.nothingMore()
+  const shown = async () => {
+    const { withheld, entries } = await server.ok('GET', '/queues/signaling/newcomer')
+    return [
+      withheld,
+      ...entries.map((entry: object) => Reflect.get(entry, 'keyId') ?? Reflect.get(entry, 'isMalformed'))
+    ]
+  }
+  await until('it is withheld', async () => (await shown())[0] === 1)
+  assert.deepEqual(await shown(), [1, true])
+
+  const requeue = () => server.ok('POST', '/queues/signaling/newcomer/requeue', { withheld: true })
+  assert.deepEqual(await requeue(), { requeued: { entries: 1 } })
+  await until('it is judged again', async () => (await shown())[0] === 1)
+  await newcomer.nothingMore()
+  await newcomer.close()
+  const again = await server.join('newcomer', owner)
+  await again.nothingMore()
+  await again.close()
+
+  const other = await server.join('newcomer', { ...owner, publicKey: crypto.getRandomValues(new Uint8Array(36)) })
+  assert.equal((await other.next('message')).payload.message, 'plain text')
+  await server.emptied()
 })
 
 test('what is queued again has a fresh time to live, keeps its place, and comes to a recipient that is here once', async (t) => {

@@ -78,6 +78,7 @@ export function fakeAttachments(now: number) {
     places: undefined,
     contentsOf: async () => mailbox.contents,
     readPage: async (_box, { afterSeq }) => mailbox.stored.filter(({ seq }) => seq > afterSeq),
+    withhold: () => {},
     left: () => {},
     mode: 'auto',
     graceMs: 10_000,
