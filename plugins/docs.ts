@@ -35,6 +35,8 @@ const UI_POLICY =
 /** Without the bar for choosing another document: there is none, and the policy would not load it. */
 const UI_THEME = { title: 'Demos Relay: REST', css: [{ filename: 'theme.css', content: '.topbar { display: none }' }] }
 
+const JSON_TYPE = 'application/json; charset=utf-8'
+
 /** Registered before the plugins whose routes it documents. */
 export default fp(
   async (app) => {
@@ -60,9 +62,14 @@ export default fp(
     await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: UI_POLICY, theme: UI_THEME, logLevel: 'warn' })
 
     const hidden = { schema: { hide: true }, logLevel: 'warn' } as const
-    app.get('/docs/openapi.json', hidden, async () => app.swagger())
-    const frames = asyncApiDocument()
-    app.get('/docs/asyncapi.json', hidden, async () => frames)
+    // Written out once: a hundred kilobytes each.
+    let routes: string | undefined
+    app.get('/docs/openapi.json', hidden, async (_request, reply) => {
+      routes ??= JSON.stringify(app.swagger())
+      return reply.type(JSON_TYPE).send(routes)
+    })
+    const frames = JSON.stringify(asyncApiDocument())
+    app.get('/docs/asyncapi.json', hidden, async (_request, reply) => reply.type(JSON_TYPE).send(frames))
     const pages = { asyncapi: framesPage(), errors: errorsPage() }
     for (const [name, page] of Object.entries(pages)) {
       app.get(`/docs/${name}`, hidden, async (_request, reply) =>

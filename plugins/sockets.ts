@@ -55,15 +55,15 @@ export default fp<SocketsOptions>(
 
     // One server, two listeners: Fastify routes the requests of the second like those of the first.
     const l2psListener = createListener(app.routing, requestMs, certificate?.context)
-    l2psListener.on(certificate === undefined ? 'connection' : 'secureConnection', (socket) =>
-      fromL2psListener.add(socket)
-    )
+    const connection = certificate === undefined ? 'connection' : 'secureConnection'
+    l2psListener.on(connection, (socket) => fromL2psListener.add(socket))
     const listeners = [app.server as Server, l2psListener]
     const { server: adminListener } = app.adminListener
     const followed = [...listeners, ...(adminListener === undefined ? [] : [adminListener])].map(followConnections)
     const accepted = new Connections(connections, () => socketsRefused.connection.inc())
     for (const listener of listeners) accepted.watch(listener)
     for (const listener of listeners) {
+      sessions.requests.watch(listener, connection)
       acceptHandshakes(listener, (...handshake) => void app.handshakes.emit('upgrade', ...handshake))
     }
     app.addHook('onRequest', async (request, reply) => {

@@ -1,6 +1,15 @@
 import { addressKey } from './address.ts'
 import { Bucket } from './bucket.ts'
-import { ASSURED, ASSURED_UNREGISTERED, BURST_SECONDS, PRICES, type Rates, type Work } from './prices.ts'
+import {
+  ASSURED,
+  ASSURED_REQUESTS,
+  ASSURED_UNREGISTERED,
+  BURST_SECONDS,
+  MORE_REQUESTS,
+  PRICES,
+  type Rates,
+  type Work
+} from './prices.ts'
 
 /** Accounts that nobody uses are kept until they are full again; of more than so many the oldest are dropped. */
 const KEPT_ACCOUNTS = 50_000
@@ -13,10 +22,12 @@ export class Accounts {
   readonly rates: Rates
   readonly #now: () => number
   readonly #buckets = new Map<string, Bucket>()
+  readonly #moreRequests: Bucket
 
   constructor(rates: Rates, now: () => number = () => performance.now()) {
     this.rates = rates
     this.#now = now
+    this.#moreRequests = new Bucket(MORE_REQUESTS.perSecond, MORE_REQUESTS.atOnce, now())
   }
 
   /** The meter of a new socket: the connection is paid for. */
@@ -25,6 +36,13 @@ export class Accounts {
     const key = addressKey(address)
     const arrivals = this.bucket('arrivals', key, rates.address)
     return new Meter(rates, { arrivals, address: this.bucket('address', key, rates.address) }, this.#now)
+  }
+
+  /** The meter of a new connection for its requests over HTTP. */
+  requestMeter(address: string | undefined): RequestMeter {
+    const { perSecond, atOnce } = ASSURED_REQUESTS
+    const assured = this.#bucket(`assured ${addressKey(address)}`, perSecond, atOnce)
+    return new RequestMeter(this.rates.socket, { assured, more: this.#moreRequests }, this.#now)
   }
 
   /** How long until the arrivals of an address are within their budget, in ms. */
@@ -39,9 +57,12 @@ export class Accounts {
   }
 
   bucket(kind: string, name: string, perSecond: number): Bucket {
-    const key = `${kind} ${name}`
+    return this.#bucket(`${kind} ${name}`, perSecond, perSecond * BURST_SECONDS)
+  }
+
+  #bucket(key: string, perSecond: number, atOnce: number): Bucket {
     const known = this.#buckets.get(key)
-    const bucket = known ?? new Bucket(perSecond, perSecond * BURST_SECONDS, this.#now())
+    const bucket = known ?? new Bucket(perSecond, atOnce, this.#now())
     if (known !== undefined) this.#buckets.delete(key) // it is the youngest now
     this.#buckets.set(key, bucket)
     if (this.#buckets.size > KEPT_ACCOUNTS) this.#buckets.delete(this.#buckets.keys().next().value!)
@@ -58,6 +79,15 @@ export type Rank = 'quiet' | 'noisy' | 'stranger'
 /** Why a socket has to wait: for what it did itself, or for what all of its address or identity did. */
 export type Overdrawn = 'own' | 'shared'
 
+/** Who pays for what a connection asks for. */
+export interface Payer {
+  /** Before the work is done. `amount`: how often, or how many kilobytes. */
+  pay(work: Work, amount?: number): void
+  readonly rank: Rank
+  /** How long it has to wait before anything more of it is handled, in ms, and why; undefined: it need not. */
+  overdrawn(): { readonly ms: number; readonly why: Overdrawn } | undefined
+}
+
 interface OfAddress {
   /** Connections and registrations, apart from the rest: peers that flood keep no neighbour from coming back. */
   readonly arrivals: Bucket
@@ -69,7 +99,7 @@ interface OfAddress {
  * budget that nobody else can use up (`ASSURED`): only what exceeds it is charged to its address and its identity, so a
  * neighbour that floods slows itself down, not the others.
  */
-export class Meter {
+export class Meter implements Payer {
   readonly #now: () => number
   readonly #own: Bucket
   readonly #address: Bucket
@@ -93,7 +123,6 @@ export class Meter {
     this.#assured = new Bucket(ASSURED.perSecond, ASSURED.atOnce, this.#now())
   }
 
-  /** Before the work is done. `amount`: how often, or how many kilobytes. */
   pay(work: Work, amount = 1): void {
     const now = this.#now()
     const cost = PRICES[work] * amount
@@ -108,7 +137,6 @@ export class Meter {
     return this.#isRegistered ? 'noisy' : 'stranger'
   }
 
-  /** How long it has to wait before anything more of it is handled, in ms, and why; undefined: it need not. */
   overdrawn(): { readonly ms: number; readonly why: Overdrawn } | undefined {
     const now = this.#now()
     const own = this.#own.waitMs(now)
@@ -117,5 +145,50 @@ export class Meter {
     let shared = 0
     for (const bucket of this.#shared) shared = Math.max(shared, bucket.waitMs(now))
     return shared > 0 ? { ms: shared, why: 'shared' } : undefined
+  }
+}
+
+interface OfRequests {
+  /** Of its address. */
+  readonly assured: Bucket
+  /** Of everybody: what exceeds that. */
+  readonly more: Bucket
+}
+
+/**
+ * What one connection pays for with its requests over HTTP. Those of an address that asked for little lately are read first;
+ * others with the noisy sockets, and last when all of these together are too many. A proxy's connections carry the requests
+ * of many, so only one that is above its own budget has to wait in any case.
+ */
+export class RequestMeter implements Payer {
+  readonly #now: () => number
+  readonly #own: Bucket
+  readonly #shared: OfRequests
+
+  constructor(perSecond: number, shared: OfRequests, now: () => number) {
+    this.#now = now
+    this.#own = new Bucket(perSecond, perSecond * BURST_SECONDS, now())
+    this.#shared = shared
+  }
+
+  pay(work: Work, amount = 1): void {
+    const now = this.#now()
+    const cost = PRICES[work] * amount
+    const { assured, more } = this.#shared
+    this.#own.spend(cost, now)
+    if (assured.has(now)) assured.spend(cost, now)
+    else more.spend(cost, now)
+  }
+
+  get rank(): Rank {
+    const now = this.#now()
+    const { assured, more } = this.#shared
+    if (assured.has(now)) return 'quiet'
+    return more.has(now) ? 'noisy' : 'stranger'
+  }
+
+  overdrawn(): { readonly ms: number; readonly why: Overdrawn } | undefined {
+    const ms = this.#own.waitMs(this.#now())
+    return ms > 0 ? { ms, why: 'own' } : undefined
   }
 }

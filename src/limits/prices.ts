@@ -1,10 +1,11 @@
 /**
  * What each kind of work costs, in microseconds of this process's time, rounded up: estimates for a core of a small server.
- * `stored` and `answered` are for each kilobyte; `signature` also where a thread of its own checks it.
+ * `rendering` is one of all metrics. `stored` and `answered` are for each kilobyte; `signature` also where a thread of its own checks it.
  */
 export const PRICES = {
   connection: 300,
   request: 200,
+  rendering: 3_000,
   frame: 15,
   control: 10,
   received: 8,
@@ -36,3 +37,12 @@ export const ASSURED = { perSecond: 1_000, atOnce: 5_000 } as const
 
 /** The same for one that has not registered: one registration. */
 export const ASSURED_UNREGISTERED = { perSecond: 50, atOnce: 1_500 } as const
+
+/** What the requests of an address over HTTP may always ask for: some ten small ones a second. Those within it are read first. */
+export const ASSURED_REQUESTS = { perSecond: 2_000, atOnce: 20_000 } as const
+
+/** What all requests that exceed it may ask for together before they are read last: a tenth of a core. */
+export const MORE_REQUESTS = { perSecond: 100_000, atOnce: 300_000 } as const
+
+/** What all readings of the metrics together may ask for; above it, whoever asks gets the last one again. */
+export const RENDERINGS = { perSecond: 100_000, atOnce: 300_000 } as const

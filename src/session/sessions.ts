@@ -8,6 +8,7 @@ import { AwakeClock } from '../util/awake-clock.ts'
 import { Slices } from '../util/slices.ts'
 import { Handshakes } from './handshakes.ts'
 import type { LivenessLimits } from './liveness.ts'
+import { RequestReaders } from './request-readers.ts'
 import { Session, type SessionHooks, type SessionMember, type SessionOrigin, type SessionProtocol } from './session.ts'
 import { Turns } from './turns.ts'
 
@@ -28,6 +29,8 @@ export type ProtocolHooks = Omit<SessionHooks, 'clock' | 'meter' | 'turns' | 're
 /** Every open socket of this process, registered or not: admission, liveness and shutdown. */
 export class Sessions<M extends SessionMember = SessionMember> {
   readonly clock = new AwakeClock()
+  /** Read in the same turns as sockets. */
+  readonly requests: RequestReaders
   readonly #limits: SessionsLimits
   readonly #onClosed: (session: Session<M>, isClean: boolean) => void
   readonly #open = new Set<Session<M>>()
@@ -45,6 +48,7 @@ export class Sessions<M extends SessionMember = SessionMember> {
   constructor(limits: SessionsLimits, onClosed: (session: Session<M>, isClean: boolean) => void = () => {}) {
     this.#limits = limits
     this.#accounts = new Accounts(limits.rates)
+    this.requests = new RequestReaders(this.#accounts, this.#turns)
     this.#onClosed = onClosed
     this.clock.onStep((now) => {
       if (!this.#isTicking) this.#slices.run(this.#tick(now))

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Meter, Overdrawn } from '../limits/accounts.ts'
+import type { Overdrawn, Payer } from '../limits/accounts.ts'
 import type { FlowControlled } from './flow-control.ts'
 import type { Turns } from './turns.ts'
 
@@ -11,11 +11,13 @@ const LONGEST_REST_MS = 1_000
 type Feed = (this: Duplex, chunk: Buffer) => void
 
 export interface SocketReaderOptions {
-  /** The WebSocket: what reads and pauses its stream. */
+  /** The WebSocket, or whatever reads and pauses the stream. */
   readonly socket: FlowControlled
   readonly stream: Duplex
-  readonly meter: Meter
+  readonly meter: Payer
   readonly turns: Turns
+  /** How much of what was read is handed on at once; default: {@link PIECE_BYTES}. */
+  readonly pieceOf?: (left: Buffer) => number
   /** A piece was handed on. */
   readonly fed: (bytes: number) => void
   /** Its budget is used up, so nothing more is read. Called again and again while that lasts. */
@@ -25,7 +27,7 @@ export interface SocketReaderOptions {
 }
 
 /**
- * Hands the bytes of a socket to the WebSocket layer piece by piece, when the socket has paid for them and it is its turn.
+ * Hands the bytes of a socket to the WebSocket or the HTTP layer piece by piece, when the socket has paid for them and it is its turn.
  * So a flood of the smallest frames, pings and pongs among them, costs as much as it may and keeps nobody waiting; what
  * is not handed on stays as it came, in one buffer and in the peer's TCP stream.
  *
@@ -38,8 +40,12 @@ export interface SocketReaderOptions {
  */
 export class SocketReader implements FlowControlled {
   readonly #options: SocketReaderOptions
-  /** The WebSocket layer's own listener. */
+  /** The layer's own listener. */
   readonly #feed: Feed | undefined
+  readonly #listener = (chunk: Buffer) => this.#receive(chunk)
+  readonly #closed = () => {
+    if (this.#isStreamPaused) this.#options.stream.read()
+  }
   #left: Buffer | undefined
   /** FlowControl wants nothing more. */
   #isPaused = false
@@ -56,11 +62,9 @@ export class SocketReader implements FlowControlled {
     this.#feed = feed as Feed | undefined
     if (this.#feed === undefined) return
     stream.removeListener('data', this.#feed)
-    stream.on('data', (chunk: Buffer) => this.#receive(chunk))
+    stream.on('data', this.#listener)
     // At the end of a socket the WebSocket layer parses in one go what was not read yet: nobody waits for that.
-    stream.prependListener('close', () => {
-      if (this.#isStreamPaused) stream.read()
-    })
+    stream.prependListener('close', this.#closed)
   }
 
   pause(): void {
@@ -87,6 +91,18 @@ export class SocketReader implements FlowControlled {
     this.#rest = undefined
   }
 
+  /** Gives the stream back with what was not handed on: another layer reads it from now on. */
+  release(): void {
+    const { stream } = this.#options
+    const left = this.#left
+    stream.removeListener('data', this.#listener)
+    stream.removeListener('close', this.#closed)
+    this.#isStopped = true
+    this.#isPaused = true
+    this.drop()
+    if (left !== undefined) stream.unshift(left)
+  }
+
   /** A piece in its turn; is there more? */
   serve(): boolean {
     this.#isWaiting = this.#piece()
@@ -95,8 +111,14 @@ export class SocketReader implements FlowControlled {
   }
 
   #receive(chunk: Buffer): void {
-    this.#options.meter.pay('received', chunk.length / 1_024)
-    this.#left = this.#left === undefined ? chunk : Buffer.concat([this.#left, chunk])
+    const { meter, stream } = this.#options
+    if (this.#left !== undefined) {
+      this.#pauseStream() // the HTTP layer reads on by itself, whoever paused the stream
+      stream.unshift(chunk)
+      return
+    }
+    meter.pay('received', chunk.length / 1_024)
+    this.#left = chunk
     this.#read()
   }
 
@@ -120,11 +142,12 @@ export class SocketReader implements FlowControlled {
 
   /** Hands on a piece if that is allowed; returns whether more of it can be handed on now. */
   #piece(): boolean {
-    const { stream, fed } = this.#options
+    const { stream, fed, pieceOf } = this.#options
     const left = this.#left
     if (left === undefined || stream.destroyed || this.#isPaused || this.rests()) return false
-    const piece = left.subarray(0, PIECE_BYTES)
-    this.#left = left.length > PIECE_BYTES ? left.subarray(PIECE_BYTES) : undefined
+    const bytes = pieceOf?.(left) ?? PIECE_BYTES
+    const piece = left.subarray(0, bytes)
+    this.#left = left.length > bytes ? left.subarray(bytes) : undefined
     this.#feed!.call(stream, piece)
     fed(piece.length)
     return this.#left !== undefined

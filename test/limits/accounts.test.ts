@@ -121,3 +121,32 @@ test('a rate of 0 is no limit', () => {
   for (let n = 0; n < 1_000_000; n++) meter.pay('control')
   assert.equal(meter.overdrawn(), undefined)
 })
+
+test('requests of an address that asks now and then come first, those of one that floods last, whatever connections they use', () => {
+  const { time, accounts: all } = accounts()
+  const probe = all.requestMeter('192.0.2.1')
+  for (let second = 0; second < 60; second++) {
+    for (let n = 0; n < 5; n++) probe.pay('request')
+    probe.pay('answered', 40)
+    time.now += 1_000
+    assert.equal(probe.rank, 'quiet')
+  }
+  const ask = (address: string, times: number) => {
+    for (let n = 0; n < times; n++) all.requestMeter(address).pay('request')
+    return all.requestMeter(address).rank
+  }
+  assert.equal(ask('192.0.2.2', 101), 'noisy')
+  assert.equal(ask('192.0.2.2', 1_500), 'stranger')
+  assert.equal(ask('192.0.2.3', 101), 'stranger')
+  assert.equal(probe.rank, 'quiet')
+  time.now += 11_000
+  assert.deepEqual([ask('192.0.2.2', 0), ask('192.0.2.3', 101)], ['quiet', 'noisy'])
+})
+
+test('a connection is read more slowly for its own requests, not for those of others', () => {
+  const { accounts: all } = accounts()
+  const [flood, other] = [all.requestMeter('192.0.2.1'), all.requestMeter('192.0.2.1')]
+  for (let n = 0; n < 3_000; n++) flood.pay('request')
+  assert.equal(flood.overdrawn()?.why, 'own')
+  assert.equal(other.overdrawn(), undefined)
+})

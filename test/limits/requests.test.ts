@@ -29,3 +29,18 @@ test('a flood of scrapes is refused, and whoever scrapes every second is not', a
   assert.equal(response.statusCode, 429)
   assert.equal((await server.app.inject({ url: '/metrics', remoteAddress: '192.0.2.2' })).statusCode, 200)
 })
+
+test('a flood of scrapes from many addresses shares readings, and whoever asks now and then has a new one', async (t) => {
+  const server = await startTestServer(t)
+  let readings = 0
+  server.app.metrics.onRead(() => {
+    readings += 1
+  })
+  const scrape = (n: number) => server.app.inject({ url: '/metrics', remoteAddress: `192.0.2.${n % 250}` })
+  for (let n = 0; n < 5; n++) await scrape(n)
+  assert.equal(readings, 5)
+  const began = performance.now()
+  for (let n = 0; n < 300; n++) assert.equal((await scrape(n)).statusCode, 200)
+  const seconds = (performance.now() - began) / 1_000
+  assert.ok(readings < 105 + 34 * seconds && readings < 300, `${readings} in ${seconds} s`)
+})

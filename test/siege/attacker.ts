@@ -67,7 +67,7 @@ function connection(attack: Attack, attacker: Attacker, localAddress: string): P
     socket.on('error', ({ code }: NodeJS.ErrnoException) => resolve(String(code)))
     socket.on('close', () => resolve('ended'))
     socket.once('connect', () => {
-      socket.resume()
+      if (attack.reads) socket.resume()
       if (attack.leaves) socket.destroy()
       else void flood({ stream: socket, isOpen: () => socket.writable }, attack, attacker)
     })

@@ -83,7 +83,11 @@ const SOCKETS = {
   'half a request': { ...tcp, sockets: 1_000, once: true, bytes: () => Buffer.from('GET / HTTP/1.1\r\nHost: rel') },
   'no HTTP': { ...tcp, bytes: () => Buffer.alloc(16_384, 'x\r\n') },
   'requests for the metrics': { ...tcp, bytes: request('/metrics') },
-  'requests for the health': { ...tcp, bytes: request('/health/ready') }
+  'requests for the health': { ...tcp, bytes: request('/health/ready') },
+  'requests for documents': { ...tcp, bytes: request('/docs/openapi.json') },
+  'requests that nobody reads': { ...tcp, sockets: 100, reads: false, bytes: request('/docs/openapi.json') },
+  'requests by a thousand connections': { ...tcp, sockets: 1_000, bytes: request('/health/live') },
+  'requests of strangers to administrators': { ...tcp, bytes: request('/admin/stats') }
 } satisfies Record<string, Attack>
 
 const SIGNALING = {
@@ -168,6 +172,7 @@ const FROM_MANY = {
   'silent connections from 64 addresses': fromMany({ ...silent, sockets: 8_000 }),
   'connections that come and go from 64 addresses': fromMany(comeAndGo),
   'registrations that come and go from 64 addresses': fromMany(registrations),
+  'requests for the metrics from 64 addresses': fromMany(SOCKETS['requests for the metrics']),
   'discover from 64 addresses': fromMany(discover),
   'messages to nobody from 64 addresses': fromMany(toNobody),
   'L2PS send to strangers from 64 addresses': fromMany(toStrangers),
