@@ -238,7 +238,9 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   try {
     const open = (name: string, at: string, port: number, listenAt: Listen) =>
       openListener(app, config.STRICT_PORTS, { name, host: at, port, listenAt })
-    await open('signaling', host, signalingPort(config), (port) => app.listen({ host, port }))
+    await open('signaling', host, signalingPort(config), (port) =>
+      app.listen({ host, port, listenTextResolver: () => 'the signaling listener is open' })
+    )
     if (config.L2PS_MESSAGING_ENABLED) {
       await open('l2ps', host, config.L2PS_MESSAGING_PORT, (port) => listen(l2psListener, host, port))
     }

@@ -32,7 +32,10 @@ const REFUSALS: Record<string, (t: TestContext, dataDir: string) => Promise<{ en
   },
   'a wrong password': async (t, dataDir) => {
     const url = Object.assign(new URL((await emptyTestDatabase(t)).url), { password: 'hunter2' }).href
-    return { env: { DATA_DIR: dataDir, DATABASE_URL: url }, says: /the user name or the password is wrong/ }
+    return {
+      env: { DATA_DIR: dataDir, DATABASE_URL: url },
+      says: /the user name or the password is wrong: correct DATABASE_URL/
+    }
   },
   'a connection string that asks for what cannot be': async (_t, dataDir) => ({
     env: { DATA_DIR: dataDir, DATABASE_URL: 'postgres://u:hunter2@db/x?target_session_attrs=standby' },
@@ -106,6 +109,18 @@ for (const [name, prepare] of Object.entries(REFUSALS)) {
     assert.doesNotMatch(ended.output, /hunter2/)
   })
 }
+
+test('a start without its PostgreSQL warns every few seconds, a line each, and then says what to do', async (t) => {
+  const env = { DATA_DIR: await temporaryDirectory(t), DATABASE_URL: 'postgres://u:hunter2@127.0.0.1:1/x' }
+  const ended = await startProgram(t, env)
+  isPlain(ended)
+  assert.match(ended.reasons[0]!, /127\.0\.0\.1:1: nothing listens there\. Start it, or correct DATABASE_URL/)
+  const lines = ended.output.split('\n').filter((line) => line.includes('"waiting for Postgres"'))
+  const seconds = lines
+    .map((line) => JSON.parse(line))
+    .map(({ level, secondsLeft }) => (level === 'warn' ? secondsLeft : level))
+  assert.ok(seconds.length >= 2 && seconds.every(Number.isInteger), `seconds left: ${seconds}`)
+})
 
 test('a role without CREATE on the database works in a schema of its own, beside tables of others', async (t) => {
   const { sql, url } = await emptyTestDatabase(t)

@@ -74,6 +74,8 @@ export interface Database {
 /** SQLSTATE disk_full. */
 const DISK_FULL = '53100'
 const FIRST_ANSWER_LIMIT_MS = 20_000
+/** A start that waits for PostgreSQL says so this often, in ms. */
+const SAID_AGAIN_MS = 4_000
 const CLOSE_LIMIT_MS = 5_000
 /** A connection that has been silent for so many deadlines will not answer any more. */
 const SILENT_DEADLINES = 3
@@ -84,8 +86,8 @@ const CALM_MS = 1_000
 
 /** SQLSTATE: waiting does not help. */
 const FOR_GOOD: Readonly<Record<string, string>> = {
-  '28000': 'it does not let this user in from here, see its pg_hba.conf',
-  '28P01': 'the user name or the password is wrong',
+  '28000': 'it does not let this user in from here: see its pg_hba.conf, or correct DATABASE_URL',
+  '28P01': 'the user name or the password is wrong: correct DATABASE_URL',
   '3D000': 'it has no database of that name: create it, or correct DATABASE_URL',
   '42501': 'the user may not connect to that database: grant connect'
 }
@@ -129,7 +131,8 @@ async function poolerOf(given: DatabaseSettings['pooler'], target: Target): Prom
 
 async function patiently<T>(work: () => Promise<T>, log: Log): Promise<T> {
   const end = Date.now() + FIRST_ANSWER_LIMIT_MS
-  for (let tries = 1; ; tries++) {
+  let saidAt = Number.NEGATIVE_INFINITY
+  for (;;) {
     try {
       return await work()
     } catch (error) {
@@ -141,8 +144,13 @@ async function patiently<T>(work: () => Promise<T>, log: Log): Promise<T> {
       const isPassing = error instanceof DatabaseUnavailable || error instanceof ConnectionLost
       if (!isPassing) throw error
       const why = cause?.message ?? (error as Error).message
-      if (Date.now() > end) throw new StartError(`Postgres cannot be reached: ${why}`, { cause })
-      if (tries === 1) log.info({ reason: why }, `waiting for Postgres, up to ${FIRST_ANSWER_LIMIT_MS / 1_000} s`)
+      if (Date.now() > end) {
+        throw new StartError(`Postgres cannot be reached: ${why}. Start it, or correct DATABASE_URL`, { cause })
+      }
+      if (Date.now() >= saidAt + SAID_AGAIN_MS) {
+        saidAt = Date.now()
+        log.warn({ reason: why, secondsLeft: Math.ceil((end - saidAt) / 1_000) }, 'waiting for Postgres')
+      }
       await delay(500)
     }
   }

@@ -175,6 +175,8 @@ test('a start with files that do not fit names the setting and the reason', with
   await refused(one.keyFile, one.keyFile, 'TLS_CERT_FILE holds no certificate in PEM.')
   await refused(one.certFile, one.certFile, 'TLS_KEY_FILE holds no private key in PEM without a passphrase.')
   await refused(one.certFile, `${one.keyFile}.missing`, 'TLS_KEY_FILE must name a readable file (ENOENT).')
+  const both = 'TLS_CERT_FILE must name a readable file (ENOENT). TLS_KEY_FILE must name a readable file (EISDIR).'
+  await refused('/nowhere/cert.pem', '/tmp', both)
   await appendFile(one.certFile, '-----BEGIN CERTIFICATE-----\nrubbish\n-----END CERTIFICATE-----\n')
   await assert.rejects(startTestServer(t, settingsOf(one)), /TLS refuses the certificate in TLS_CERT_FILE \(ERR_/)
 })

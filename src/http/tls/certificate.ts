@@ -41,9 +41,16 @@ export async function certificateMistake(config: Config): Promise<string | undef
   }
 }
 
-export function readPair({ certFile, keyFile }: CertificateFiles): Promise<[cert: string, key: string]> {
-  return Promise.all([readAs('TLS_CERT_FILE', certFile), readAs('TLS_KEY_FILE', keyFile)])
+/** Throws a ListenError that names each file it cannot read. */
+export async function readPair({ certFile, keyFile }: CertificateFiles): Promise<[cert: string, key: string]> {
+  const [cert, key] = await Promise.allSettled([readFile(certFile, 'utf8'), readFile(keyFile, 'utf8')])
+  if (cert.status === 'fulfilled' && key.status === 'fulfilled') return [cert.value, key.value]
+  const mistakes = [unread('TLS_CERT_FILE', cert), unread('TLS_KEY_FILE', key)].flat()
+  throw new ListenError(mistakes.join(' '))
 }
+
+const unread = (setting: string, result: PromiseSettledResult<string>): string[] =>
+  result.status === 'fulfilled' ? [] : [`${setting} must name a readable file (${reasonOf(result.reason)}).`]
 
 /** Of TLS 1.2 only what agrees on a key of its own for each connection, and authenticates what it encrypts. */
 const CIPHERS = [
@@ -65,14 +72,6 @@ export function certificateOf(cert: string, key: string): Certificate {
     throw new ListenError(`TLS refuses the certificate in TLS_CERT_FILE (${reasonOf(cause)}).`, { cause })
   }
   return { context, expiresAt: Date.parse(leaf.validTo) }
-}
-
-async function readAs(setting: string, path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
-    throw new ListenError(`${setting} must name a readable file (${reasonOf(cause)}).`, { cause })
-  }
 }
 
 /** The server's own certificate is the first of the file; the others lead to its authority. */
