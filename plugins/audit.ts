@@ -17,6 +17,8 @@ import { addressKey } from '../src/limits/address.ts'
 import { anchorSubmissions } from '../src/store/anchor-submission.ts'
 import { verifierLine } from '../src/tlog/note.ts'
 import { parseTilePath, TILE_WIDTH } from '../src/tlog/tiles.ts'
+import { limitedLog } from '../src/util/limited-log.ts'
+import type { Log } from '../src/util/log.ts'
 
 export interface AuditOptions extends AuditTrailOptions {
   /** Requests to /audit one address may make in a minute. */
@@ -81,7 +83,7 @@ export default fp<AuditOptions>(
     })
     allowEveryPage(app)
     await limitRequests(app, options.requestsPerMinute)
-    app.setErrorHandler(answerError)
+    app.setErrorHandler(answerError(limitedLog(app.log)))
     publish(app, trail, options)
   },
   { name: 'audit', fastify: '5.x', encapsulate: true, dependencies: ['database', 'health', 'metrics'] }
@@ -238,12 +240,13 @@ async function limitRequests(app: FastifyInstance, max: number): Promise<void> {
 }
 
 /** A name that no log can have is answered like a log that does not exist. */
-function answerError(error: Error & { validation?: unknown }, request: FastifyRequest, reply: FastifyReply) {
-  if (error.validation !== undefined) return none(reply)
-  if (error instanceof DatabaseUnavailable) return reply.code(503).header('retry-after', '5').send(TRY_LATER)
-  request.log.error({ err: error }, 'audit request failed')
-  return reply.code(500).send(MISTAKE)
-}
+const answerError =
+  (log: Log) => (error: Error & { validation?: unknown }, _request: FastifyRequest, reply: FastifyReply) => {
+    if (error.validation !== undefined) return none(reply)
+    if (error instanceof DatabaseUnavailable) return reply.code(503).header('retry-after', '5').send(TRY_LATER)
+    log.error({ err: error }, 'audit request failed')
+    return reply.code(500).send(MISTAKE)
+  }
 
 function countInMetrics({ metrics, database, log }: FastifyInstance, trail: AuditTrail, options: AuditOptions) {
   const { publisher, sequencer, outbox } = trail

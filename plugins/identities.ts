@@ -5,6 +5,7 @@ import { IdentityCache } from '../src/identity/identity-cache.ts'
 import { Registration } from '../src/identity/registration.ts'
 import { deleteUnused } from '../src/store/identity.ts'
 import { KeyedMutex } from '../src/util/keyed-mutex.ts'
+import { limitedLog } from '../src/util/limited-log.ts'
 import { SteadyClock } from '../src/util/steady-clock.ts'
 
 declare module 'fastify' {
@@ -40,7 +41,7 @@ export default fp<IdentitiesOptions>(
     cluster?.on('identity', ({ network, peer }) => identities.forget(network, peer))
     cluster?.onMissed(() => identities.clear())
     app.decorate('identities', identities)
-    app.decorate('registration', new Registration({ database, idleDays, now, log }))
+    app.decorate('registration', new Registration({ database, idleDays, now, log: limitedLog(log) }))
     app.decorate('nameMutex', new KeyedMutex())
     app.decorate('identityChanged', (network, peer) => cluster?.tell({ kind: 'identity', network, peer }))
     const clock = new SteadyClock(now)

@@ -12,6 +12,7 @@ import { frameCounter } from '../src/observability/metrics.ts'
 import type { PageOfPeers } from '../src/presence/names.ts'
 import type { SessionProtocol } from '../src/session/session.ts'
 import { enterKeys } from '../src/store/identity.ts'
+import { limitedLog } from '../src/util/limited-log.ts'
 
 export interface L2psOptions {
   readonly proofWindowMs: number
@@ -25,7 +26,8 @@ export interface L2psOptions {
 
 export default fp<L2psOptions>(
   async (app, { failedProofsPerMinute, ...options }) => {
-    const { database, presence, cluster, proofs, networks, log } = app
+    const { database, presence, cluster, proofs, networks } = app
+    const log = limitedLog(app.log)
     const names = new KeyNames(database)
     const peersInCluster = async (network: string, page: PageOfPeers) => {
       const found = await cluster!.page(network, page)

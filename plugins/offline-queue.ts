@@ -32,6 +32,7 @@ import {
   takePage,
   withholdMalformed
 } from '../src/store/queue-entry.ts'
+import { limitedLog } from '../src/util/limited-log.ts'
 import { SteadyClock } from '../src/util/steady-clock.ts'
 
 declare module 'fastify' {
@@ -92,16 +93,17 @@ export default fp<OfflineQueueOptions>(
     const floors = cluster === undefined ? new MailboxFloors() : undefined
     const counters = new MailboxCounters(floors)
     const releases = new Releases({ database, log })
-    const strangers = new Strangers(database, { log })
+    const limited = limitedLog(log) // for what messages cause
+    const strangers = new Strangers(database, { log: limited })
     const recipients =
       cluster?.recipients(releases, strangers) ?? new ConnectedRecipients(presence, counters, releases, strangers)
     const stats = new QueueStats({ database, log, now, restMs: STATS_REST_MS, others: cluster && othersOf(cluster) })
-    const contacts = new ContactNotes(database, { now, log })
+    const contacts = new ContactNotes(database, { now, log: limited })
     const daily = new DailyBytes(options.daily)
     const totals = new NetworkTotals({ database, log, limits: options.networkLimits, restMs: STATS_REST_MS })
     const mailbox = (protocol: ProtocolName, store: MessageStore) =>
       new Mailbox({
-        ...{ database, recipients, store, daily, totals, floors, now, log, ...countsOf(metrics, protocol) },
+        ...{ database, recipients, store, daily, totals, floors, now, log: limited, ...countsOf(metrics, protocol) },
         limits: options[protocol],
         stored: (entry) => {
           const { network, sender, recipient, bytes } = entry
@@ -185,7 +187,8 @@ function attachmentsOf(
   { counters, releases, left, floors }: Parts,
   options: OfflineQueueOptions
 ): Attachments<Member> {
-  const { database, presence, cluster, sessions, metrics, log } = app
+  const { database, presence, cluster, sessions, metrics } = app
+  const log = limitedLog(app.log)
   const { receipts, maxDeliveries, sessionsPerPeer, now } = options
   const mostDeliveries = maxDeliveries === 0 ? MOST_DELIVERIES : maxDeliveries - 1
   const contentsAfter = batched({

@@ -4,6 +4,7 @@ import { FailedProofs } from '../src/identity/failed-proofs.ts'
 import { frameCounter } from '../src/observability/metrics.ts'
 import { Challenges } from '../src/signaling/challenges.ts'
 import { createSignaling } from '../src/signaling/router.ts'
+import { limitedLog } from '../src/util/limited-log.ts'
 
 export interface SignalingOptions {
   readonly quotaPerSender: number
@@ -17,11 +18,12 @@ export interface SignalingOptions {
 
 export default fp<SignalingOptions>(
   async (app, { failedProofsPerMinute, publicOrigins, ...options }) => {
-    const { database, presence, cluster, proofs, identities, identityChanged, registration, nameMutex, log } = app
+    const { database, presence, cluster, proofs, identities, identityChanged, registration, nameMutex } = app
     const protocol = createSignaling({
       ...options,
       deadlineMs: database.deadlineMs,
-      ...{ proofs, identities, identityChanged, registration, nameMutex, log },
+      ...{ proofs, identities, identityChanged, registration, nameMutex },
+      log: limitedLog(app.log),
       mailbox: app.mailboxes.signaling,
       attachments: app.attachments.signaling,
       peersIn: (network, page) => (cluster ?? presence).page(network, page),

@@ -17,6 +17,7 @@ import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { L2PS_ERRORS, type L2psErrorCode, SIGNALING_ERRORS, type SignalingErrorType } from '../src/protocol/errors.ts'
 import type { SessionLimits, SessionProtocol } from '../src/session/session.ts'
 import type { ProtocolHooks } from '../src/session/sessions.ts'
+import { limitedLog } from '../src/util/limited-log.ts'
 
 type Name = SessionProtocol['name']
 
@@ -81,6 +82,7 @@ export default fp<SocketsOptions>(
       },
       serve: (protocol) => {
         const { name } = protocol
+        const limited = limitedLog(log)
         const bytesReceived = metrics.frameBytes.at({ protocol: name })
         const refused = refusalsOf(metrics, name)
         const slowed = metrics.socketsSlowed.by('budget', { protocol: name })
@@ -91,7 +93,7 @@ export default fp<SocketsOptions>(
             frameReceived: (bytes) => bytesReceived.inc(bytes),
             slowed: (why) => slowed[why].inc(),
             frameRefused: (code) => refused.get(code)?.inc(),
-            failed: (error) => log.error({ err: error }, 'frame not handled')
+            failed: (error) => limited.error({ err: error }, 'frame not handled')
           }
         })
       }

@@ -13,6 +13,7 @@ import { takeEntries } from '../store/queue-entry.ts'
 import type { RelayRow } from '../store/relay.ts'
 import { type PeerName, type Place, placesWithMail } from '../store/session-place.ts'
 import { Batcher } from '../util/batcher.ts'
+import { limitedLog } from '../util/limited-log.ts'
 import type { Log } from '../util/log.ts'
 import type { Bus, BusListener } from './bus.ts'
 import { decodeHandOver, type HandedOver } from './hand-over.ts'
@@ -115,7 +116,14 @@ export class Cluster {
     this.#options = options
     this.shared = new SharedReleases({ database, relay: this.id, log })
     this.places = new ClusterPlaces({
-      ...{ database, registry, log, relay: this.id, shared: this.shared, sessionsPerPeer: options.sessionsPerPeer },
+      ...{
+        database,
+        registry,
+        log: limitedLog(log),
+        relay: this.id,
+        shared: this.shared,
+        sessionsPerPeer: options.sessionsPerPeer
+      },
       isAliveAt: (place) => this.#isAliveAt(place),
       settledTo: () => this.lease.settledTo(performance.now()),
       announce: (peer, name, isConnected) => this.#announce(peer, name, isConnected)
@@ -175,7 +183,8 @@ export class Cluster {
     this.#releases = releases
     this.shared.use(releases)
     const recipients = new ClusterRecipients({
-      ...{ database, relay: this.id, registry, releases, strangers, places: this.places, log },
+      ...{ database, relay: this.id, registry, releases, strangers, places: this.places },
+      log: limitedLog(log),
       handOver: (relay, item) => this.#outbox.add(relay, item),
       mustRead: () => this.missed.owesLook || !this.lease.holds
     })
