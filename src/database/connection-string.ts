@@ -44,11 +44,14 @@ const USED = [
 /** What the system or this server decides instead; or what changes nothing for it. */
 const WITHOUT_EFFECT = [
   ...['client_encoding', 'fallback_application_name', 'keepalives_interval', 'keepalives_count', 'tcp_user_timeout'],
-  ...['sslcompression', 'gssencmode', 'gsslib', 'gssdelegation', 'krbsrvname', 'sslcertmode', 'requiressl'],
+  ...['sslcompression', 'gssencmode', 'gsslib', 'gssdelegation', 'krbsrvname', 'sslcertmode', 'sslkeylogfile'],
   ...['min_protocol_version', 'max_protocol_version']
 ]
 /** Without them the connection would be less safe, or another one, than its operator means. */
-const REFUSED = ['require_auth', 'requirepeer', 'sslcrl', 'sslcrldir', 'service', 'servicefile', 'replication']
+const REFUSED = [
+  ...['require_auth', 'requirepeer', 'sslcrl', 'sslcrldir', 'service', 'servicefile', 'replication'],
+  ...['scram_client_key', 'scram_server_key', 'oauth_issuer', 'oauth_client_id', 'oauth_client_secret', 'oauth_scope']
+]
 
 /**
  * Reads a connection string. Throws `StartError` with what is wrong; nothing of the string is in the message but names of
@@ -109,8 +112,10 @@ function readQuery(text: string | undefined): Record<string, string> {
     const name = decode(key, 'the name of a parameter')
     parameters[name] = decode(value!, `the parameter ${name}`)
   }
-  const { ssl, ...rest } = parameters // JDBC's, which libpq knows, too
-  if (ssl === undefined || rest.sslmode !== undefined) return rest
+  const { ssl, requiressl, ...rest } = parameters // JDBC's, which libpq knows, too; and an old one of libpq
+  if (rest.sslmode !== undefined) return rest
+  if (requiressl?.startsWith('1')) return { ...rest, sslmode: 'require' }
+  if (ssl === undefined) return rest
   return { ...rest, sslmode: ssl === 'true' || ssl === '1' ? 'require' : ssl === 'false' ? 'disable' : ssl }
 }
 

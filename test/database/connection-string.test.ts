@@ -61,7 +61,33 @@ test('what psql takes is taken, and what is not known is named', () => {
   assert.deepEqual(read('postgres://u@db/x?pgbouncer=true&sslmode=require').warnings, [
     'the parameter "pgbouncer" of DATABASE_URL is not known and is ignored'
   ])
-  assert.equal(read('postgres://u@db/x?ssl=true').parameters.sslmode, 'require')
+  for (const old of ['ssl=true', 'requiressl=1']) {
+    assert.equal(read(`postgres://u@db/x?${old}`).parameters.sslmode, 'require')
+  }
+})
+
+/** All parameters of libpq in PostgreSQL 18 (its manual, "Parameter Key Words"), with a value each. */
+const LIBPQ_PARAMETERS = `
+  host=db hostaddr=10.0.0.7 port=5433 dbname=x user=u password=p passfile=/f channel_binding=prefer connect_timeout=7
+  client_encoding=auto options=-cgeqo%3Doff application_name=a fallback_application_name=b keepalives=1 keepalives_idle=30
+  keepalives_interval=10 keepalives_count=3 tcp_user_timeout=0 gssencmode=prefer sslmode=require requiressl=1
+  sslnegotiation=postgres sslcompression=0 sslcert=/c sslkey=/k sslkeylogfile=/l sslpassword=s sslcertmode=allow
+  sslrootcert=/r sslsni=1 ssl_min_protocol_version=TLSv1.2 ssl_max_protocol_version=TLSv1.3 min_protocol_version=3.0
+  max_protocol_version=latest krbsrvname=postgres gsslib=gssapi gssdelegation=0 target_session_attrs=read-write
+  load_balance_hosts=disable`
+const NOT_HONOURED = `
+  require_auth=none requirepeer=postgres sslcrl=/l sslcrldir=/d service=s servicefile=/f replication=database
+  scram_client_key=a scram_server_key=a oauth_issuer=a oauth_client_id=a oauth_client_secret=a oauth_scope=a`
+
+test('every parameter of libpq is known: those that cannot be honoured without harm are refused by name', () => {
+  for (const pair of LIBPQ_PARAMETERS.trim().split(/\s+/)) {
+    assert.deepEqual(read(`postgres://u@db/x?${pair}`).warnings, [], pair)
+  }
+  for (const pair of NOT_HONOURED.trim().split(/\s+/)) {
+    const [name] = pair.split('=')
+    const refused = { message: new RegExp(`has the parameter ${name}, which this server cannot honour: take it out`) }
+    assert.throws(() => read(`postgres://u@db/x?${pair}`), refused, pair)
+  }
 })
 
 test('PG* variables fill in what a string leaves out, and change nothing that it says', () => {
