@@ -65,17 +65,7 @@ export interface Pool {
  * function does besides SQL must bear being done twice.
  */
 export function createPool(options: PoolOptions): Pool {
-  const pool = new ConnectionPool(options)
-  return {
-    sql: sqlOf(pool, false),
-    urgent: sqlOf(pool, true),
-    reserve: (listener) => pool.reserve(listener),
-    connections: () => pool.connections,
-    server: () => pool.server,
-    fault: () => pool.fault,
-    dropSilent: (ms) => pool.dropSilent(ms),
-    end: (ms) => pool.end(ms)
-  }
+  return new ConnectionPool(options)
 }
 
 function sqlOf(pool: ConnectionPool, isUrgent: boolean): Sql {
@@ -112,11 +102,13 @@ interface Connection {
   isRetired: boolean
 }
 
-class ConnectionPool {
+class ConnectionPool implements Pool {
+  readonly sql: Sql
+  readonly urgent: Sql
   /** Makes queries; runs none. */
   readonly maker: Sql
-  server: ServerFacts | undefined
-  fault: Error | undefined
+  #server: ServerFacts | undefined
+  #fault: Error | undefined
   readonly #options: PoolOptions
   readonly #target: () => Target
   readonly #all = new Set<Connection>()
@@ -139,10 +131,20 @@ class ConnectionPool {
     this.maker = this.#driver(() => {
       throw new Error('this driver runs no queries')
     }).sql
+    this.sql = sqlOf(this, false)
+    this.urgent = sqlOf(this, true)
   }
 
-  get connections(): number {
+  connections(): number {
     return this.#all.size + this.#reserved.size
+  }
+
+  server(): ServerFacts | undefined {
+    return this.#server
+  }
+
+  fault(): Error | undefined {
+    return this.#fault
   }
 
   query(query: Query, isUrgent: boolean): void {
@@ -270,15 +272,15 @@ class ConnectionPool {
     if (this.#stop.signal.aborted) throw new ConnectionLost(CLOSED)
     try {
       const opened = await openConnection({ target: this.#target(), pooler, statementMs }, this.#stop.signal)
-      this.server = opened.server
-      this.fault = undefined
+      this.#server = opened.server
+      this.#fault = undefined
       if (this.#stop.signal.aborted) {
         opened.socket.destroy()
         throw new ConnectionLost(CLOSED)
       }
       return this.#keep(opened.socket, among, listener)
     } catch (error) {
-      this.fault = error as Error
+      this.#fault = error as Error
       throw error instanceof ConnectionLost ? error : new CannotConnect([{ place: '', error: error as Error }])
     }
   }

@@ -87,14 +87,6 @@ export class PostgresSocket extends EventEmitter implements DriverSocket {
     this.destroy()
   }
 
-  pause(): void {
-    this.#socket.pause()
-  }
-
-  resume(): void {
-    this.#socket.resume()
-  }
-
   #start(): void {
     this.#started = true
     process.nextTick(() => {

@@ -234,6 +234,7 @@ table('register: wrong shapes', asStranger, [
   ['a key with 0x', register({ publicKey: `0x${ALICE.slice(2)}` }), `${NO_KEY}: leave out the 0x`],
   ['no timestamp', register({}, { timestamp: undefined }), NO_TIME],
   ['a timestamp that is text', register({}, { timestamp: `${NOW}` }), NO_TIME],
+  ['a timestamp that cannot become text', register({}, { timestamp: { toString: 1 } }), NO_TIME],
   ['a timestamp with a fraction', register({}, { timestamp: NOW + 0.5 }), NO_TIME],
   ['a proof that is not hex', register({ proof: 'xyz' }), WRONG_PROOF],
   ['a proof of an odd number of digits', register({ proof: `${PROOF}a` }), WRONG_PROOF]
