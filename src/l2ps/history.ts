@@ -36,14 +36,19 @@ async function history(
   const refusal = await refuseProof(context, claim, session, request)
   if (refusal !== undefined) return refusal
   const limit = payload.limit ?? DEFAULT_HISTORY_LIMIT
-  if (!context.shownProofs.show(payload.proof.toLowerCase(), `${payload.before} ${limit}`)) {
+  const shown = [payload.proof.toLowerCase(), `${payload.before} ${limit}`] as const
+  if (!context.shownProofs.show(...shown)) {
     return refuse(context, 'INVALID_PROOF', 'This proof has opened this page already; sign a new one', request)
   }
   session.pay('query')
   const conversation = conversationId(member.network, member.peer, peer.address)
   const page = { before: payload.before, limit, maxBytes: PAGE_BYTES }
   const { database } = context
-  const { messages, hasMore } = await database.ask(() => readHistory(database.sql, conversation, page))
+  const reading = database.ask(() => readHistory(database.sql, conversation, page))
+  const { messages, hasMore } = await reading.catch((error: unknown) => {
+
+    throw error
+  })
   const texts = messages.map((message) => encodeStored(message, member, peer))
   return answer(encodeHistory(texts, hasMore, context.now(), request.requestId))
 }

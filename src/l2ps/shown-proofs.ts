@@ -19,10 +19,16 @@ export class ShownProofs {
 
   /** Notes that a proof opens a page; false: it did before. */
   show(proof: string, page: string): boolean {
-    const pages = this.#pages.get(proof) ?? new Set<string>()
+    const known = this.#pages.get(proof)
+    const pages = known ?? new Set<string>()
     if (pages.has(page) || pages.size >= PAGES) return false
-    if (pages.size === 0) this.#pages.set(proof, pages)
+    if (known === undefined) this.#pages.set(proof, pages)
     pages.add(page)
     return true
+  }
+
+  /** The page could not be given after all: the proof opens it once more. */
+  takeBack(proof: string, page: string): void {
+    this.#pages.get(proof)?.delete(page)
   }
 }

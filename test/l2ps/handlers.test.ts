@@ -626,6 +626,18 @@ test('history: 50 messages are asked for when the request does not say how many'
   assert.ok(all.queries.at(-1)!.includes(50))
 })
 
+test('history: a proof opens its page still when the database did not answer at first', async () => {
+  const all = relay({ isDatabaseAway: true })
+  const session = all.join(ALICE)
+  assert.equal(wordsOf(await all.say(history(), session)), AGAIN)
+  all.given.isDatabaseAway = false
+  assert.deepEqual(wordsOf(await all.say(history(), session)), page([]))
+  assert.match(
+    String(wordsOf(await all.say(history(), session))),
+    /^INVALID_PROOF: This proof has opened this page already/
+  )
+})
+
 test('history: a failed proof counts for its address', async () => {
   const all = relay({ verdict: 'invalid' })
   const alice = all.join(ALICE)
