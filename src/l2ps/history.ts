@@ -46,7 +46,7 @@ async function history(
   const { database } = context
   const reading = database.ask(() => readHistory(database.sql, conversation, page))
   const { messages, hasMore } = await reading.catch((error: unknown) => {
-
+    context.shownProofs.takeBack(...shown)
     throw error
   })
   const texts = messages.map((message) => encodeStored(message, member, peer))
