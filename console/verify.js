@@ -20,7 +20,7 @@ const SIGNATURE_LINE = /^\u2014 ([^\s+]+) ([A-Za-z0-9+/]+={0,2})$/u
 /** @typedef {{ level: number, index: number, width: number }} Tile */
 
 /** The browser lacks what it takes. */
-export class CannotCheck extends Error {}
+class CannotCheck extends Error {}
 
 /** What is published does not fit together. */
 export class LogFault extends Error {}

@@ -35,19 +35,19 @@ const Network = Type.String({
   pattern: '^[^\\u0000]*$', // Postgres knows no such character
   description: 'The network: `signaling`, or an L2PS uid.'
 })
-export const LogParams = Type.Object({ network: Network })
-export const TileParams = Type.Object({
+const LogParams = Type.Object({ network: Network })
+const TileParams = Type.Object({
   network: Network,
   '*': Type.String({
     maxLength: 64,
     description: '`<level>/<index>[.p/<width>]` or `entries/<index>[.p/<width>]`, the index in groups: `x001/234`.'
   })
 })
-export const ProofParams = Type.Object({
+const ProofParams = Type.Object({
   network: Network,
   txHash: Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the record: `l2psTxHash` of history.' })
 })
-export const AuditProblem = Type.Object({ error: Type.String(), message: Type.String() })
+const AuditProblem = Type.Object({ error: Type.String(), message: Type.String() })
 
 const problem = (error: string, message: string): Static<typeof AuditProblem> => ({ error, message })
 const NOT_FOUND = problem('Not Found', 'The audit trail has nothing here.')

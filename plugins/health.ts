@@ -24,7 +24,7 @@ declare module 'fastify' {
   }
 }
 
-export const LiveAnswer = Type.Object(
+const LiveAnswer = Type.Object(
   { status: Type.Literal('ok'), uptimeSeconds: Type.Integer(), version: Type.String() },
   { description: 'The process runs and answers.' }
 )

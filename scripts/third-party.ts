@@ -12,18 +12,9 @@ import { packageFile } from '../src/util/package-root.ts'
 const run = promisify(execFile)
 
 /** Licences that may be in the server: permissive ones. */
-export const ALLOWED = [
-  'MIT',
-  'ISC',
-  'Apache-2.0',
-  'BSD-2-Clause',
-  'BSD-3-Clause',
-  'BlueOak-1.0.0',
-  'Unlicense',
-  '0BSD'
-]
+const ALLOWED = ['MIT', 'ISC', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'BlueOak-1.0.0', 'Unlicense', '0BSD']
 
-export interface Component {
+interface Component {
   readonly name: string
   readonly version: string
   readonly purl: string

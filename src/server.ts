@@ -82,7 +82,7 @@ const MAX_PARAMETER = 4_096
 const SWEEP_MS = 60_000
 
 /** The server, composed and not yet listening: each concern is a plugin, below it only those it needs. */
-export async function buildServer(config: Config, options: ServerOptions = {}): Promise<FastifyInstance> {
+async function buildServer(config: Config, options: ServerOptions = {}): Promise<FastifyInstance> {
   const now = options.now ?? Date.now
   await prepareDataDirectory(config.DATA_DIR)
   const tlsFiles = certificateFiles(config)

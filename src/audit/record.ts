@@ -5,7 +5,7 @@ import canonicalize from 'canonicalize'
 import { ADMINISTRATION, type AdministrationAction, type InboxEvent } from '../store/audit-inbox.ts'
 
 /** Longest record, in bytes: an entry bundle counts them in 16 bits. */
-export const MAX_ENTRY_BYTES = 65_535
+const MAX_ENTRY_BYTES = 65_535
 
 const Hex = (digits: number, description?: string) =>
   Type.String({

@@ -10,7 +10,7 @@ export type ReceiptStrength = 'ack' | 'pong' | 'none'
 export type ReceiptMode = 'auto' | ReceiptStrength
 
 /** The feature by which a client says, in `register`, that it will acknowledge. */
-export const ACK_FEATURE = 'ack'
+const ACK_FEATURE = 'ack'
 
 export function strengthFor(mode: ReceiptMode, features: readonly string[]): ReceiptStrength {
   if (mode !== 'auto') return mode

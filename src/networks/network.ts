@@ -49,7 +49,7 @@ const Path = Type.String({
  * `config.json` of a network (docs/protocol.md, 4.8). Members that are not named here are tolerated: nodes use them.
  * The key files are never opened for what is in them: this server relays what it cannot read.
  */
-export const NetworkConfig = Type.Object({
+const NetworkConfig = Type.Object({
   uid: NetworkUid,
   name: Type.Optional(Type.String({ maxLength: 256 })),
   description: Type.Optional(Type.String({ maxLength: 4_096 })),

@@ -11,7 +11,7 @@ const Status = Type.Union(
 )
 
 /** A message as history has it (docs/protocol.md, 4.4). */
-export const StoredMessageSchema = Type.Object(
+const StoredMessageSchema = Type.Object(
   {
     id: Type.String({ description: 'A uuid' }),
     from: Key('The sender'),

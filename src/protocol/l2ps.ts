@@ -7,7 +7,7 @@ export const MAX_CIPHERTEXT_LENGTH = 131_072
 /** Longest requestId that is echoed, in characters. */
 const MAX_REQUEST_ID_LENGTH = 128
 /** Most messages on a page of history, and how many when the request does not say. */
-export const MAX_HISTORY_LIMIT = 200
+const MAX_HISTORY_LIMIT = 200
 export const DEFAULT_HISTORY_LIMIT = 50
 
 /** Any string: what is no key, network or proof is refused by the handler, with the code that says so. */

@@ -1,5 +1,5 @@
 /** Deepest nesting of an opaque JSON value that is relayed. */
-export const MAX_OPAQUE_DEPTH = 64
+const MAX_OPAQUE_DEPTH = 64
 /** Most values (members, elements, leaves) inside an opaque JSON value that is relayed. */
 export const MAX_OPAQUE_VALUES = 10_000
 

@@ -138,7 +138,7 @@ async function refuseProof(
  * The proof a register frame carries, or undefined when it cannot be one: its message must be the registered key, or the
  * text of the challenge.
  */
-export function proofIn({ publicKey, verification }: Register, challengeText?: Uint8Array): Proof | undefined {
+function proofIn({ publicKey, verification }: Register, challengeText?: Uint8Array): Proof | undefined {
   const algorithm = algorithmNamed(verification.algorithm)
   const message = decodeBase64(verification.serializedMessage)
   const signingKey = decodeBase64(verification.serializedPublicKey)

@@ -96,11 +96,3 @@ export const rollupColumns = (sql: AnySql) => sql`
     when audit.idx < audited.published_size then 'batched'
     when audit.idx is not null then 'pending' else 'none' end as rollup,
   case when audit.idx < audited.published_size then encode(sha256(audit.entry), 'hex') end as "txHash"`
-
-/** The rollup of messages by their seq. */
-export async function rollupOf(sql: AnySql, messageSeqs: readonly number[]): Promise<Map<number, Rollup>> {
-  const rows = await sql<{ seq: number; rollup: RollupStatus; txHash: string | null }[]>`
-    select m.seq, ${rollupColumns(sql)}
-    from unnest(${messageSeqs as number[]}::bigint[]) as m (seq) ${rollupJoin(sql)}`
-  return new Map(rows.map(({ seq, rollup, txHash }) => [seq, { status: rollup, txHash }]))
-}

@@ -259,7 +259,7 @@ export async function noteEnded(sql: Sql, ended: readonly EndedSession[]): Promi
  * Gives every entry of these mailboxes its place in the quotas. What is locked is passed over, as in `noteEnded`. The lock
  * in the subquery has Postgres read one mailbox after the other; it might carry out a join by reading the whole table.
  */
-export async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Promise<void> {
+async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Promise<void> {
   const { separator, network, recipient } = textColumns(boxes, {
     network: (box) => box.network,
     recipient: (box) => box.recipient

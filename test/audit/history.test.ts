@@ -5,7 +5,7 @@ import { nodeVerifier } from '../../src/audit/node-key.ts'
 import { subtreeHashes } from '../../src/audit/stored-tree.ts'
 import { findLog } from '../../src/store/audit-log.ts'
 import { openNote, parseCheckpoint } from '../../src/tlog/note.ts'
-import { consistencyRanges, verifyConsistency } from '../../src/tlog/tree.ts'
+import { consistencyRanges, verifyConsistency } from '../tlog/proofs.ts'
 import { messages, openTestTrail, someNetwork } from './helpers.ts'
 
 test('however records come in, and however often the server restarts, every checkpoint continues every earlier one', async (t) => {

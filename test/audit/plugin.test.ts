@@ -8,8 +8,9 @@ import { PublishedLogs } from '../../src/audit/published.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
 import { openNote, parseCheckpoint, parseVerifier } from '../../src/tlog/note.ts'
 import { decodeBundle } from '../../src/tlog/tiles.ts'
-import { leafHash, rootOf, verifyInclusion } from '../../src/tlog/tree.ts'
+import { leafHash, rootOf } from '../../src/tlog/tree.ts'
 import { until } from '../helpers/wait.ts'
+import { verifyInclusion } from '../tlog/proofs.ts'
 import { ADMIN, messages, openTestTrail, startAuditServer } from './helpers.ts'
 
 const authorization = ADMIN

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { nodeVerifier } from '../../src/audit/node-key.ts'
 import { parseRecord } from '../../src/audit/record.ts'
-import { readEntries, rollupOf } from '../../src/store/audit-entry.ts'
+import type { Sql } from '../../src/database/database.ts'
+import { type Rollup, type RollupStatus, readEntries, rollupColumns, rollupJoin } from '../../src/store/audit-entry.ts'
 import { insertAuditEvents, takeAuditEvents } from '../../src/store/audit-inbox.ts'
 import { findLog, holdSequencer } from '../../src/store/audit-log.ts'
 import { conversationId, deleteOldMessages, insertMessages } from '../../src/store/message.ts'
@@ -184,6 +185,14 @@ test('no peer writes into the log of checkpoints', async (t) => {
     /no network may be called anchors/
   )
 })
+
+/** The rollup of messages by their seq. */
+async function rollupOf(sql: Sql, messageSeqs: readonly number[]): Promise<Map<number, Rollup>> {
+  const rows = await sql<{ seq: number; rollup: RollupStatus; txHash: string | null }[]>`
+    select m.seq, ${rollupColumns(sql)}
+    from unnest(${messageSeqs as number[]}::bigint[]) as m (seq) ${rollupJoin(sql)}`
+  return new Map(rows.map(({ seq, rollup, txHash }) => [seq, { status: rollup, txHash }]))
+}
 
 test('a message waits for its place, is then batched, then confirmed', async (t) => {
   const trail = await openTestTrail(t)

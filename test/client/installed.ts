@@ -1,6 +1,6 @@
 // The client as an application gets it: packed as for the registry, and installed in a directory of its own.
 import { execFile } from 'node:child_process'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
@@ -59,6 +59,3 @@ function quiet(): NodeJS.ProcessEnv {
 /** The names in a directory of the installed package. */
 export const installedFiles = ({ home }: Application, directory = '.'): Promise<string[]> =>
   readdir(join(home, 'node_modules/demos-relay-client', directory))
-
-export const installedFile = ({ home }: Application, name: string): Promise<string> =>
-  readFile(join(home, 'node_modules/demos-relay-client', name), 'utf8')

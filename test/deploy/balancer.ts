@@ -14,7 +14,7 @@ import { type Settings, sharedByRelays, type TestServer } from '../helpers/serve
 import { until } from '../helpers/wait.ts'
 
 /** Answers every question for an address with those that `addresses` has at that moment. */
-export async function startNameServer(scope: Scope, addresses: () => readonly string[]): Promise<number> {
+async function startNameServer(scope: Scope, addresses: () => readonly string[]): Promise<number> {
   const socket = createSocket('udp4', (question, { address, port }) => {
     const answer = answerTo(question, addresses())
     if (answer !== undefined) socket.send(answer, port, address)

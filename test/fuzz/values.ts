@@ -47,7 +47,7 @@ export function anything(random: Random, depth = 3): unknown {
 }
 
 /** `Object.fromEntries`, for a member `__proto__` too. */
-export function objectOf(members: readonly (readonly [string, unknown])[]): Record<string, unknown> {
+function objectOf(members: readonly (readonly [string, unknown])[]): Record<string, unknown> {
   const made = {}
   for (const [name, value] of members) set(made, name, value)
   return made

@@ -48,7 +48,7 @@ export async function startProgram(t: Scope, env: Env, { cwd, within = [] }: Sur
 }
 
 /** A user of no name, who may do nothing but what the owner of a file may. */
-export const NAMELESS = 31_337
+const NAMELESS = 31_337
 export const AS_NAMELESS = ['unshare', '--user', `--map-user=${NAMELESS}`, `--map-group=${NAMELESS}`]
 
 /** Nothing can be written but in `data`. What the script wrote elsewhere would end it. */

@@ -50,7 +50,7 @@ async function hasRoom(disk: string): Promise<boolean> {
 const SETTINGS = { max_connections: '400', fsync: 'off', full_page_writes: 'off', max_wal_size: '256MB' }
 
 /** Below the home of a run: a cluster that was started once, to be copied. Making one takes a second of processor time. */
-export const MADE_CLUSTER = 'made-cluster'
+const MADE_CLUSTER = 'made-cluster'
 
 /** Puts a cluster into a directory, where a run has one to copy; else whoever starts there makes it. */
 export async function putCluster(directory: string, home = process.env[TEST_HOME]): Promise<void> {

@@ -1,7 +1,7 @@
 // Why an anchoring did not come about, and when another try makes sense.
 
 /** What can go wrong with a node, and how long to leave it alone by default, in ms. */
-export const DEMOS_RPC_ERRORS = {
+const DEMOS_RPC_ERRORS = {
   UNREACHABLE: { retryAfterMs: 15_000, meaning: 'No connection, no answer in time, or HTTP 429, 502, 503 or 504.' },
   BAD_REPLY: { retryAfterMs: 60_000, meaning: 'An answer that is not what this call answers; nothing is known.' },
   UNAUTHORIZED: { retryAfterMs: 600_000, meaning: 'HTTP 401: the headers were refused; clocks may differ by 5 min.' },
@@ -11,7 +11,7 @@ export const DEMOS_RPC_ERRORS = {
   UNSETTLED: { retryAfterMs: 15_000, meaning: 'Submitted but in no block yet; the next try looks again.' }
 } as const
 
-export type DemosRpcErrorCode = keyof typeof DEMOS_RPC_ERRORS
+type DemosRpcErrorCode = keyof typeof DEMOS_RPC_ERRORS
 
 /** Never carries a key, credentials of the URL or a whole reply: its text may go into logs and to an operator. */
 export class DemosRpcError extends Error {

@@ -23,7 +23,7 @@ export const seed = Buffer.from(vectors.wallet.seed32Hex, 'hex')
 export const address = vectors.wallet.publicKeyHex
 
 /** A store that outlives the anchors of one test. */
-export class MemoryStore implements SubmissionStore {
+class MemoryStore implements SubmissionStore {
   readonly rows: { checkpoint: string; submission: Submission }[] = []
 
   async recall(checkpoint: string): Promise<Submission[]> {
