@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { type Database, DatabaseUnavailable } from '../src/database/database.ts'
-import { newerMigrations } from '../src/database/migrate.ts'
+import { migrationsFrom } from '../src/database/migrate.ts'
 import { sqlState } from '../src/database/sql-state.ts'
 import { probeWrite } from '../src/store/write-probe.ts'
 
@@ -126,8 +126,10 @@ function reasonOf(error: unknown): string {
 
 /** A newer server may have migrated the database while this one runs: what still works goes on. */
 async function schemaFault(database: Database, schema: Schema): Promise<string | undefined> {
-  const newer = await database.within(newerMigrations(database.urgent, schema.known))
+  const found = await database.within(migrationsFrom(database.urgent, schema.known))
+  const newer = found.filter(({ version }) => version > schema.known)
   schema.newer = newer.map(({ version }) => version)
+  if (newer.length === found.length) return 'the database is older than this server, restored perhaps: start it again'
   if (newer.some(({ breaks }) => breaks)) return 'a newer version has migrated the database: start that one here, too'
   return undefined
 }

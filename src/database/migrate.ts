@@ -140,10 +140,10 @@ async function addBreaks(tx: TransactionSql): Promise<void> {
   if (!column) await tx`alter table schema_migration add column breaks boolean not null default false`
 }
 
-/** Migrations of newer servers, and whether one that does not know them can go on. */
-export async function newerMigrations(sql: Sql, newest: number): Promise<{ version: number; breaks: boolean }[]> {
+/** The migrations from this one on, and whether a server that does not know them can go on. */
+export async function migrationsFrom(sql: Sql, version: number): Promise<{ version: number; breaks: boolean }[]> {
   return sql<{ version: number; breaks: boolean }[]>`
-    select version, breaks from schema_migration where version > ${newest} order by version`
+    select version, breaks from schema_migration where version >= ${version} order by version`
 }
 
 async function readMigrations(directory: string): Promise<Migration[]> {

@@ -97,6 +97,14 @@ test('a newer migration that breaks is named, one that does not is passed over, 
   await send()
 })
 
+test('a database that lost a migration, as one that was restored from an old backup, is named', async (t) => {
+  const server = await startTestServer(t)
+  const { sql } = server.app.database
+  await sql`delete from schema_migration where version = (select max(version) from schema_migration)`
+  const reason = 'the database is older than this server, restored perhaps: start it again'
+  await until('it says so', async () => (await reasonOf(server, 'schema')) === reason, 8_000)
+})
+
 test('a disk that was full is probed with more than what is free already', async (t) => {
   const server = await startTestServer(t)
   const { database } = server.app
