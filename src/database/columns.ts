@@ -81,3 +81,23 @@ export function textColumns<Row, T extends Texts<Row>>(
 /** A column of integers as one parameter: `unnest($1::text::bigint[])`. */
 export const numberColumn = <Row>(rows: readonly Row[], pick: (row: Row) => number): string =>
   `{${rows.map(pick).join(',')}}`
+
+/** Up to so many rows go into a statement as `values`; more are columns, as above, which costs less for each but more for all. */
+export const FEW_ROWS = 4
+
+/** Names of parameters for rows of `values`: `$first` and on, so many for each row. */
+export const parametersOf = (rows: number, columns: number, first: number): string[][] =>
+  Array.from({ length: rows }, (_, row) =>
+    Array.from({ length: columns }, (_, column) => `$${first + row * columns + column}`)
+  )
+
+/** Texts of statements by what they are made of: the same text each time, so that Postgres knows it. */
+export function remembered<A extends readonly (number | boolean)[]>(make: (...of: A) => string): (...of: A) => string {
+  const texts = new Map<string, string>()
+  return (...of) => {
+    const name = of.join()
+    const text = texts.get(name) ?? make(...of)
+    texts.set(name, text)
+    return text
+  }
+}

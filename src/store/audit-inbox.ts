@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import type { PendingQuery, Row } from 'postgres'
 import type { AnySql, TransactionSql } from '../database/database.ts'
 import { insertAdminEvents } from './admin-event.ts'
 import { ANCHORS } from './audit-log.ts'
@@ -146,13 +145,19 @@ export const recordGiven = (sql: AnySql, digests: string, separator: string) => 
 
 /**
  * The same for messages that history keeps: the sequencer finds the rest in `message`. `stored`: a relation with their
- * seq, network, accepted_at and place (from 1). A message that was sent before is not in it, and gets no second record.
+ * seq, network, accepted_at and place (from 1), of so many rows; 0: any number. A message that was sent before is not in it,
+ * and gets no second record.
  */
-export const recordStored = (sql: AnySql, stored: PendingQuery<Row[]>) => sql`
-  insert into audit_inbox (network, count, message_seqs, accepted_at)
-  select network, count(*), array_agg(seq order by seq), array_agg(accepted_at order by seq)
-  from ${stored} group by network, (place - 1) / ${ROW_MESSAGES}
-  order by network, min(seq)`
+export const recordStored = (stored: string, rows: number): string =>
+  rows === 1
+    ? `
+      insert into audit_inbox (network, count, message_seqs, accepted_at)
+      select network, 1, array[seq], array[accepted_at] from ${stored}`
+    : `
+      insert into audit_inbox (network, count, message_seqs, accepted_at)
+      select network, count(*), array_agg(seq order by seq), array_agg(accepted_at order by seq)
+      from ${stored} group by network, (place - 1) / ${ROW_MESSAGES}
+      order by network, min(seq)`
 
 /**
  * Takes the oldest events out, in the order of their acceptance, passing over some networks: about `limit`, at least

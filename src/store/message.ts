@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { numberColumn, textColumns } from '../database/columns.ts'
+import { FEW_ROWS, numberColumn, parametersOf, remembered, textColumns } from '../database/columns.ts'
 import type { AnySql, Sql } from '../database/database.ts'
 import { type RollupStatus, rollupColumns, rollupJoin } from './audit-entry.ts'
 import { recordStored } from './audit-inbox.ts'
@@ -46,6 +46,13 @@ export function conversationId(network: string, a: string, b: string): string {
   return createHash('sha256').update(`${network}\n${low}\n${high}`).digest('hex').slice(0, 32)
 }
 
+export interface KeepOptions {
+  readonly isAudited: boolean
+  readonly ttlMs: number
+  /** None of them was stored before: promised, so that it costs less. */
+  readonly isNew: boolean
+}
+
 /**
  * Stores messages, their mailbox entries and what the audit trail keeps of them in one statement, in the order given.
  * Returns the sequence numbers by index. Where a message was there before: its index is missing, or, when `isNew`
@@ -54,9 +61,24 @@ export function conversationId(network: string, a: string, b: string): string {
 export async function insertMessages(
   sql: AnySql,
   messages: readonly NewMessage[],
-  { isAudited, ttlMs, isNew }: { isAudited: boolean; ttlMs: number; isNew: boolean }
+  options: KeepOptions
 ): Promise<Map<number, number>> {
   if (messages.length === 0) return new Map()
+  const values = messages.length <= FEW_ROWS ? valuesOf(messages) : columnsOf(messages)
+  const rows = messages.length <= FEW_ROWS ? messages.length : 0
+  const text = textForMessages(rows, options.isNew, options.isAudited)
+  const stored = await sql.unsafe<{ place: number; seq: number }[]>(text, [options.ttlMs, ...values], { prepare: true })
+  return new Map(stored.map(({ place, seq }) => [place - 1, seq]))
+}
+
+const valuesOf = (messages: readonly NewMessage[]): (string | number | boolean)[] =>
+  messages.flatMap(({ entry, conversation, sentAt }) => [
+    ...[randomUUID(), conversation, entry.network, entry.sender, entry.recipient, entry.digest ?? '', entry.sealed],
+    ...[sentAt, entry.bytes, entry.slot, entry.acceptedAt]
+  ])
+
+/** In the order of `valuesOf`, and what separates the texts. */
+function columnsOf(messages: readonly NewMessage[]): string[] {
   const { separator, ...text } = textColumns(messages, {
     id: () => randomUUID(),
     conversation: (m) => m.conversation,
@@ -66,33 +88,54 @@ export async function insertMessages(
     digest: (m) => m.entry.digest ?? '',
     sealed: (m) => m.entry.sealed
   })
-  const stored = isNew ? sql`input` : sql`kept join input using (seq)`
-  const rows = await sql<{ place: number; seq: number }[]>`
-    with input as materialized (
-      select nextval('entry_seq') as seq, * from rows from (
-        string_to_table(${text.id}, ${separator}), string_to_table(${text.conversation}, ${separator}),
-        string_to_table(${text.network}, ${separator}), string_to_table(${text.sender}, ${separator}),
-        string_to_table(${text.recipient}, ${separator}), string_to_table(${text.digest}, ${separator}),
-        string_to_table(${text.sealed}, ${separator}),
-        unnest(${numberColumn(messages, (m) => m.sentAt)}::text::bigint[]),
-        unnest(${numberColumn(messages, (m) => m.entry.bytes)}::text::bigint[]),
-        unnest(${numberColumn(messages, (m) => (m.entry.slot ? 1 : 0))}::text::bigint[]),
-        unnest(${numberColumn(messages, (m) => m.entry.acceptedAt)}::text::bigint[]))
-        with ordinality as i (id, conversation, network, sender, recipient, message_hash, sealed, sent_at, size_bytes,
-          slot, accepted_at, place)
+  const numbers = [
+    numberColumn(messages, (m) => m.sentAt),
+    numberColumn(messages, (m) => m.entry.bytes),
+    numberColumn(messages, (m) => (m.entry.slot ? 1 : 0)),
+    numberColumn(messages, (m) => m.entry.acceptedAt)
+  ]
+  const { id, conversation, network, sender, recipient, digest, sealed } = text
+  return [id, conversation, network, sender, recipient, digest, sealed, ...numbers, separator]
+}
+
+const COLUMNS = [
+  ...['id', 'conversation', 'network', 'sender', 'recipient', 'message_hash', 'sealed'],
+  ...['sent_at', 'size_bytes', 'slot', 'accepted_at']
+]
+/** As the columns of `values`: of the first row, which says it for all. */
+const TYPES = ['uuid', 'uuid', 'text', 'text', 'text', 'text', 'text', 'bigint', 'integer', 'boolean', 'bigint']
+
+/** Of the statement for so many messages, by `values`; 0: for any number, by columns. $1: how long they may wait. */
+const textForMessages = remembered((rows: number, isNew: boolean, isAudited: boolean): string => {
+  const stored = isNew ? 'input' : 'kept join input using (seq)'
+  return `
+    with input (seq, ${COLUMNS.join(', ')}, place) as materialized (${rows === 0 ? MANY : fewRows(rows)}
     ), kept as (
       insert into message (seq, id, conversation, network, sender, recipient, message_hash, sealed, size_bytes, sent_at)
-      select seq, id::uuid, conversation::uuid, network, sender, recipient, message_hash, sealed, size_bytes, sent_at
-      from input ${isNew ? sql`` : sql`on conflict do nothing`}
+      select seq, id, conversation, network, sender, recipient, message_hash, sealed, size_bytes, sent_at
+      from input ${isNew ? '' : 'on conflict do nothing'}
       returning seq
     ), queued as (
       insert into queue_entry (seq, network, sender, recipient, size_bytes, slot, accepted_at, expires_at)
-      select seq, network, sender, recipient, size_bytes, slot <> 0, accepted_at, accepted_at + ${ttlMs}::bigint
-      from ${stored}
-    )${isAudited ? sql`, recorded as (${recordStored(sql, stored)})` : sql``}
+      select seq, network, sender, recipient, size_bytes, slot, accepted_at, accepted_at + $1::bigint from ${stored}
+    )${isAudited ? `, recorded as (${recordStored(stored, rows)})` : ''}
     select place, seq from ${stored}`
-  return new Map(rows.map((row) => [row.place - 1, row.seq]))
+})
+
+const fewRows = (rows: number): string => {
+  const row = (parameters: readonly string[], place: number) =>
+    `(nextval('entry_seq'), ${parameters.map((parameter, at) => `${parameter}::${TYPES[at]}`).join(', ')}, ${place + 1})`
+  return `values ${parametersOf(rows, COLUMNS.length, 2).map(row).join(', ')}`
 }
+
+const MANY = `
+      select nextval('entry_seq'), id::uuid, conversation::uuid, network, sender, recipient, message_hash, sealed,
+        sent_at, size_bytes, slot <> 0, accepted_at, place
+      from rows from (
+        string_to_table($2, $13), string_to_table($3, $13), string_to_table($4, $13), string_to_table($5, $13),
+        string_to_table($6, $13), string_to_table($7, $13), string_to_table($8, $13),
+        unnest($9::text::bigint[]), unnest($10::text::bigint[]), unnest($11::text::bigint[]), unnest($12::text::bigint[]))
+        with ordinality as i (${COLUMNS.join(', ')}, place)`
 
 /** What is stored under the conversation, digest and sender of each of these, by index. */
 export async function findEarlier(sql: AnySql, messages: readonly NewMessage[]): Promise<Map<number, Earlier>> {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { numberColumn, textColumns } from '../database/columns.ts'
+import { FEW_ROWS, numberColumn, parametersOf, remembered, textColumns } from '../database/columns.ts'
 import type { AnySql, Sql, TransactionSql } from '../database/database.ts'
 import { SIGNALING_NETWORK } from '../protocol/signaling.ts'
 import { recordGiven } from './audit-inbox.ts'
@@ -47,21 +47,34 @@ export type MailboxName = Pick<QueueEntry, 'network' | 'recipient'>
 export async function insertEntries(
   sql: AnySql,
   entries: readonly QueueEntry[],
-  { isAudited, ttlMs }: { isAudited: boolean; ttlMs: number }
+  options: { isAudited: boolean; ttlMs: number }
 ): Promise<QueueEntry[]> {
   const network = entries[0]?.network
   if (network === undefined) return []
   if (entries.some((entry) => entry.network !== network)) throw new RangeError('entries of several networks')
+  const rows = await (entries.length <= FEW_ROWS ? insertFew : insertMany)(sql, network, entries, options)
+  for (const [index, entry] of entries.entries()) entry.seq = rows[index]!.seq
+  return [...entries]
+}
+
+interface StoreOptions {
+  readonly isAudited: boolean
+  readonly ttlMs: number
+}
+
+/** Hashed here: it costs Postgres several times as much. */
+const digestOf = ({ sealed }: QueueEntry) => hash('sha256', sealed)
+
+function insertMany(sql: AnySql, network: string, entries: readonly QueueEntry[], { isAudited, ttlMs }: StoreOptions) {
   const { separator, ...text } = textColumns(entries, {
     senders: (e) => e.sender,
     recipients: (e) => e.recipient,
     keyIds: (e) => e.keyId ?? '',
     bodies: (e) => e.sealed
   })
+  const digests = isAudited ? entries.map(digestOf).join(separator) : ''
   // Nothing sorts: set-returning functions in FROM give their rows in order, so numbers are given in it.
-  // Hashed here: it costs Postgres several times as much.
-  const digests = isAudited ? entries.map(({ sealed }) => hash('sha256', sealed)).join(separator) : ''
-  const rows = await sql<{ seq: number }[]>`
+  return sql<{ seq: number }[]>`
     with given as materialized (
       select ${network} as network, string_to_array(${text.senders}, ${separator}) as senders,
         string_to_array(${text.recipients}, ${separator}) as recipients,
@@ -79,9 +92,35 @@ export async function insertEntries(
       returning seq
     )${isAudited ? sql`, recorded as (${recordGiven(sql, digests, separator)})` : sql``}
     select seq from stored order by seq`
-  for (const [index, entry] of entries.entries()) entry.seq = rows[index]!.seq
-  return [...entries]
 }
+
+/** The same for a few: taking columns apart costs Postgres more than storing one row. */
+function insertFew(sql: AnySql, network: string, entries: readonly QueueEntry[], { isAudited, ttlMs }: StoreOptions) {
+  const values: (string | number | boolean | null)[] = [network]
+  for (const { sender, recipient, keyId, sealed, bytes, slot, acceptedAt } of entries) {
+    values.push(sender, recipient, keyId, sealed, bytes, slot, acceptedAt, acceptedAt + ttlMs)
+  }
+  if (isAudited) for (const entry of entries) values.push(digestOf(entry))
+  return sql.unsafe<{ seq: number }[]>(textForFew(entries.length, isAudited), values, { prepare: true })
+}
+
+/** Of the statement for so many entries. Written once, so that it stays prepared. */
+const textForFew = remembered((rows: number, isAudited: boolean): string => {
+  const row = parametersOf(rows, 8, 2)
+  const column = (place: number) => row.map((parameters) => parameters[place - 1]).join(', ')
+  const digests = Array.from({ length: rows }, (_, index) => `$${2 + 8 * rows + index}`)
+  const recorded = `, recorded as (
+      insert into audit_inbox (network, count, senders, recipients, digests, sizes, accepted_at)
+      values ($1, ${rows}, array[${column(1)}], array[${column(2)}], array[${digests}]::text[],
+        array[${column(5)}]::bigint[], array[${column(7)}]))`
+  return `
+    with stored as (
+      insert into queue_entry (network, sender, recipient, key_id, sealed, size_bytes, slot, accepted_at, expires_at)
+      values ${row.map((parameters) => `($1, ${parameters.join(', ')})`).join(', ')}
+      returning seq
+    )${isAudited ? recorded : ''}
+    select seq from stored order by seq`
+})
 
 /** What a mailbox holds. */
 export interface StoredContents {
