@@ -6,7 +6,7 @@ import { Batcher, type BatchFailure } from '../util/batcher.ts'
 import type { SentEntry } from './delivery.ts'
 
 /** No caller waits for a release, so many share a commit. In ms. */
-const BATCH_PAUSE_MS = 5
+const BATCH_PAUSE_MS = 20
 const BATCH_ITEMS = 2_048
 /** How often a release is tried while Postgres is away, and the pause after one that failed, in ms. */
 const TRIES = 120
