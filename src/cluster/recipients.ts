@@ -5,7 +5,7 @@ import type { Admission, Recipients } from '../delivery/mailbox.ts'
 import type { MailboxLimit } from '../delivery/mailbox-counter.ts'
 import type { Member } from '../delivery/member.ts'
 import type { Releases } from '../delivery/releases.ts'
-import { limitOfStrangers, type Strangers } from '../delivery/strangers.ts'
+import { limitOfStrangers, type Standing, type Strangers } from '../delivery/strangers.ts'
 import type { Registry } from '../presence/registry.ts'
 import { SIGNALING_NETWORK } from '../protocol/signaling.ts'
 import type { Message, QueueEntry } from '../store/queue-entry.ts'
@@ -34,8 +34,8 @@ interface Waiting {
   readonly message: Message
   readonly limit: MailboxLimit
   readonly then: (admission: Admission | 'recipient_full' | 'unavailable') => void
-  /** Is its sender unknown to the recipient? Undefined: that was not asked. */
-  readonly isStranger: boolean | undefined
+  /** Of its sender; undefined: that was not asked. */
+  readonly standing: Standing | undefined
 }
 
 interface ClusterAdmission extends Admission {
@@ -122,7 +122,7 @@ export class ClusterRecipients implements Recipients {
     limit: MailboxLimit,
     then: (admission: Admission | 'recipient_full' | 'unavailable') => void
   ) {
-    const waiting = { message, limit, then, isStranger: undefined }
+    const waiting = { message, limit, then, standing: undefined }
     if (this.#options.strangers.isAsking(message)) this.#askFirst(waiting)
     else this.#enter(waiting)
   }
@@ -212,17 +212,18 @@ export class ClusterRecipients implements Recipients {
 
   /** `age`: of the last look, in ms; 0: it was asked for this message. */
   #decide(room: Room, waiting: Waiting, age: number): void {
-    const { message, limit, then, isStranger } = waiting
+    const { message, limit, then, standing } = waiting
     const isAway = !room.places.some((place) => takes(place, message))
-    const { messages, bytes } = isStranger === false ? limit : limitOfStrangers(limit)
+    const { messages, bytes } = standing?.limitOf(limit) ?? limitOfStrangers(limit)
     const isFull = !isAway && (room.entries >= messages || room.bytes + message.bytes > bytes)
     const countMs = room.entries / ENTRIES_PER_MS
-    const isAsked = isStranger !== undefined
+    const isAsked = standing !== undefined
     const mostAge = isAway ? 0 : Math.max(isFull && isAsked ? LEAST_MS : BELIEVED_MS, countMs)
     if (age > mostAge) this.#lookFirst(room, waiting)
     else if (!isAsked && (isFull || this.#options.strangers.isAsking(message))) this.#askFirst(waiting)
-    else if (isFull) then('recipient_full')
+    else if (isFull || (!isAway && standing?.isOver(message.bytes, limit))) then('recipient_full')
     else {
+      standing?.took(message.bytes)
       room.entries += 1
       room.bytes += message.bytes
       room.inFlight += 1
@@ -234,9 +235,11 @@ export class ClusterRecipients implements Recipients {
 
   /** Messages from one sender to one recipient wait for the answer in their order. */
   #askFirst(waiting: Waiting): void {
-    this.#options.strangers.ask(waiting.message, (isStranger) => {
-      if (typeof isStranger === 'string') waiting.then('unavailable')
-      else this.#enter({ ...waiting, isStranger })
+    const { message, limit } = waiting
+    const grants = (standing: Standing) => !standing.isOver(message.bytes, limit)
+    this.#options.strangers.ask(message, grants, (standing) => {
+      if (typeof standing === 'string') waiting.then('unavailable')
+      else this.#enter({ ...waiting, standing })
     })
   }
 

@@ -7,7 +7,7 @@ import type { MailboxCounter, MailboxCounters, MailboxLimit } from './mailbox-co
 import type { Member } from './member.ts'
 import type { Box, HeldPlace } from './places.ts'
 import type { Releases } from './releases.ts'
-import { limitOfStrangers, type Strangers } from './strangers.ts'
+import { limitOfStrangers, type Standing, type Strangers } from './strangers.ts'
 
 /**
  * Opens the mailbox of a peer that is about to be registered. From here on its counter counts, and what it holds is asked
@@ -104,16 +104,22 @@ export class ConnectedRecipients implements Recipients {
         return
       }
     }
-    this.#strangers.ask(message, (isStranger) => {
-      if (typeof isStranger === 'string') then('unavailable')
-      else then(this.#take(message, isStranger ? limitOfStrangers(limit) : limit))
+    const grants = (standing: Standing) => !standing.isOver(message.bytes, limit)
+    this.#strangers.ask(message, grants, (standing) => {
+      if (typeof standing === 'string') then('unavailable')
+      else then(this.#take(message, limit, standing))
     })
   }
 
-  #take(message: Message, limit: MailboxLimit): Admission | 'recipient_full' {
+  /** `standing` is asked where the mailbox is half full. */
+  #take(message: Message, limit: MailboxLimit, standing?: Standing): Admission | 'recipient_full' {
     const counter = this.#counterFor(message)
-    const isFull = counter !== undefined && !counter.reserve(message.bytes, limit)
-    return isFull ? 'recipient_full' : { slot: counter === undefined, counter }
+    if (counter === undefined) return { slot: true, counter }
+    const { bytes } = message
+    if (standing?.isOver(bytes, limit)) return 'recipient_full'
+    if (!counter.reserve(bytes, standing?.limitOf(limit) ?? limit)) return 'recipient_full'
+    standing?.took(bytes)
+    return { slot: false, counter }
   }
 
   committed(entry: QueueEntry, { counter }: Admission, done: (isConnected: boolean) => void): void {

@@ -36,6 +36,29 @@ export async function strangers(sql: AnySql, messages: readonly Pair[]): Promise
   return (message) => found.has(pairKey(message))
 }
 
+/** What a sender has in the mailbox of a recipient. */
+export interface Held {
+  readonly messages: number
+  readonly bytes: number
+}
+
+/** What each of these senders has waiting for its recipient, in their order. Each mailbox is read once, whole. */
+export async function heldBy(sql: AnySql, pairs: readonly Pair[]): Promise<Held[]> {
+  if (pairs.length === 0) return []
+  const { networks, senders, recipients } = columns(pairs)
+  const rows = await sql<(Pair & Held)[]>`
+    select box.network, box.recipient, held.sender, held.messages, held.bytes
+    from (
+      select n as network, r as recipient, array_agg(s) as senders
+      from unnest(${networks}::text[], ${senders}::text[], ${recipients}::text[]) as p (n, s, r) group by n, r) as box
+      cross join lateral (
+        select sender, count(*) as messages, sum(size_bytes)::bigint as bytes
+        from queue_entry where queue_entry.network = box.network and queue_entry.recipient = box.recipient
+          and sender = any(box.senders) group by sender) as held`
+  const found = new Map(rows.map((row) => [pairKey(row), row]))
+  return pairs.map((pair) => found.get(pairKey(pair)) ?? { messages: 0, bytes: 0 })
+}
+
 /** Deletes up to `limit` contacts that were not used since a time (ms since 1970); returns how many. */
 export async function forgetContacts(sql: Sql, before: number, limit: number): Promise<number> {
   const gone = await sql`

@@ -42,15 +42,15 @@ async function waiting(server: TestServer): Promise<number> {
 test('a connected recipient that never acknowledges and reconnects has at most its limit waiting', async (t) => {
   const server = await startTestServer(t, SETTINGS)
   const owner = await quickIdentity()
-  const alice = await server.join('alice')
-  await wrote(server, 'alice', 'bob')
+  const friends = [await server.join('alice'), await server.join('carol')]
+  for (const friend of ['alice', 'carol']) await wrote(server, friend, 'bob')
   let refused = 0
   for (let round = 0; round < 4; round++) {
     const bob = await joinWithAck(server, 'bob', owner)
-    refused += await refusedOf(alice, 30)
+    for (const friend of friends) refused += await refusedOf(friend, 15)
     assert.ok((await waiting(server)) <= LIMIT)
     await bob.close()
-    await alice.next('peer_disconnected')
+    for (const friend of friends) await friend.next('peer_disconnected')
   }
   assert.deepEqual([await waiting(server), refused], [LIMIT, 4 * 30 - LIMIT])
   assert.deepEqual(await wrongQuotas(server.app.database.sql as never), [])
@@ -59,21 +59,23 @@ test('a connected recipient that never acknowledges and reconnects has at most i
 test('room is given back by acknowledgements, by expiry and by a purge', async (t) => {
   const clock = { now: Date.now() }
   const server = await startAdministered(t, { ...SETTINGS, QUEUE_TTL_SECONDS: 60 }, { now: () => clock.now })
-  const alice = await server.join('alice')
+  const friends = [await server.join('alice'), await server.join('carol')]
   const bob = await joinWithAck(server, 'bob', await quickIdentity())
-  await wrote(server, 'alice', 'bob')
-  assert.equal(await refusedOf(alice, LIMIT + 5), 5)
+  for (const friend of ['alice', 'carol']) await wrote(server, friend, 'bob')
+  const refused = async (count: number) =>
+    (await refusedOf(friends[0]!, Math.ceil(count / 2))) + (await refusedOf(friends[1]!, Math.floor(count / 2)))
+  assert.equal(await refused(LIMIT + 5), 5)
   let seq = 0
   for (let n = 0; n < 20; n++) seq = (await bob.next('message')).payload.seq
   bob.send({ type: 'ack', payload: { seq } })
   await roundTrip(bob)
   await server.app.mailboxes.drained()
-  assert.equal(await refusedOf(alice, 25), 5)
+  assert.equal(await refused(25), 5)
   clock.now += 61_000
   assert.equal(await server.app.mailboxes.expire(), LIMIT)
-  assert.equal(await refusedOf(alice, LIMIT), 0)
+  assert.equal(await refused(LIMIT), 0)
   await server.ok('DELETE', '/queues/signaling/bob')
-  assert.equal(await refusedOf(alice, LIMIT + 1), 1)
+  assert.equal(await refused(LIMIT + 1), 1)
 })
 
 test('what was sent and not receipted takes places of its sender when the last session ends', async (t) => {
@@ -121,12 +123,31 @@ test('strangers fill half of the mailbox of a connected recipient; the rest is f
   assert.equal(await waiting(server), LIMIT)
 })
 
+/** What one sender may fill of a mailbox. */
+const SHARE = Math.ceil(0.75 * LIMIT)
+
+test('one friend does not fill the mailbox of a connected recipient: others still get in, and it too when there is room', async (t) => {
+  const server = await startTestServer(t, { ...SETTINGS, MAX_FRAMES_IN_FLIGHT: 1 }) // what is being written is not counted
+  const bob = await joinWithAck(server, 'bob', await quickIdentity())
+  const [alice, carol] = [await server.join('alice'), await server.join('carol')]
+  for (const friend of ['alice', 'carol']) await wrote(server, friend, 'bob')
+  assert.equal(await refusedOf(alice, 2 * LIMIT), 2 * LIMIT - SHARE)
+  assert.equal(await refusedOf(carol, LIMIT), SHARE)
+  assert.deepEqual([await refusedOf(alice, 1), await waiting(server)], [1, LIMIT])
+  let seq = 0
+  for (let n = 0; n < SHARE; n++) seq = (await bob.next('message')).payload.seq
+  bob.send({ type: 'ack', payload: { seq } })
+  await roundTrip(bob)
+  await until('they have left', async () => (await waiting(server)) === LIMIT - SHARE)
+  assert.equal(await refusedOf(alice, LIMIT / 2), 0)
+})
+
 test('messages of a pair keep their order while it is asked whether the sender is known', async (t) => {
-  const server = await startTestServer(t, { RECIPIENT_QUEUE_BYTES: 130_000 })
+  const server = await startTestServer(t, { RECIPIENT_QUEUE_BYTES: 172_000 })
   const bob = await joinWithAck(server, 'bob', await quickIdentity())
   const alice = await server.join('alice')
   await wrote(server, 'alice', 'bob')
-  const large = 'x'.repeat(5_000) // after 12 of these a small one would still fit
+  const large = 'x'.repeat(5_000) // after 16 of these a small one would still fit
   for (let n = 0; n < LIMIT; n++) alice.send(send('bob', n % 2 === 0 ? { n, large } : { n }))
   for (let n = 0; n < LIMIT; n++) assert.equal((await bob.next('message')).payload.message.n, n)
 })
