@@ -12,6 +12,7 @@ import { frameCounter } from '../src/observability/metrics.ts'
 import type { PageOfPeers } from '../src/presence/names.ts'
 import type { SessionProtocol } from '../src/session/session.ts'
 import { enterKeys } from '../src/store/identity.ts'
+import { FairQueue } from '../src/util/fair-queue.ts'
 import { limitedLog } from '../src/util/limited-log.ts'
 
 export interface L2psOptions {
@@ -23,6 +24,10 @@ export interface L2psOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
+
+/** Pages of history that are read at once, up to 4 MB each, and that wait for their turn. */
+const HISTORY_PAGES_AT_ONCE = 2
+const HISTORY_PAGES_WAITING = 2_000
 
 export default fp<L2psOptions>(
   async (app, { failedProofsPerMinute, ...options }) => {
@@ -47,6 +52,7 @@ export default fp<L2psOptions>(
       }),
       failedProofs: new FailedProofs(failedProofsPerMinute),
       shownProofs: new ShownProofs(2 * options.proofWindowMs),
+      historyQueue: new FairQueue(HISTORY_PAGES_AT_ONCE, HISTORY_PAGES_WAITING),
       names
     })
     app.sockets.serve(protocol as unknown as SessionProtocol<Member>)

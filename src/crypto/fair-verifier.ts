@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Lru } from 'toad-cache'
-import { FairQueue } from './fair-queue.ts'
+import { FairQueue } from '../util/fair-queue.ts'
 import type { Proof, Verdict } from './proof.ts'
 import type { ProofVerifier } from './verifier.ts'
 

@@ -12,6 +12,7 @@ import { type Answer, answer } from '../session/effect.ts'
 import type { Session } from '../session/session.ts'
 import type { KeyEntry } from '../store/identity.ts'
 import type { BatchFailure } from '../util/batcher.ts'
+import type { FairQueue } from '../util/fair-queue.ts'
 import type { KeyNames } from './key-names.ts'
 import type { L2psMember } from './l2ps-member.ts'
 import type { ShownProofs } from './shown-proofs.ts'
@@ -27,6 +28,8 @@ export interface L2psContext {
   readonly proofs: Pick<FairVerifier, 'verify'>
   readonly failedProofs: FailedProofs
   readonly shownProofs: ShownProofs
+  /** Reads pages of history, a few at a time; addresses take turns. */
+  readonly historyQueue: FairQueue
   readonly networks: Pick<NetworkRegistry, 'lookUp' | 'find'>
   readonly names: KeyNames
   /** Notes a key that enters its network, and its proof; see `enterKeys`. */

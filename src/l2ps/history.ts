@@ -1,3 +1,4 @@
+import { addressKey } from '../limits/address.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import { DEFAULT_HISTORY_LIMIT, encodeHistory, type HistoryFrame } from '../protocol/l2ps.ts'
 import { keyFault, type PeerKey, peerKeyOf } from '../protocol/peer-key.ts'
@@ -43,12 +44,20 @@ async function history(
   session.pay('query')
   const conversation = conversationId(member.network, member.peer, peer.address)
   const page = { before: payload.before, limit, maxBytes: PAGE_BYTES }
-  const { database } = context
-  const reading = database.ask(() => readHistory(database.sql, conversation, page))
-  const { messages, hasMore } = await reading.catch((error: unknown) => {
-    context.shownProofs.takeBack(...shown)
+  const { database, historyQueue, shownProofs } = context
+  const reading = historyQueue.run(addressKey(session.address), () =>
+    database.ask(() => readHistory(database.sql, conversation, page))
+  )
+  const read = await reading.catch((error: unknown) => {
+    shownProofs.takeBack(...shown)
     throw error
   })
+  if (read === undefined) {
+    shownProofs.takeBack(...shown)
+    return refuse(context, 'RATE_LIMITED', 'The server is busy with history. Please try again.', request)
+  }
+  const { messages, hasMore } = read
+  session.pay('history', messages.reduce((sum, { bytes }) => sum + bytes, 0) / 1_024)
   const texts = messages.map((message) => encodeStored(message, member, peer))
   return answer(encodeHistory(texts, hasMore, context.now(), request.requestId))
 }

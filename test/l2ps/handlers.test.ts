@@ -18,6 +18,7 @@ import type { Answer } from '../../src/session/effect.ts'
 import type { KeyEntry } from '../../src/store/identity.ts'
 import { conversationId, type StoredMessage } from '../../src/store/message.ts'
 import type { Message, QueueEntry } from '../../src/store/queue-entry.ts'
+import { FairQueue } from '../../src/util/fair-queue.ts'
 import { BODIES, FakeSession, fakeAttachments, pagesOf, settle } from '../helpers/handlers.ts'
 
 const NOW = 1_750_000_000_000
@@ -73,6 +74,7 @@ function relay(changes: Partial<Given> = {}) {
   const context: L2psContext = {
     ...{ database, attachments, names: new KeyNames(database), failedProofs },
     shownProofs: new ShownProofs(2 * WINDOW_MS),
+    historyQueue: new FairQueue(1, 0),
     peersIn: pagesOf(attachments.registry, given.cluster),
     discoverPeers: given.discoverPeers,
     mailbox: {
@@ -636,6 +638,17 @@ test('history: a proof opens its page still when the database did not answer at 
     String(wordsOf(await all.say(history(), session))),
     /^INVALID_PROOF: This proof has opened this page already/
   )
+})
+
+test('history: where too many pages are asked for at once one is refused, and its proof is good still', async () => {
+  const all = relay()
+  const alice = all.join(ALICE)
+  let done = () => {}
+  const other = all.context.historyQueue.run('192.0.2.9', () => new Promise<void>((resolve) => (done = resolve)))
+  assert.match(String(wordsOf(await all.say(history(), alice))), /^RATE_LIMITED: The server is busy with history/)
+  done()
+  await other
+  assert.deepEqual(wordsOf(await all.say(history(), alice)), page([]))
 })
 
 test('history: a failed proof counts for its address', async () => {
