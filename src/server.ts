@@ -40,6 +40,8 @@ import { trustedProxies } from './config/trusted-proxies.ts'
 import { newestMigration } from './database/migrate.ts'
 import { CHECK_MS, createListener, KEEP_ALIVE_MS, type Listen, listenOnNextFreePort } from './http/listener.ts'
 import { certificateFiles, readCertificate } from './http/tls/certificate.ts'
+import { type Room, roomFor } from './limits/connections.ts'
+import { readFileDescriptors } from './observability/file-descriptors.ts'
 import { packageFile } from './util/package-root.ts'
 
 export interface ServerOptions {
@@ -87,6 +89,8 @@ async function buildServer(config: Config, options: ServerOptions = {}): Promise
   await prepareDataDirectory(config.DATA_DIR)
   const tlsFiles = certificateFiles(config)
   const certificate = tlsFiles && (await readCertificate(tlsFiles))
+  const { max: maxFiles } = (await readFileDescriptors()) ?? {}
+  const room = roomFor(config.MAX_CONNECTIONS, maxFiles, config.DATABASE_POOL_SIZE)
   const app = Fastify({
     ...(options.logger === undefined ? { logger: false } : { loggerInstance: options.logger }),
     logController: new LogController({ disableRequestLogging: true }),
@@ -102,6 +106,12 @@ async function buildServer(config: Config, options: ServerOptions = {}): Promise
       ? { http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS } }
       : { serverFactory: (listener: RequestListener) => createListener(listener, REQUEST_MS, certificate.context) })
   })
+
+  if (room.sockets < config.MAX_CONNECTIONS)
+    app.log.warn(
+      { maxFiles, sockets: room.sockets },
+      'fewer sockets than MAX_CONNECTIONS fit: raise the limit of open files'
+    )
 
   await app.register(securityHeaders)
   await app.register(routes)
@@ -123,9 +133,9 @@ async function buildServer(config: Config, options: ServerOptions = {}): Promise
   await app.register(proofVerification, { workers: config.PROOF_WORKERS, queueLength: config.PROOF_QUEUE_LENGTH })
   await app.register(presence, {
     isAlone: config.CLUSTER_NAME === undefined,
-    connections: config.MAX_CONNECTIONS,
+    connections: room.sockets,
     unregisteredPerAddress: config.MAX_UNREGISTERED_PER_ADDRESS,
-    perAddress: connectionsPerAddress(config),
+    perAddress: connectionsPerAddress(config, room),
     rates: { socket: config.WORK_PER_SOCKET, address: config.WORK_PER_ADDRESS, identity: config.WORK_PER_IDENTITY },
     heartbeatMs: config.HEARTBEAT_SECONDS * SECOND,
     answerMs: config.PONG_DEADLINE_SECONDS * SECOND,
@@ -183,8 +193,8 @@ async function buildServer(config: Config, options: ServerOptions = {}): Promise
     requestMs: REQUEST_MS,
     certificate,
     connections: {
-      connections: config.MAX_CONNECTIONS,
-      perAddress: config.TRUST_PROXY === 'false' ? connectionsPerAddress(config) : undefined
+      room,
+      perAddress: config.TRUST_PROXY === 'false' ? connectionsPerAddress(config, room) : undefined
     },
     allowedOrigins: config.ALLOWED_ORIGINS === undefined ? undefined : originsIn(config.ALLOWED_ORIGINS),
     limits: {
@@ -269,8 +279,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
 }
 
 /** One address never takes the places of all others. */
-const connectionsPerAddress = ({ MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS }: Config) =>
-  Math.min(MAX_CONNECTIONS_PER_ADDRESS, Math.ceil(MAX_CONNECTIONS / 2))
+const connectionsPerAddress = ({ MAX_CONNECTIONS_PER_ADDRESS }: Config, { sockets }: Room) =>
+  Math.min(MAX_CONNECTIONS_PER_ADDRESS, Math.ceil(sockets / 2))
 
 function natsSettings({ NATS_URL: urls, NATS_CREDS_FILE: credentialsFile, NATS_CA_FILE: caFile }: Config) {
   return urls === undefined ? undefined : { urls, credentialsFile, caFile }

@@ -212,7 +212,10 @@ export const SECTIONS = {
     })
   },
   Limits: {
-    MAX_CONNECTIONS: Count('Sockets open at once; one more is refused with 503.', 20_000),
+    MAX_CONNECTIONS: Count(
+      'Sockets open at once; one more is refused with 503. Fewer where the process may not have as many files open.',
+      20_000
+    ),
     MAX_UNREGISTERED_PER_ADDRESS: Count(
       'Sockets of one address that have not registered; one more is refused with 429.',
       2_048

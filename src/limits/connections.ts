@@ -5,10 +5,28 @@ import { addressKey } from './address.ts'
 const FOR_ANSWERS = 64
 /** Connections past all sockets of the process: for HTTP. */
 const FOR_HTTP = 512
+/** Open files kept beside connections and those to the database: our own, the log, threads, listeners. */
+const OWN_FILES = 128
+/** Part of what is left for connections where not all of them can be had. */
+const SHARE_OF_HTTP = 0.25
+
+export interface Room {
+  /** Sockets of the process. */
+  readonly sockets: number
+  /** Connections beside them. */
+  readonly http: number
+}
+
+/** As many sockets as are wanted, or as fit where the process may have only so many files open; undefined: any number. */
+export function roomFor(wanted: number, maxFiles: number | undefined, databaseConnections: number): Room {
+  const left = (maxFiles ?? Number.POSITIVE_INFINITY) - OWN_FILES - databaseConnections
+  if (left >= wanted + FOR_HTTP) return { sockets: wanted, http: FOR_HTTP }
+  const http = Math.max(1, Math.floor(left * SHARE_OF_HTTP))
+  return { sockets: Math.max(1, Math.min(wanted, left - http)), http }
+}
 
 export interface ConnectionLimits {
-  /** Sockets of the process. */
-  readonly connections: number
+  readonly room: Room
   /** Sockets of one address; undefined: connections come from proxies, and requests say for whom. */
   readonly perAddress: number | undefined
 }
@@ -33,10 +51,10 @@ export class Connections {
   }
 
   #accept(socket: Socket): void {
-    const { connections, perAddress } = this.#limits
+    const { room, perAddress } = this.#limits
     const key = addressKey(socket.remoteAddress)
     const ofAddress = this.#ofAddress.get(key) ?? 0
-    if (this.#open >= connections + FOR_HTTP || (perAddress !== undefined && ofAddress >= perAddress + FOR_ANSWERS)) {
+    if (this.#open >= room.sockets + room.http || (perAddress !== undefined && ofAddress >= perAddress + FOR_ANSWERS)) {
       this.#refused()
       socket.destroy()
       return

@@ -1,6 +1,6 @@
 /**
  * What each kind of work costs, in microseconds of this process's time, rounded up: estimates for a core of a small server.
- * `rendering` is one of all metrics. `stored` and `answered` are for each kilobyte; `signature` also where a thread of its own checks it.
+ * `rendering` is one of all metrics. `stored`, `answered` and `history` are for each kilobyte; `signature` also where a thread of its own checks it.
  */
 export const PRICES = {
   connection: 300,
@@ -14,6 +14,7 @@ export const PRICES = {
   registration: 500,
   query: 150,
   answered: 20,
+  history: 40,
   stored: 10
 } as const
 
