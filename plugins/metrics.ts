@@ -1,8 +1,7 @@
 // plugins/metrics.ts: what Prometheus reads. Each server has its own registry; GET /metrics shows it.
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { Bucket } from '../src/limits/bucket.ts'
-import { PRICES, RENDERINGS } from '../src/limits/prices.ts'
+import { sharedReading } from '../src/limits/shared-reading.ts'
 import { type EventLoopMonitor, monitorEventLoop } from '../src/observability/event-loop.ts'
 import { readFileDescriptors } from '../src/observability/file-descriptors.ts'
 import { createMetrics, type RelayMetrics } from '../src/observability/metrics.ts'
@@ -32,7 +31,7 @@ export default fp(
     showReadiness(app)
 
     const schema = { summary: 'Prometheus text format', produces: ['text/plain'] }
-    const read = limitedReading(() => metrics.text())
+    const read = sharedReading(() => metrics.text())
     app.get('/metrics', { schema }, async (_request, reply) => {
       reply.header('content-type', metrics.contentType)
       return read()
@@ -40,24 +39,6 @@ export default fp(
   },
   { name: 'metrics', fastify: '5.x', dependencies: ['health'] }
 )
-
-/** Reads anew, unless a reading is under way or more of them were asked for than may be: then the last one is shared. */
-function limitedReading(read: () => Promise<string>): () => Promise<string> {
-  const { perSecond, atOnce } = RENDERINGS
-  const budget = new Bucket(perSecond, atOnce, performance.now())
-  let isReading = false
-  let last: Promise<string> | undefined
-  return () => {
-    const now = performance.now()
-    if (last !== undefined && (isReading || !budget.has(now))) return last
-    budget.spend(PRICES.rendering, now)
-    isReading = true
-    last = read().finally(() => {
-      isReading = false
-    })
-    return last
-  }
-}
 
 /**
  * prom-client has a collector for the metrics of a process, but it lists every handle and open file on each scrape:

@@ -1,6 +1,7 @@
 // Requests of HTTP have a price (docs/limits.md).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { sharedReading } from '../../src/limits/shared-reading.ts'
 import { startTestServer } from '../helpers/server.ts'
 
 test('a flood of requests is refused with a time to wait, and neither probes nor Prometheus notice', async (t) => {
@@ -30,17 +31,22 @@ test('a flood of scrapes is refused, and whoever scrapes every second is not', a
   assert.equal((await server.app.inject({ url: '/metrics', remoteAddress: '192.0.2.2' })).statusCode, 200)
 })
 
-test('a flood of scrapes from many addresses shares readings, and whoever asks now and then has a new one', async (t) => {
-  const server = await startTestServer(t)
-  let readings = 0
-  server.app.metrics.onRead(() => {
-    readings += 1
-  })
-  const scrape = (n: number) => server.app.inject({ url: '/metrics', remoteAddress: `192.0.2.${n % 250}` })
-  for (let n = 0; n < 5; n++) await scrape(n)
-  assert.equal(readings, 5)
-  const began = performance.now()
-  for (let n = 0; n < 300; n++) assert.equal((await scrape(n)).statusCode, 200)
-  const seconds = (performance.now() - began) / 1_000
-  assert.ok(readings < 105 + 34 * seconds && readings < 300, `${readings} in ${seconds} s`)
+test('readings of the metrics: new for who asks now and then, shared in a flood and while one is under way', async () => {
+  let [time, readings] = [0, 0]
+  const read = sharedReading(
+    async () => String(++readings),
+    () => time
+  )
+  for (let second = 1; second <= 60; second++) {
+    time += 1_000
+    for (let n = 0; n < 20; n++) await read()
+    assert.equal(readings, 20 * second)
+  }
+  const before = readings
+  assert.deepEqual(await Promise.all([read(), read(), read()]), Array(3).fill(String(before + 1)))
+  for (let n = 0; n < 300; n++) await read()
+  assert.ok(readings - before <= 100, `${readings - before} at once`)
+  time += 1_000
+  assert.equal(await read(), String(readings))
+  assert.ok(readings - before > 1)
 })
