@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type Database, DatabaseUnavailable, openDatabase } from '../../src/database/database.ts'
 import type { Log } from '../../src/util/log.ts'
 import { StartError } from '../../src/util/start-error.ts'
 import { atEnd } from '../helpers/at-end.ts'
-import { asAdmin, emptyTestDatabase, startPostgres } from '../helpers/database.ts'
+import {
+  asAdmin,
+  createTestDatabase,
+  emptyTestDatabase,
+  startPostgres,
+  temporaryDirectory
+} from '../helpers/database.ts'
+import { startTestServer } from '../helpers/server.ts'
+import { inWords, sendSteadily } from '../helpers/steady-sender.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -133,6 +143,23 @@ test('a password that changes in its file is used for the next connection', asyn
   await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${role.name}`
   await until('it is connected again', () => database.answers(500))
   assert.equal(await failures(database), 0)
+})
+
+test('a relay goes on when its password is rotated: in the server, in its file, and then every connection is ended', async (t) => {
+  const { sql, url } = await createTestDatabase(t)
+  const role = await newRole(t, url, 'superuser')
+  const file = join(await temporaryDirectory(t), 'database-url')
+  await writeFile(file, role.url, { mode: 0o600 })
+  const server = await startTestServer(t, { DATABASE_URL: '', DATABASE_URL_FILE: file })
+  const { stats, stop } = await sendSteadily(server)
+  await until('some are stored', () => stats.queued > 20)
+  await asAdmin((admin) => admin.unsafe(`alter role ${role.name} password 'second'`))
+  await writeFile(file, role.url.replace(':first@', ':second@'))
+  const before = stats.queued
+  await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${role.name}`
+  await until('it goes on', () => stats.queued > before + 50, 20_000)
+  t.diagnostic(`rotation: ${inWords(await stop())}`)
+  await server.close()
 })
 
 test('a password with characters that SASLprep maps is the one that psql sends', async (t) => {

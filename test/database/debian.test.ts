@@ -1,44 +1,16 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { openDatabase } from '../../src/database/database.ts'
 import { atEnd } from '../helpers/at-end.ts'
 import { makeCertificate } from '../helpers/certificate.ts'
 import { startDebianPostgres } from '../helpers/debian-postgres.ts'
 import { needs } from '../helpers/programs.ts'
-import { startTestServer, type TestServer } from '../helpers/server.ts'
+import { startTestServer } from '../helpers/server.ts'
+import { inWords, sendSteadily } from '../helpers/steady-sender.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { until } from '../helpers/wait.ts'
 
 const options = needs('pg_lsclusters')
-
-/** Sends to a peer that is away every few ms; counts what is refused, and the longest time without a yes. */
-async function sending(server: TestServer) {
-  const alice = await server.join('alice')
-  const stats = { queued: 0, refused: 0, longestMs: 0 }
-  let [isStopping, lastYes] = [false, performance.now()]
-  const run = async () => {
-    for (let number = 0; !isStopping; number++) {
-      alice.send({ type: 'message', payload: { targetId: 'away', message: { number } }, timestamp: 1 })
-      const { type } = await alice.next()
-      if (type === 'message_queued') {
-        stats.queued += 1
-        stats.longestMs = Math.max(stats.longestMs, performance.now() - lastYes)
-        lastYes = performance.now()
-      } else stats.refused += 1
-      await delay(20)
-    }
-  }
-  const running = run()
-  return {
-    stats,
-    stop: async () => {
-      isStopping = true
-      await running
-      return stats
-    }
-  }
-}
 
 const open = async (t: TestContext, url: string) => {
   const opening = openDatabase({ url, dataDir: '/nonexistent', poolSize: 2, deadlineMs: 5_000 }, silentLog)
@@ -49,7 +21,7 @@ const open = async (t: TestContext, url: string) => {
 test("a relay works on Debian's PostgreSQL", options, async (t) => {
   const debian = await startDebianPostgres(t)
   const server = await startTestServer(t, { DATABASE_URL: await debian.createDatabase('relay') })
-  const { stats, stop } = await sending(server)
+  const { stats, stop } = await sendSteadily(server)
   await until('some are queued', () => stats.queued > 20)
   assert.equal((await stop()).refused, 0)
   const ready = (await server.app.inject('/health/ready')).json()
@@ -96,7 +68,7 @@ test('when the primary dies and the standby takes over, the relay goes on there 
     DATABASE_URL: url.replace(/@[^/]*/, `@127.0.0.1:${standby.port},127.0.0.1:${primary.port}`),
     DATABASE_DEADLINE_MS: 2_000
   })
-  const { stats, stop } = await sending(server)
+  const { stats, stop } = await sendSteadily(server)
   await until('some are queued', () => stats.queued > 20)
   primary.kill()
   const part = async () => (await server.app.inject('/health/ready')).json().failing?.[0]
@@ -105,6 +77,5 @@ test('when the primary dies and the standby takes over, the relay goes on there 
   const before = stats.queued
   await until('it goes on', () => stats.queued > before + 20, 20_000)
   await until('it is ready', async () => (await server.app.inject('/health/ready')).statusCode === 200, 10_000)
-  const { refused, longestMs } = await stop()
-  t.diagnostic(`failover: ${refused} sends refused, ${(longestMs / 1_000).toFixed(1)} s without a yes`)
+  t.diagnostic(`failover: ${inWords(await stop())}`)
 })

@@ -8,6 +8,7 @@ import { asAdmin, createTestDatabase, emptyTestDatabase } from '../helpers/datab
 import { startPgBouncer } from '../helpers/pgbouncer.ts'
 import { needs } from '../helpers/programs.ts'
 import { startTestServer } from '../helpers/server.ts'
+import { inWords, sendSteadily } from '../helpers/steady-sender.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -43,6 +44,26 @@ for (const mode of ['session', 'transaction'] as const) {
       return row?.size === 100
     })
     await until('it is ready', async () => (await server.app.inject('/health/ready')).statusCode === 200)
+  })
+}
+
+for (const mode of ['session', 'transaction'] as const) {
+  test(`in ${mode} mode, the relay goes on when the server ends every connection of the pooler`, options, async (t) => {
+    const { url, sql } = await createTestDatabase(t)
+    const behind = await startPgBouncer(t, url, { pool_mode: mode, default_pool_size: '10' })
+    const server = await startTestServer(t, { DATABASE_URL: behind })
+    const { stats, stop } = await sendSteadily(server)
+    await until('some are stored', () => stats.queued > 20)
+    const before = stats.queued
+    await sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'demos-relay' and pid <> pg_backend_pid()`
+    await until('it goes on', () => stats.queued > before + 50, 20_000)
+    await until('it is ready', async () => (await server.app.inject('/health/ready')).statusCode === 200, 10_000)
+    const sent = await stop()
+    t.diagnostic(`PgBouncer, ${mode} mode: ${inWords(sent)}`)
+    const [row] = await sql<{ count: number }[]>`select count(*) from queue_entry where recipient = 'away'`
+    assert.ok(row!.count >= sent.queued, `${row!.count} of ${sent.queued} are there`)
   })
 }
 
