@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { after, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import { BROWSER, closeBrowser, goTo, openBoard, openPage, shoot, startConsoleServer, TOKEN } from './browser.ts'
+import {
+  axeFindings,
+  BROWSER,
+  closeBrowser,
+  goTo,
+  openBoard,
+  openPage,
+  shoot,
+  startConsoleServer,
+  TOKEN
+} from './browser.ts'
 import { makeBusy } from './busy.ts'
 
 after(closeBrowser)
@@ -121,13 +129,6 @@ test(
     }
   }
 )
-
-/** What axe-core finds wrong, of every rule of WCAG and of good practice. */
-async function axeFindings(page: Page): Promise<string[]> {
-  await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'))
-  return page.evaluate(`axe.run().then(({ violations }) =>
-    violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ': ' + html.slice(0, 160))))`)
-}
 
 for (const colorScheme of ['light', 'dark'] as const) {
   test(`${colorScheme}: every text can be read, on every page and in a dialog`, BROWSER, async (t) => {

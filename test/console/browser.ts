@@ -1,6 +1,7 @@
 // The console in a real browser, against the real server.
 import assert from 'node:assert/strict'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { BrowserContextOptions, Page } from 'playwright-core'
@@ -88,4 +89,11 @@ export async function shoot(page: Page, name: string): Promise<void> {
   await mkdir(SHOTS, { recursive: true })
   const fullPage = await page.getByRole('dialog').isHidden()
   await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage })
+}
+
+/** What axe-core finds wrong, of every rule of WCAG and of good practice. */
+export async function axeFindings(page: Page): Promise<string[]> {
+  await page.evaluate(await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'))
+  return page.evaluate(`axe.run().then(({ violations }) =>
+    violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ': ' + html.slice(0, 160))))`)
 }

@@ -1,9 +1,10 @@
 // Two people with a browser each, on the page at /playground/ of a real server.
+import assert from 'node:assert/strict'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { BrowserContextOptions, Page } from 'playwright-core'
-import { newTab } from '../console/browser.ts'
+import { axeFindings, newTab } from '../console/browser.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
 
 /** Where pictures go, for people to look at; unset: none are taken. */
@@ -63,7 +64,9 @@ export async function say(page: Page, text: string): Promise<void> {
   await page.keyboard.press('Enter')
 }
 
+/** The page as it is: axe-core finds nothing wrong with it, and a picture is taken. */
 export async function shoot(page: Page, name: string): Promise<void> {
+  assert.deepEqual(await axeFindings(page), [], name)
   if (SHOTS === undefined) return
   await mkdir(SHOTS, { recursive: true })
   await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import decodeQR from 'qr/decode.js'
-import { BROWSER, closeBrowser } from '../console/browser.ts'
+import { axeFindings, BROWSER, closeBrowser } from '../console/browser.ts'
 import { startTestServer } from '../helpers/server.ts'
 import { arrive, linkOf, meet, say, shoot, startPlayground } from './people.ts'
 
@@ -144,6 +144,7 @@ test('everything that can be used has a name, and the keyboard reaches it', BROW
     await page.keyboard.press('Tab')
     reached.add(await focused())
   }
+  assert.deepEqual(await axeFindings(page), [])
   for (const id of ['text', 'link', 'copy']) assert.ok(reached.has(id), `${id} in ${[...reached]}`)
 })
 
