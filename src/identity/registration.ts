@@ -1,5 +1,5 @@
 import { batched } from '../database/batched.ts'
-import { type Database, DatabaseUnavailable } from '../database/database.ts'
+import { type Database, DatabaseUnavailable, type Sql } from '../database/database.ts'
 import {
   type Claim,
   type ClaimOutcome,
@@ -8,8 +8,9 @@ import {
   findIdentity,
   type Identity,
   type NameOwner,
-  ownerOf
+  ownersOf
 } from '../store/identity.ts'
+import type { BatchFailure } from '../util/batcher.ts'
 
 export interface RegistrationOptions {
   readonly database: Database
@@ -20,14 +21,19 @@ export interface RegistrationOptions {
   readonly log: { error(facts: object, message: string): void }
 }
 
-/** Pins the keys of claimants to their names: many registrations share a commit. */
+/** Pins the keys of claimants to their names: many registrations share a question, and a commit. */
 export class Registration {
   readonly #options: RegistrationOptions
+  readonly #findOwner: (claim: Claim) => Promise<NameOwner | BatchFailure>
   readonly #settle: (claim: Claim) => Promise<string>
 
   constructor(options: RegistrationOptions) {
-    const { database, log } = options
+    const { database, idleDays, log } = options
     this.#options = options
+    this.#findOwner = batched({
+      ...{ database, work: (sql: Sql, claims: readonly Claim[]) => ownersOf(sql, claims, idleDays) },
+      failed: (error, claims) => log.error({ err: error, claims }, 'owners of names not looked up')
+    })
     this.#settle = batched({
       ...{ database, work: confirmOrCreate },
       failed: (error, claims) => log.error({ err: error, claims }, 'registrations not stored')
@@ -54,8 +60,10 @@ export class Registration {
   }
 
   /** Whose is this name? Asked before anything is checked: who does not own a name costs a look-up. */
-  ownerOf(claim: Claim): Promise<NameOwner> {
-    const { database, idleDays } = this.#options
-    return database.within(ownerOf(database.sql, claim, idleDays))
+  async ownerOf(claim: Claim): Promise<NameOwner> {
+    const owner = await this.#findOwner(claim)
+    if (owner === 'busy' || owner === 'unavailable')
+      throw new DatabaseUnavailable('the owner of the name was not found')
+    return owner
   }
 }

@@ -46,16 +46,26 @@ export async function findIdentity(sql: Sql, network: string, peer: string): Pro
  */
 export type NameOwner = 'nobody' | 'claimant' | 'other' | 'heir' | 'challenge'
 
-export async function ownerOf(sql: Sql, claim: Claim, idleDays: number): Promise<NameOwner> {
-  const [row] = await sql<{ other: boolean; abandoned: boolean; challenged: boolean; wasOwner: boolean }[]>`
-    select ${isOther(sql, claim)} as other, ${isAbandoned(sql, idleDays)} as abandoned, challenged,
-      former_key is not distinct from ${claim.signingKey}::bytea as "wasOwner"
-    from identity
-    where network = ${claim.network} and peer = ${claim.peer}`
-  if (row === undefined) return 'nobody'
-  if (!row.other) return row.challenged && !claim.isChallenged ? 'challenge' : 'claimant'
-  if (row.abandoned) return 'nobody'
-  return row.wasOwner ? 'heir' : 'other'
+/** Whose these names are, for each claim in the order given, all in one statement. */
+export async function ownersOf(sql: Sql, claims: readonly Claim[], idleDays: number): Promise<NameOwner[]> {
+  const rows = await sql<
+    { place: number; other: boolean; abandoned: boolean; challenged: boolean; wasOwner: boolean }[]
+  >`
+    select place, (algorithm, signing_key) <> (claimed_by, decode(claim_key, 'hex')) as other,
+      ${isAbandoned(sql, idleDays)} as abandoned, challenged,
+      former_key is not distinct from decode(claim_key, 'hex') as "wasOwner"
+    from unnest(${claims.map((c) => c.network)}::text[], ${claims.map((c) => c.peer)}::text[],
+      ${claims.map((c) => c.algorithm)}::text[], ${claims.map((c) => hex(c.signingKey))}::text[])
+      with ordinality as claim (claim_network, claim_peer, claimed_by, claim_key, place)
+      join identity on (network, peer) = (claim_network, claim_peer)`
+  const found = new Map(rows.map((row) => [row.place - 1, row]))
+  return claims.map(({ isChallenged }, index) => {
+    const row = found.get(index)
+    if (row === undefined) return 'nobody'
+    if (!row.other) return row.challenged && !isChallenged ? 'challenge' : 'claimant'
+    if (row.abandoned) return 'nobody'
+    return row.wasOwner ? 'heir' : 'other'
+  })
 }
 
 /**
