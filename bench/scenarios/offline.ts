@@ -24,7 +24,7 @@ export const offline: Scenario = {
       ours.store.push(store)
       const straight = await straightRun(bench, protocol, each)
       ours.drain.push({ ...drain, facts: { RowsStraightPerSecond: straight.drain.value } })
-      const bare = await relayRun(bench, await bench.shared('bare'), protocol, PAIRS)
+      const bare = await relayRun(bench, await bench.shared('bare'), protocol, { pairs: PAIRS })
       bench.say(
         `offline, straight: stored ${Math.round(straight.store.value)}/s, drained ${Math.round(straight.drain.value)}/s; ` +
           `bare relay: ${Math.round(bare.value)} messages/s`

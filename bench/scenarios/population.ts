@@ -50,7 +50,7 @@ async function atLevel(
   for (const each of stages) await populate(bench, protocol, each, level)
   for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
     for (const { contender } of stages) {
-      const run = await relayRun(bench, contender, protocol, PAIRS)
+      const run = await relayRun(bench, contender, protocol, { pairs: PAIRS })
       bench.say(`population ${level}, ${contender.name}: ${Math.round(run.value)} messages/s`)
       runs[contender.name === 'bare' ? 'bare' : 'server'].push(run)
     }

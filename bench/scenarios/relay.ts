@@ -7,25 +7,26 @@ import { compared, type Run, type Scenario } from './scenario.ts'
 /** Messages of a pair that may be on their way: enough to fill group commits, few enough for no limit to be met. */
 export const WINDOW = 32
 
-/** Pairs of connected peers, each sending as fast as its messages arrive. */
+/** One pair, one message at a time; then pairs of connected peers, each sending as fast as its messages arrive. */
 export const relay: Scenario = {
   protocols: ['signaling', 'l2ps'],
   run: async (bench, protocol) => {
     const rows: Row[] = []
-    for (const pairs of bench.options.pairs) {
+    const shapes = [{ pairs: 1, window: 1 }, ...bench.options.pairs.map((pairs) => ({ pairs, window: WINDOW }))]
+    for (const { pairs, window } of shapes) {
+      const title = window === 1 ? 'one at a time' : `${pairs} pair${pairs > 1 ? 's' : ''}`
       const runs: Record<(typeof CONTENDERS)[number], Run[]> = { server: [], bare: [] }
       for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
         for (const name of CONTENDERS) {
-          const run = await relayRun(bench, await bench.shared(name), protocol, pairs)
-          bench.say(`relay, ${pairs} pairs, ${name}: ${Math.round(run.value)} messages/s`)
+          const run = await relayRun(bench, await bench.shared(name), protocol, { pairs, window })
+          bench.say(`relay, ${title}, ${name}: ${Math.round(run.value)} messages/s`)
           runs[name].push(run)
         }
       }
       rows.push(
         compared({
           head: {
-            ...{ scenario: 'relay', protocol: protocol.name, title: `${pairs} pair${pairs > 1 ? 's' : ''}` },
-            ...{ unit: 'messages/s', better: 'more' }
+            ...{ scenario: 'relay', protocol: protocol.name, title, unit: 'messages/s', better: 'more' }
           },
           server: runs.server,
           other: { what: bench.otherName, runs: runs.bare }
@@ -37,10 +38,15 @@ export const relay: Scenario = {
 }
 
 /** One run against one contender; the mailboxes must be empty after it. */
-export async function relayRun(bench: Bench, contender: Contender, protocol: Protocol, pairs: number): Promise<Run> {
+export async function relayRun(
+  bench: Bench,
+  contender: Contender,
+  protocol: Protocol,
+  { pairs, window = WINDOW }: { readonly pairs: number; readonly window?: number }
+): Promise<Run> {
   const { quick, bodyBytes } = bench.options
   const times = quick ? { warmUpMs: 500, measureMs: 1_000 } : { warmUpMs: 1_000, measureMs: 3_000 }
-  const request = { ...bench.target(contender, protocol), pairs, bodyBytes, window: WINDOW, ...times }
+  const request = { ...bench.target(contender, protocol), pairs, bodyBytes, window, ...times }
   const { report, cost } = await bench.measure<LoopReport>(contender, bench.worker, 'relay', request, 60_000)
   const leftBehind = await contender.settle()
   return {

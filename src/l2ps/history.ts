@@ -65,14 +65,12 @@ async function history(
 function encodeStored(message: StoredMessage, member: L2psMember, peer: PeerKey): string {
   const isOurs = message.sender === member.peer
   const [from, to] = isOurs ? [member.key.hex, peer.hex] : [peer.hex, member.key.hex]
-  const before = JSON.stringify({ id: message.id, from, to, messageHash: message.messageHash }).slice(0, -1)
-  const after = JSON.stringify({
-    l2psUid: member.network,
-    l2psTxHash: message.txHash,
-    timestamp: message.sentAt,
-    status: statusOf(message)
-  }).slice(1)
-  return `${before},"encrypted":${message.sealed},${after}`
+  const { id, messageHash, sealed, txHash, sentAt } = message
+  return (
+    `{"id":"${id}","from":"${from}","to":"${to}","messageHash":${JSON.stringify(messageHash)},"encrypted":${sealed},` +
+    `"l2psUid":${JSON.stringify(member.network)},"l2psTxHash":${JSON.stringify(txHash)},"timestamp":${sentAt},` +
+    `"status":"${statusOf(message)}"}`
+  )
 }
 
 /**

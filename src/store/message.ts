@@ -169,22 +169,22 @@ export async function readHistory(
   conversation: string,
   page: { before: number | undefined; limit: number; maxBytes: number }
 ): Promise<{ messages: StoredMessage[]; hasMore: boolean }> {
-  const messages = await sql<(StoredMessage & { hasMore: boolean })[]>`
-    select m.id, sender, recipient, message_hash as "messageHash", sealed, size_bytes as bytes, sent_at as "sentAt",
-      delivery, ${rollupColumns(sql)}, exists (select from queue_entry as entry where entry.seq = m.seq) as waiting,
-      exists (
-        select from message as older where older.conversation = m.conversation and older.sent_at < m.sent_at) as "hasMore"
+  // One more than the page, which says that there are older ones: it comes without its body.
+  const rows = await sql<(Omit<StoredMessage, 'sealed'> & { sealed: string | null })[]>`
+    select m.id, sender, recipient, message_hash as "messageHash", size_bytes as bytes, sent_at as "sentAt", delivery,
+      case when newer < ${page.limit} and newer_bytes < ${page.maxBytes} then sealed end as sealed,
+      ${rollupColumns(sql)}, exists (select from queue_entry as entry where entry.seq = m.seq) as waiting
     from (
-      select *, coalesce(sum(size_bytes) over (
-          order by sent_at desc range between unbounded preceding and current row exclude group), 0) as after
+      select *, count(*) over newer as newer, coalesce(sum(size_bytes) over newer, 0) as newer_bytes
       from (
         select * from message
         where conversation = ${conversation} and sent_at < ${page.before ?? Number.MAX_SAFE_INTEGER}
-        order by sent_at desc fetch first ${page.limit} rows with ties) as head) as m
+        order by sent_at desc fetch first ${page.limit + 1} rows with ties) as head
+      window newer as (order by sent_at desc groups between unbounded preceding and 1 preceding)) as m
       ${rollupJoin(sql)}
-    where after < ${page.maxBytes}
     order by sent_at desc, m.seq desc`
-  return { messages, hasMore: messages.at(-1)?.hasMore === true }
+  const messages = rows.filter((row): row is StoredMessage => row.sealed !== null)
+  return { messages, hasMore: messages.length < rows.length }
 }
 
 /**
