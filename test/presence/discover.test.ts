@@ -44,15 +44,15 @@ test('L2PS discover, and the list after a registration, give pages, too', async 
 })
 
 test('a list that was asked for is not made while the one before it is not written out; all come in the end', async (t) => {
-  const server = await startTestServer(t)
+  const server = await startTestServer(t, { PONG_DEADLINE_SECONDS: 300, STALL_DEADLINE_SECONDS: 300 })
   const crowd = Array.from({ length: 100 }, (_, n) => `${n}-${'x'.repeat(245)}`) // 25 kB of names
-  await Promise.all(crowd.map((name) => server.join(name)))
+  for (const name of crowd) await server.join(name)
   const accepted = once(server.app.server, 'connection')
   const reader = await server.join('reader')
   const [ours] = (await accepted) as [Socket]
   const made = server.app.metrics.framesReceived.at({ protocol: 'signaling', type: 'discover' })
   const before = made.value
-  const [ASKED, SYSTEM_TAKES] = [2_000, 600]
+  const [ASKED, SYSTEM_TAKES] = [1_000, 600]
   reader.ws.pause()
   for (let n = 0; n < ASKED; n++) reader.send({ type: 'discover', payload: {} })
   let seen = -1
