@@ -122,3 +122,19 @@ test('strangers at one relay fill half of the mailbox of a peer at another', asy
     for (let n = 0; n < 10; n++) assert.deepEqual((await bob.next('message')).payload.message, { from, n })
   }
 })
+
+test('one friend at one relay fills three quarters of the mailbox of a peer at another', async (t) => {
+  const { relays } = await startCluster(t, 2, 'postgres', { RECIPIENT_QUEUE_MESSAGES: 20, MAX_FRAMES_IN_FLIGHT: 1 })
+  const bob = await relays[1]!.peer()
+  bob.send(await registerFrame('bob', await quickIdentity(), { features: ['ack'] }))
+  assert.equal((await bob.next()).type, 'register')
+  const { sql } = relays[0]!.app.database
+  await sql`
+    insert into contact (network, sender, recipient) values ('signaling', 'bob', 'alice'), ('signaling', 'bob', 'carol')`
+  const [alice, carol] = [await relays[0]!.join('alice'), await relays[0]!.join('carol')]
+  const refusedOf = async (peer: typeof alice) => {
+    for (let n = 0; n < 20; n++) peer.send(send('bob', n))
+    return (await roundTrip(peer)).filter(({ type }) => type === 'error').length
+  }
+  assert.deepEqual([await refusedOf(alice), await refusedOf(carol)], [5, 15])
+})
