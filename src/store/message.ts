@@ -169,22 +169,25 @@ export async function readHistory(
   conversation: string,
   page: { before: number | undefined; limit: number; maxBytes: number }
 ): Promise<{ messages: StoredMessage[]; hasMore: boolean }> {
-  // One more than the page, which says that there are older ones: it comes without its body.
-  const rows = await sql<(Omit<StoredMessage, 'sealed'> & { sealed: string | null })[]>`
+  const rows = await sql<(Omit<StoredMessage, 'sealed'> & { sealed: string | null; hasMore: boolean })[]>`
+    with head as materialized (
+      select * from message
+      where conversation = ${conversation} and sent_at < ${page.before ?? Number.MAX_SAFE_INTEGER}
+      order by sent_at desc fetch first ${page.limit} rows with ties
+    )
     select m.id, sender, recipient, message_hash as "messageHash", size_bytes as bytes, sent_at as "sentAt", delivery,
-      case when newer < ${page.limit} and newer_bytes < ${page.maxBytes} then sealed end as sealed,
-      ${rollupColumns(sql)}, exists (select from queue_entry as entry where entry.seq = m.seq) as waiting
+      case when newer_bytes < ${page.maxBytes} then sealed end as sealed, -- a row without is behind the page
+      ${rollupColumns(sql)}, exists (select from queue_entry as entry where entry.seq = m.seq) as waiting,
+      (select exists (
+        select from message where conversation = ${conversation} and sent_at < (select min(sent_at) from head))) as "hasMore"
     from (
-      select *, count(*) over newer as newer, coalesce(sum(size_bytes) over newer, 0) as newer_bytes
-      from (
-        select * from message
-        where conversation = ${conversation} and sent_at < ${page.before ?? Number.MAX_SAFE_INTEGER}
-        order by sent_at desc fetch first ${page.limit + 1} rows with ties) as head
-      window newer as (order by sent_at desc groups between unbounded preceding and 1 preceding)) as m
+      select *, coalesce(sum(size_bytes) over (
+          order by sent_at desc groups between unbounded preceding and 1 preceding), 0) as newer_bytes
+      from head) as m
       ${rollupJoin(sql)}
     order by sent_at desc, m.seq desc`
-  const messages = rows.filter((row): row is StoredMessage => row.sealed !== null)
-  return { messages, hasMore: messages.length < rows.length }
+  const messages = rows.filter((row): row is StoredMessage & { hasMore: boolean } => row.sealed !== null)
+  return { messages, hasMore: messages.length < rows.length || rows.at(-1)?.hasMore === true }
 }
 
 /**

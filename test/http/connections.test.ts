@@ -84,7 +84,7 @@ test('a connection that rests between two requests is kept for more than a minut
 
 test('garbage behind a request, and a client that is gone, leave no error in the log', async (t) => {
   const log = logLines()
-  const server = await startTestServer(t, {}, { logger: log.logger })
+  const server = await startTestServer(t, { MAX_CONNECTIONS: '1000' }, { logger: log.logger })
   const paths = ['/', '/signaling', '/nowhere', '/admin/networks', '/audit/signaling/checkpoint', '/health/ready']
   for (const port of portsOf(server)) {
     for (const path of [...paths, '/metrics', '/console/', '/docs/openapi.json']) {

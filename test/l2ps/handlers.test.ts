@@ -619,7 +619,8 @@ test('history: what is proven names the peer as it was spelled, and the page is 
   assert.equal(Buffer.from(message).toString(), `history:${BOB.toUpperCase()}:${NOW}`)
   assert.equal(Buffer.from(publicKey).toString('hex'), ALICE)
   const asked = all.queries.at(-1)!.filter((value) => typeof value === 'string' || typeof value === 'number')
-  assert.deepEqual(asked, [conversationId('net', ALICE, BOB), 9, 3, 4_000_000])
+  const conversation = conversationId('net', ALICE, BOB)
+  assert.deepEqual(asked, [conversation, 9, 3, 4_000_000, conversation])
 })
 
 test('history: 50 messages are asked for when the request does not say how many', async () => {
