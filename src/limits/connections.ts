@@ -7,7 +7,7 @@ const FOR_ANSWERS = 64
 const FOR_HTTP = 512
 /** Open files kept beside connections and those to the database: our own, the log, threads, listeners. */
 const OWN_FILES = 128
-/** Part of what is left for connections where not all of them can be had. */
+/** At most so much of what is left for connections where not all of them can be had. */
 const SHARE_OF_HTTP = 0.25
 
 export interface Room {
@@ -21,7 +21,7 @@ export interface Room {
 export function roomFor(wanted: number, maxFiles: number | undefined, databaseConnections: number): Room {
   const left = (maxFiles ?? Number.POSITIVE_INFINITY) - OWN_FILES - databaseConnections
   if (left >= wanted + FOR_HTTP) return { sockets: wanted, http: FOR_HTTP }
-  const http = Math.max(1, Math.floor(left * SHARE_OF_HTTP))
+  const http = Math.max(1, Math.min(FOR_HTTP, Math.floor(left * SHARE_OF_HTTP)))
   return { sockets: Math.max(1, Math.min(wanted, left - http)), http }
 }
 

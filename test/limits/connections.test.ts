@@ -97,6 +97,7 @@ test('with every connection that outsiders get open, the process still opens its
 test('sockets give way where the process may have few files open', () => {
   assert.deepEqual(roomFor(20_000, undefined, 10), { sockets: 20_000, http: 512 })
   assert.deepEqual(roomFor(20_000, 1_048_576, 10), { sockets: 20_000, http: 512 })
+  assert.deepEqual(roomFor(20_000, 20_000, 10), { sockets: 19_350, http: 512 })
   assert.deepEqual(roomFor(20_000, 1_138, 10), { sockets: 750, http: 250 })
   assert.deepEqual(roomFor(100, 1_138, 10), { sockets: 100, http: 512 })
   assert.deepEqual(roomFor(20_000, 64, 10), { sockets: 1, http: 1 })
