@@ -21,6 +21,9 @@ const QUIET_MS = 25_000
 const JOIN_MS = 3_600_000
 /** Peers that register in one step, so that progress can be told. */
 const STEP = 1_000
+/** Peers of one address: a relay gives no address more than half of its sockets. */
+const PEERS_OF_ADDRESS = 9_000
+const ADDRESS_OF_RESTLESS = 99
 const MIB = 1_048_576
 
 const { values } = parseArgs({
@@ -39,8 +42,8 @@ const undo: (() => Promise<unknown>)[] = []
 interface Seat {
   readonly relay: Contender
   readonly crowd: Child
-  /** The local address they connect from: each has some 28,000 ports. */
-  readonly from: string
+  /** Its peers connect from addresses of this machine that end so. */
+  readonly number: number
 }
 
 if (values.help) process.stdout.write(HELP)
@@ -60,7 +63,9 @@ async function main(peers: number, relays: number, protocol: ProtocolName): Prom
   await stretch(seats, 'registering', async () => {
     for (let at = 0; at < each; at += STEP) {
       const count = Math.min(STEP, each - at)
-      await Promise.all(seats.map((seat) => join(seat, protocol, `crowd-${at}`, count)))
+      await Promise.all(
+        seats.map((seat) => join(seat, protocol, Math.floor(at / PEERS_OF_ADDRESS), `crowd-${at}`, count))
+      )
       process.stderr.write(`${(at + count) * relays} of ${each * relays} registered\n`)
     }
     return each * relays
@@ -71,8 +76,8 @@ async function main(peers: number, relays: number, protocol: ProtocolName): Prom
   })
   await stretch(seats, `${RESTLESS} leave and come back, at each relay`, async () => {
     for (const seat of seats) {
-      await join(seat, protocol, 'restless', RESTLESS)
-      await seat.crowd.call('leave', { prefix: `${seat.from}-restless` }, JOIN_MS)
+      await join(seat, protocol, ADDRESS_OF_RESTLESS, 'restless', RESTLESS)
+      await seat.crowd.call('leave', { prefix: `${seat.number}-restless` }, JOIN_MS)
     }
     return each * relays
   })
@@ -92,12 +97,19 @@ async function takeSeats(count: number): Promise<Seat[]> {
   return cluster.relays.map((relay, index) => ({
     relay,
     crowd: Child.module('peers', './load-worker.ts'),
-    from: `127.0.0.${index + 2}`
+    number: index + 2
   }))
 }
 
-function join({ relay, crowd, from }: Seat, protocol: ProtocolName, name: string, count: number): Promise<JoinReport> {
-  const whom = { prefix: `${from}-${name}`, count, algorithm: 'ed25519', concurrency: 16, from }
+function join(
+  { relay, crowd, number }: Seat,
+  protocol: ProtocolName,
+  address: number,
+  name: string,
+  count: number
+): Promise<JoinReport> {
+  const from = `127.0.${address}.${number}`
+  const whom = { prefix: `${number}-${name}`, count, algorithm: 'ed25519', concurrency: 16, from }
   return crowd.call<JoinReport>('join', { url: relay.url(protocol), protocol, ...whom }, JOIN_MS)
 }
 
