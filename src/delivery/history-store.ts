@@ -7,8 +7,8 @@ import {
   lastSentAt,
   type NewMessage
 } from '../store/message.ts'
-import type { QueueEntry } from '../store/queue-entry.ts'
-import type { MessageStore, Repeat, StoreOptions } from './message-store.ts'
+import type { QueueEntry, StoreOptions } from '../store/queue-entry.ts'
+import type { MessageStore, Repeat } from './message-store.ts'
 
 /** Conversations whose last time is remembered; the one used longest ago goes first. */
 const MAX_CONVERSATIONS = 50_000

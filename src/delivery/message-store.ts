@@ -1,5 +1,5 @@
 import type { AnySql } from '../database/database.ts'
-import { insertEntries, type QueueEntry } from '../store/queue-entry.ts'
+import { insertEntries, type QueueEntry, type StoreOptions } from '../store/queue-entry.ts'
 
 /**
  * A message that was stored before, under the same digest. With the same body: `waiting` in its mailbox, or `received`.
@@ -20,13 +20,6 @@ export interface MessageStore {
   insert(sql: AnySql, entries: readonly QueueEntry[], isNew: boolean): Promise<(QueueEntry | Repeat)[]>
   /** Which of these are stored already, in the order given: they take no place in a quota. */
   repeats(sql: AnySql, entries: readonly QueueEntry[]): Promise<(Repeat | undefined)[]>
-}
-
-export interface StoreOptions {
-  /** Is the audit trail told of every message? */
-  readonly isAudited: boolean
-  /** How long a message may wait, in ms. */
-  readonly ttlMs: number
 }
 
 /** Stores a message only as long as it waits in its mailbox; every message is a new one. */

@@ -3,7 +3,7 @@ import { FEW_ROWS, numberColumn, parametersOf, remembered, textColumns } from '.
 import type { AnySql, Sql } from '../database/database.ts'
 import { type RollupStatus, rollupColumns, rollupJoin } from './audit-entry.ts'
 import { recordStored } from './audit-inbox.ts'
-import type { QueueEntry } from './queue-entry.ts'
+import type { QueueEntry, StoreOptions } from './queue-entry.ts'
 
 /** A message on its way into history: an entry with its place in a conversation. */
 export interface NewMessage {
@@ -46,9 +46,7 @@ export function conversationId(network: string, a: string, b: string): string {
   return createHash('sha256').update(`${network}\n${low}\n${high}`).digest('hex').slice(0, 32)
 }
 
-export interface KeepOptions {
-  readonly isAudited: boolean
-  readonly ttlMs: number
+interface KeepOptions extends StoreOptions {
   /** None of them was stored before: promised, so that it costs less. */
   readonly isNew: boolean
 }

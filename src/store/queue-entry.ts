@@ -40,6 +40,13 @@ export interface QueueEntry extends Message {
 /** Whose mailbox. */
 export type MailboxName = Pick<QueueEntry, 'network' | 'recipient'>
 
+export interface StoreOptions {
+  /** Is the audit trail told of every message? */
+  readonly isAudited: boolean
+  /** How long a message may wait, in ms. */
+  readonly ttlMs: number
+}
+
 /**
  * Stores entries of one network that hold their body themselves, in the order given, and what the audit trail keeps of
  * them; returns them with their places.
@@ -47,7 +54,7 @@ export type MailboxName = Pick<QueueEntry, 'network' | 'recipient'>
 export async function insertEntries(
   sql: AnySql,
   entries: readonly QueueEntry[],
-  options: { isAudited: boolean; ttlMs: number }
+  options: StoreOptions
 ): Promise<QueueEntry[]> {
   const network = entries[0]?.network
   if (network === undefined) return []
@@ -55,11 +62,6 @@ export async function insertEntries(
   const rows = await (entries.length <= FEW_ROWS ? insertFew : insertMany)(sql, network, entries, options)
   for (const [index, entry] of entries.entries()) entry.seq = rows[index]!.seq
   return [...entries]
-}
-
-interface StoreOptions {
-  readonly isAudited: boolean
-  readonly ttlMs: number
 }
 
 /** Hashed here: it costs Postgres several times as much. */

@@ -95,3 +95,13 @@ test('a transaction whose process stands still holds its locks for two deadlines
   await admin`update item set id = 3`
   assert.deepEqual([...(await admin`select id from item`)], [{ id: 3 }])
 })
+
+test('Postgres looks after a minute whether the machine of a connection is there still', async (t) => {
+  const { url } = await emptyTestDatabase(t)
+  const pool = createPool({ url, size: 1, statementMs: 500, log: silentLog })
+  atEnd(t, () => pool.end(0))
+  const [row] = await pool.sql<{ seconds: number }[]>`
+    select current_setting('tcp_keepalives_idle')::int
+      + current_setting('tcp_keepalives_interval')::int * current_setting('tcp_keepalives_count')::int as seconds`
+  assert.equal(row?.seconds, 60)
+})
