@@ -58,14 +58,14 @@ export function historyStraight(
   return withTables(postgres, async (sql) => {
     const entries = Array.from({ length: messages }, (_, number) => newEntry('alice', 'bob', number, bodyBytes))
     await keep(sql, entries)
+    const conversation = {
+      ...{ id: conversationId(NETWORK, 'alice', 'bob'), network: NETWORK },
+      ...{ reader: 'alice', readerKey: 'a1', otherKey: 'b0' }
+    }
     const began = performance.now()
-    let before: number | undefined
-    for (let read = 0; read < messages; ) {
-      const bounds = { before, limit, maxBytes: 4_000_000 }
-      const { messages: page } = await readHistory(sql, conversationId(NETWORK, 'alice', 'bob'), bounds)
-      if (page.length === 0) throw new Error('rows are missing from the database')
-      before = page.at(-1)!.sentAt
-      read += page.length
+    for (let before = messages + 1; before > 1; before -= limit) {
+      const page = await readHistory(sql, conversation, { before, limit, maxBytes: 4_000_000 })
+      if (page.bytes < limit * (bodyBytes - 16)) throw new Error('rows are missing from the database')
     }
     return (performance.now() - began) / 1_000
   })

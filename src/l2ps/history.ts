@@ -3,9 +3,9 @@ import type { PayloadOf } from '../protocol/frame.ts'
 import { DEFAULT_HISTORY_LIMIT, encodeHistory, type HistoryFrame } from '../protocol/l2ps.ts'
 import { keyFault, type PeerKey, peerKeyOf } from '../protocol/peer-key.ts'
 import { type Answer, answer, type Effect } from '../session/effect.ts'
-import { conversationId, readHistory, type StoredMessage } from '../store/message.ts'
+import { encodeTextFrame } from '../session/text-frames.ts'
+import { conversationId, readHistory } from '../store/message.ts'
 import { failed, type L2psContext, type RegisteredSession, type Request, refuse } from './context.ts'
-import type { L2psMember } from './l2ps-member.ts'
 import { refuseProof } from './proof.ts'
 
 type History = PayloadOf<typeof HistoryFrame>
@@ -42,7 +42,10 @@ async function history(
     return refuse(context, 'INVALID_PROOF', 'This proof has opened this page already; sign a new one', request)
   }
   session.pay('query')
-  const conversation = conversationId(member.network, member.peer, peer.address)
+  const conversation = {
+    ...{ id: conversationId(member.network, member.peer, peer.address), network: member.network },
+    ...{ reader: member.peer, readerKey: member.key.hex, otherKey: peer.hex }
+  }
   const page = { before: payload.before, limit, maxBytes: PAGE_BYTES }
   const { database, historyQueue, shownProofs } = context
   const reading = historyQueue.run(addressKey(session.address), () =>
@@ -56,33 +59,6 @@ async function history(
     shownProofs.takeBack(...shown)
     return refuse(context, 'RATE_LIMITED', 'The server is busy with history. Please try again.', request)
   }
-  const { messages, hasMore } = read
-  session.pay('history', messages.reduce((sum, { bytes }) => sum + bytes, 0) / 1_024)
-  const texts = messages.map((message) => encodeStored(message, member, peer))
-  return answer(encodeHistory(texts, hasMore, context.now(), request.requestId))
-}
-
-function encodeStored(message: StoredMessage, member: L2psMember, peer: PeerKey): string {
-  const isOurs = message.sender === member.peer
-  const [from, to] = isOurs ? [member.key.hex, peer.hex] : [peer.hex, member.key.hex]
-  const { id, messageHash, sealed, txHash, sentAt } = message
-  return (
-    `{"id":"${id}","from":"${from}","to":"${to}","messageHash":${JSON.stringify(messageHash)},"encrypted":${sealed},` +
-    `"l2psUid":${JSON.stringify(member.network)},"l2psTxHash":${JSON.stringify(txHash)},"timestamp":${sentAt},` +
-    `"status":"${statusOf(message)}"}`
-  )
-}
-
-/**
- * The protocol has one status for two facts (docs/protocol.md, 4.7). What the sender may have to act on comes first:
- * given up, or still waiting; then how far the record of a received message is.
- */
-export function statusOf({
-  delivery,
-  waiting,
-  rollup
-}: Pick<StoredMessage, 'delivery' | 'waiting' | 'rollup'>): string {
-  if (delivery !== 'accepted') return 'failed'
-  if (waiting) return 'queued'
-  return rollup === 'none' ? 'delivered' : `l2ps_${rollup}`
+  session.pay('history', read.bytes / 1_024)
+  return answer(encodeTextFrame(encodeHistory(read.messages, read.hasMore, context.now(), request.requestId)))
 }

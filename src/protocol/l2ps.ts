@@ -129,13 +129,20 @@ export const encodeMessage = ({ from, sealed, messageHash, offline, seq }: Deliv
   )
 }
 
-/** `messages` are JSON texts of StoredMessage. */
-export const encodeHistory = (
-  messages: readonly string[],
+/** In pieces: `messages` are JSON texts with commas between them, in UTF-8, which nobody here reads. */
+export function encodeHistory(
+  messages: Buffer,
   hasMore: boolean,
   now: number,
   requestId: string | undefined
-) => encode('history_response', `{"messages":[${messages.join()}],"hasMore":${hasMore}}`, now, requestId)
+): readonly Buffer[] {
+  const payload = `{"messages":[${HERE}],"hasMore":${hasMore}}`
+  const [head = '', tail = ''] = encode('history_response', payload, now, requestId).split(HERE, 2)
+  return [Buffer.from(head), messages, Buffer.from(tail)]
+}
+
+/** Where the messages go: JSON has no such character outside of a text, and none in one. */
+const HERE = '\n'
 
 export const encodeError = (code: L2psErrorCode, message: string, now: number, requestId: string | undefined) =>
   encode('error', JSON.stringify({ code, message }), now, requestId)

@@ -428,15 +428,15 @@ export class Session<M extends SessionMember = SessionMember> {
   }
 
   /** A large answer is out of this process before the next frame is handled: who does not read asks for no more. */
-  #writeAnswer(frame: string): void {
+  #writeAnswer(frame: string | Buffer): void {
     this.#hooks.meter.pay('answered', frame.length / 1_024)
     if (frame.length <= LARGE_ANSWER) {
-      this.writer.write(frame)
+      this.#write(frame)
       return
     }
     this.#unwritten += 1
     this.#flow.hold('unwritten')
-    this.writer.write(frame, () => {
+    this.#write(frame, () => {
       this.#unwritten -= 1
       if (this.#unwritten === 0) this.#flow.release('unwritten')
     })

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { FEW_ROWS, numberColumn, parametersOf, remembered, textColumns } from '../database/columns.ts'
 import type { AnySql, Sql } from '../database/database.ts'
-import { type RollupStatus, rollupColumns, rollupJoin } from './audit-entry.ts'
+import { rollupColumns, rollupJoin } from './audit-entry.ts'
 import { recordStored } from './audit-inbox.ts'
 import type { QueueEntry, StoreOptions } from './queue-entry.ts'
 
@@ -14,30 +14,12 @@ export interface NewMessage {
   readonly sentAt: number
 }
 
-/** A message as history has it. */
-export interface StoredMessage {
-  readonly id: string
-  readonly sender: string
-  readonly recipient: string
-  readonly messageHash: string
-  /** JSON text, opaque. */
-  readonly sealed: string
-  readonly bytes: number
-  readonly sentAt: number
-  readonly delivery: 'accepted' | 'expired' | 'purged'
-  /** Is it still in its mailbox? */
-  readonly waiting: boolean
-  readonly rollup: RollupStatus
-  /** SHA-256 of its record, 64 hex digits; null while the record is not under a signed checkpoint. */
-  readonly txHash: string | null
-}
-
 /** A message that was stored before under the same digest. */
 export interface Earlier {
   readonly seq: number
   readonly sealed: string
   readonly waiting: boolean
-  readonly delivery: StoredMessage['delivery']
+  readonly delivery: 'accepted' | 'expired' | 'purged'
 }
 
 /** The conversation of two peers of a network, in both directions: the first 128 bits of a SHA-256, as a uuid. */
@@ -157,36 +139,75 @@ export async function lastSentAt(sql: AnySql, conversations: readonly string[]):
   return new Map(rows.map((row) => [row.conversation, row.sentAt]))
 }
 
-/**
- * A conversation before a time (ms, exclusive; undefined: from its end), newest first: at most `limit`, and no more once
- * `maxBytes` are reached, but always the first. Messages that share a millisecond are never separated, so that the next
- * page can begin at any time: where several do, there may be more than `limit`. `hasMore`: there are older ones.
- */
-export async function readHistory(
-  sql: Sql,
-  conversation: string,
-  page: { before: number | undefined; limit: number; maxBytes: number }
-): Promise<{ messages: StoredMessage[]; hasMore: boolean }> {
-  const rows = await sql<(Omit<StoredMessage, 'sealed'> & { sealed: string | null; hasMore: boolean })[]>`
-    with head as materialized (
-      select * from message
-      where conversation = ${conversation} and sent_at < ${page.before ?? Number.MAX_SAFE_INTEGER}
-      order by sent_at desc fetch first ${page.limit} rows with ties
-    )
-    select m.id, sender, recipient, message_hash as "messageHash", size_bytes as bytes, sent_at as "sentAt", delivery,
-      case when newer_bytes < ${page.maxBytes} then sealed end as sealed, -- a row without is behind the page
-      ${rollupColumns(sql)}, exists (select from queue_entry as entry where entry.seq = m.seq) as waiting,
-      (select exists (
-        select from message where conversation = ${conversation} and sent_at < (select min(sent_at) from head))) as "hasMore"
-    from (
-      select *, coalesce(sum(size_bytes) over (
-          order by sent_at desc groups between unbounded preceding and 1 preceding), 0) as newer_bytes
-      from head) as m
-      ${rollupJoin(sql)}
-    order by sent_at desc, m.seq desc`
-  const messages = rows.filter((row): row is StoredMessage & { hasMore: boolean } => row.sealed !== null)
-  return { messages, hasMore: messages.length < rows.length || rows.at(-1)?.hasMore === true }
+/** A conversation as one of its two peers sees it. */
+export interface Conversation {
+  /** See conversationId(). */
+  readonly id: string
+  readonly network: string
+  /** Address and key, in hex, of the peer that reads it; the key of the other. */
+  readonly reader: string
+  readonly readerKey: string
+  readonly otherKey: string
 }
+
+/** Of a conversation: what is before a time (ms, exclusive; undefined: its end), so many messages, so many bytes. */
+export interface PageBounds {
+  readonly before: number | undefined
+  readonly limit: number
+  readonly maxBytes: number
+}
+
+/** JSON texts of messages with commas between them, in UTF-8, as they are written (docs/protocol.md, 4.4). */
+export interface HistoryPage {
+  readonly messages: Buffer
+  /** Of the sealed bodies. */
+  readonly bytes: number
+  /** There are older ones. */
+  readonly hasMore: boolean
+}
+
+/**
+ * A page of a conversation, newest first: at most `limit` messages, and no more once `maxBytes` are reached, but always
+ * the first. Messages that share a millisecond are never separated, so that the next page can begin at any time: where
+ * several do, there may be more than `limit`. Postgres writes the JSON; the relay passes it on without reading it.
+ */
+export async function readHistory(sql: Sql, conversation: Conversation, page: PageBounds): Promise<HistoryPage> {
+  const { id, network, reader, readerKey, otherKey } = conversation
+  const ours = `","from":"${readerKey}","to":"${otherKey}","messageHash":`
+  const theirs = `","from":"${otherKey}","to":"${readerKey}","messageHash":`
+  const [row] = await sql`
+    with head as materialized (
+      select * from message where conversation = ${id} and sent_at < ${page.before ?? Number.MAX_SAFE_INTEGER}
+      order by sent_at desc fetch first ${page.limit} rows with ties
+    ), shown as (
+      select m.*, ${rollupColumns(sql)}, exists (select from queue_entry as entry where entry.seq = m.seq) as waiting
+      from (
+        select *, coalesce(sum(size_bytes) over (
+            order by sent_at desc groups between unbounded preceding and 1 preceding), 0) as newer_bytes
+        from head) as m
+        ${rollupJoin(sql)}
+      where newer_bytes < ${page.maxBytes}
+    )
+    select
+      string_agg('{"id":"' || id || case sender when ${reader} then ${ours}::text else ${theirs}::text end
+        || to_json(message_hash) || ',"encrypted":' || sealed || ${`,"l2psUid":${JSON.stringify(network)},"l2psTxHash":`}::text
+        || coalesce('"' || "txHash" || '"', 'null') || ',"timestamp":' || sent_at || ',"status":"' || ${statusColumn(sql)} || '"}',
+        ',' order by sent_at desc, seq desc),
+      sum(size_bytes),
+      count(*) < (select count(*) from head) or exists (
+        select from message where conversation = ${id} and sent_at < (select min(sent_at) from head))
+    from shown`.raw()
+  const [messages, bytes, hasMore] = row as unknown as [Buffer | null, Buffer | null, Buffer]
+  return { messages: messages ?? Buffer.alloc(0), bytes: Number(bytes ?? 0), hasMore: hasMore.toString() === 't' }
+}
+
+/**
+ * The protocol has one status for two facts (docs/protocol.md, 4.7). What the sender may have to act on comes first:
+ * given up, or still waiting; then how far the record of a received message is.
+ */
+const statusColumn = (sql: Sql) => sql`
+  case when delivery <> 'accepted' then 'failed' when waiting then 'queued'
+    when rollup = 'none' then 'delivered' else 'l2ps_' || rollup end`
 
 /**
  * Reads the `limit` messages after a place, in the order of acceptance, and deletes those that were sent before a time

@@ -130,3 +130,10 @@ export const BODIES: Readonly<Record<string, string>> = {
   'a key named __proto__': '{"ciphertext":"a","nonce":"b","__proto__":{"toString":1}}',
   'members named like those of the frame': '{"ciphertext":"a","nonce":"b","payload":{"message":1,"encrypted":2}}'
 }
+
+/** The text of an answer's frame, which may be encoded (`encodeTextFrame`). */
+export function textOf(frame: string | Buffer): string {
+  if (typeof frame === 'string') return frame
+  const length = frame[1]!
+  return frame.toString('utf8', length < 126 ? 2 : length === 126 ? 4 : 10)
+}

@@ -16,10 +16,10 @@ import { MAX_FRAME_BYTES } from '../../src/protocol/frame.ts'
 import { peerKeyOf } from '../../src/protocol/peer-key.ts'
 import type { Answer } from '../../src/session/effect.ts'
 import type { KeyEntry } from '../../src/store/identity.ts'
-import { conversationId, type StoredMessage } from '../../src/store/message.ts'
+import { conversationId } from '../../src/store/message.ts'
 import type { Message, QueueEntry } from '../../src/store/queue-entry.ts'
 import { FairQueue } from '../../src/util/fair-queue.ts'
-import { BODIES, FakeSession, fakeAttachments, pagesOf, settle } from '../helpers/handlers.ts'
+import { BODIES, FakeSession, fakeAttachments, pagesOf, settle, textOf } from '../helpers/handlers.ts'
 
 const NOW = 1_750_000_000_000
 const WINDOW_MS = 300_000
@@ -49,7 +49,9 @@ const GIVEN = {
   discoverPeers: 5,
   /** Can other relays be asked who is there? Undefined: there are none. */
   cluster: undefined as 'answers' | 'fails' | undefined,
-  rows: [] as object[]
+  rows: [] as object[],
+  /** Of history. */
+  page: { messages: '', hasMore: false }
 }
 type Given = typeof GIVEN
 
@@ -58,9 +60,11 @@ function relay(changes: Partial<Given> = {}) {
   const { attachments, mailbox } = fakeAttachments(NOW)
   const [accepted, proofs, entries]: [Message[], Proof[], KeyEntry[]] = [[], [], []]
   const [counted, lines, queries]: [unknown[], string[], unknown[][]] = [[], [], []]
-  const sql = async (_text: unknown, ...values: unknown[]) => {
+  const sql = (_text: unknown, ...values: unknown[]) => {
     queries.push(values)
-    return given.rows
+    const { messages, hasMore } = given.page
+    const raw = async () => [[messages, String(messages.length), hasMore ? 't' : 'f'].map((text) => Buffer.from(text))]
+    return Object.assign(Promise.resolve(given.rows), { raw })
   }
   const database = {
     sql,
@@ -127,7 +131,7 @@ type Relay = ReturnType<typeof relay>
 /** What an answer says, without its time; undefined: nothing. Of a reply to `r-1` the requestId is left out. */
 function wordsOf({ frame, refusal }: Answer) {
   if (frame === undefined) return undefined
-  const { type, payload, timestamp, requestId } = JSON.parse(frame)
+  const { type, payload, timestamp, requestId } = JSON.parse(textOf(frame))
   assert.deepEqual([timestamp, requestId], [NOW, 'r-1'])
   if (type !== 'error') return { type, ...payload }
   assert.equal(refusal, payload.code, 'a refusal is counted by its code')
@@ -182,10 +186,10 @@ test('a requestId is echoed when it is text of at most 128 characters; others ar
   ]
   for (const [requestId, echoed] of rows) {
     const { frame: text } = await all.say(frame('discover', {}, { requestId }), all.stranger())
-    assert.equal(JSON.parse(text!).requestId, echoed)
+    assert.equal(JSON.parse(textOf(text!)).requestId, echoed)
   }
   for (const text of ['{"requestId":"r-1"', '[]', 'null', '']) {
-    const answer = JSON.parse((await all.say(text, all.stranger())).frame!)
+    const answer = JSON.parse(textOf((await all.say(text, all.stranger())).frame!))
     assert.deepEqual([answer.payload.code, answer.requestId], ['INVALID_MESSAGE', undefined], text)
   }
 })
@@ -544,55 +548,12 @@ const NO_LIMIT = 'INVALID_MESSAGE: limit must be a whole number from 1 to 200'
 const NO_BEFORE = 'INVALID_MESSAGE: before must be a whole number of at least 0'
 const EMPTY_PAGE = { type: 'history_response', messages: [], hasMore: false }
 
-const stored = (changes: Partial<StoredMessage> & { hasMore?: boolean } = {}): StoredMessage => ({
-  ...{ id: 'i1', sender: ALICE, recipient: BOB, messageHash: 'h1', sealed: '{"n":1}', bytes: 7, sentAt: 5 },
-  ...{ delivery: 'accepted', waiting: false, rollup: 'none', txHash: null },
-  ...changes
-})
-const told = (changes: object = {}) => ({
-  ...{ id: 'i1', from: ALICE, to: BOB, messageHash: 'h1', encrypted: { n: 1 }, l2psUid: 'net', l2psTxHash: null },
-  ...{ timestamp: 5, status: 'delivered' },
-  ...changes
-})
 const page = (messages: object[], hasMore = false) => ({ type: 'history_response', messages, hasMore })
 
 table('history', asAlice, [
   ['an empty conversation', history(), EMPTY_PAGE],
-  ['a message of ours', history(), page([told()]), { rows: [stored()] }],
-  [
-    'a message of the other',
-    history(),
-    page([told({ from: BOB, to: ALICE })]),
-    { rows: [stored({ sender: BOB, recipient: ALICE })] }
-  ],
-  [
-    'a conversation with a long key',
-    history({ peerKey: LONG }),
-    page([told({ from: LONG, to: ALICE })]),
-    { rows: [stored({ sender: peerKeyOf(LONG)!.address, recipient: ALICE })] }
-  ],
-  ['one that waits', history(), page([told({ status: 'queued' })]), { rows: [stored({ waiting: true })] }],
-  ['one that expired', history(), page([told({ status: 'failed' })]), { rows: [stored({ delivery: 'expired' })] }],
-  [
-    'one that was purged while its record was made',
-    history(),
-    page([told({ status: 'failed', l2psTxHash: 'f' })]),
-    { rows: [stored({ delivery: 'purged', waiting: true, rollup: 'batched', txHash: 'f' })] }
-  ],
-  [
-    'one with a record',
-    history(),
-    page([told({ status: 'l2ps_confirmed', l2psTxHash: 'f' })]),
-    { rows: [stored({ rollup: 'confirmed', txHash: 'f' })] }
-  ],
-  ['older ones behind the page', history({ limit: 1 }), page([told()], true), { rows: [stored({ hasMore: true })] }],
-  ['none behind it', history({ limit: 1 }), page([told()]), { rows: [stored()] }],
-  [
-    'more than the limit, of one millisecond',
-    history({ limit: 1 }),
-    page([told(), told({ id: 'i2' })]),
-    { rows: [stored(), stored({ id: 'i2' })] }
-  ],
+  ['one message', history(), page([{ n: 1 }]), { page: { messages: '{"n":1}', hasMore: false } }],
+  ['two, and older ones', history(), page([{}, {}], true), { page: { messages: '{},{}', hasMore: true } }],
   ['no peerKey', history({ peerKey: undefined }), NO_HISTORY],
   ['no proof', history({ proof: '' }), NO_HISTORY],
   ['a limit of 0', history({ limit: 0 }), NO_LIMIT],
@@ -618,9 +579,9 @@ test('history: what is proven names the peer as it was spelled, and the page is 
   const [{ message, publicKey }] = all.proofs as [Proof]
   assert.equal(Buffer.from(message).toString(), `history:${BOB.toUpperCase()}:${NOW}`)
   assert.equal(Buffer.from(publicKey).toString('hex'), ALICE)
-  const asked = all.queries.at(-1)!.filter((value) => typeof value === 'string' || typeof value === 'number')
-  const conversation = conversationId('net', ALICE, BOB)
-  assert.deepEqual(asked, [conversation, 9, 3, 4_000_000, conversation])
+  const asked = new Set(all.queries.at(-1))
+  for (const value of [conversationId('net', ALICE, BOB), 9, 3, 4_000_000, ALICE])
+    assert.ok(asked.has(value), String(value))
 })
 
 test('history: 50 messages are asked for when the request does not say how many', async () => {
@@ -658,16 +619,6 @@ test('history: a failed proof counts for its address', async () => {
   for (const _ of [1, 2]) await all.say(history(), alice)
   const answer = wordsOf(await all.say(history(), alice))
   assert.match(String(answer), /^RATE_LIMITED: Too many failed proofs/)
-})
-
-describe('history: the body of a message is the very text that was stored', () => {
-  for (const [name, body] of Object.entries(BODIES)) {
-    test(name, async () => {
-      const all = relay({ rows: [stored({ sealed: body })] })
-      const { frame: text } = await all.say(history(), all.join(ALICE))
-      assert.ok(text!.includes(`"encrypted":${body},"l2psUid"`), text)
-    })
-  }
 })
 
 const noPart = (member: string) =>
@@ -803,7 +754,7 @@ describe('what cannot be handled at all is refused, with the requestId that is f
     test(name, () => {
       const { protocol, counted } = relay()
       const answer = protocol.refuse(what, Buffer.from(text))
-      const { payload, requestId } = JSON.parse(answer.frame!)
+      const { payload, requestId } = JSON.parse(textOf(answer.frame!))
       assert.deepEqual([`${payload.code}: ${payload.message}`, requestId], [expected, echoed])
       assert.equal(answer.refusal, payload.code)
       assert.equal(counted.length, what === 'internal' ? 0 : 1)

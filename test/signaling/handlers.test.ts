@@ -15,7 +15,7 @@ import { createSignaling } from '../../src/signaling/router.ts'
 import type { ClaimOutcome, Identity, NameOwner } from '../../src/store/identity.ts'
 import type { Message, QueueEntry } from '../../src/store/queue-entry.ts'
 import { KeyedMutex } from '../../src/util/keyed-mutex.ts'
-import { BODIES, FakeSession, fakeAttachments, pagesOf, settle } from '../helpers/handlers.ts'
+import { BODIES, FakeSession, fakeAttachments, pagesOf, settle, textOf } from '../helpers/handlers.ts'
 
 const base64 = (length: number) => Buffer.alloc(length, 7).toString('base64')
 const identityOf = (keyBytes: number): Identity => ({ encryptionKey: new Uint8Array(keyBytes).fill(1), keyId: 'k' })
@@ -119,7 +119,7 @@ type Relay = ReturnType<typeof relay>
 /** What an answer says, without its time; undefined: nothing. */
 function wordsOf({ frame, refusal }: Answer) {
   if (frame === undefined) return undefined
-  const { type, payload } = JSON.parse(frame)
+  const { type, payload } = JSON.parse(textOf(frame))
   if (type !== 'error') return { type, ...payload }
   assert.equal(refusal, payload.errorType, 'a refusal is counted by its type')
   return `${payload.errorType}: ${payload.details}`
