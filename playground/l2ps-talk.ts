@@ -6,16 +6,14 @@ import {
   hashOf,
   type L2psClient,
   openTextFromSubnet,
-  type StoredMessage,
   type SubnetMessage,
   sealForSubnet,
   toHex
 } from '../client/src/index.ts'
-import { fetchEvidence, verifyProof } from '../client/src/proof.ts'
 import { type Content, readContent } from './content.ts'
 import type { Invitation } from './invitation.ts'
+import { recorded, verify } from './proof.ts'
 import {
-  here,
   rememberedPeer,
   rememberPeer,
   type Seen,
@@ -34,10 +32,6 @@ interface Options {
   readonly subnetKey: Bytes
   readonly invitation: Extract<Invitation, { via: 'l2ps' }> | undefined
 }
-
-/** How often, and how many times, the history is asked whether the log is signed. */
-const ASK_MS = 500
-const ASK_TIMES = 60
 
 export async function openL2psTalk(options: Options, events: TalkEvents): Promise<Talk> {
   const { name, network, subnetKey, invitation } = options
@@ -81,33 +75,18 @@ export async function openL2psTalk(options: Options, events: TalkEvents): Promis
     },
     send,
     invitation: async () => ({ via: 'l2ps', peer: me, name, network, subnetKey }),
-    verify: (seen) => verify(client, seen)
+    verify: (seen) => verifyMessage(client, seen)
   }
 }
 
-/** Checks in this browser that the relay has put the message on record and signed the log that holds it. */
-async function verify(client: L2psClient, seen: Seen): Promise<string> {
-  const message = await recorded(client, seen)
-  const { l2psUid, l2psTxHash } = message
-  const answer = await fetch(here('audit/vkey'))
-  if (!answer.ok) throw new Error(`The relay does not give its key: ${answer.status}`)
-  const evidence = await fetchEvidence(here(''), l2psUid, l2psTxHash!)
-  const proven = await verifyProof(message, { ...evidence, vkey: await answer.text() })
-  const { index, treeSize, origin, acceptedAtMs } = proven
-  const time = new Date(acceptedAtMs).toLocaleTimeString()
-  return `Verified: accepted at ${time}, record ${index + 1} of ${treeSize} in the signed log ${origin}`
-}
-
-/** The message as history has it, once its record is in a signed log. */
-async function recorded(client: L2psClient, { from, to, messageHash }: Seen): Promise<StoredMessage> {
+/** History names the record of a message once a signed log has it. */
+async function verifyMessage(client: L2psClient, { from, to, messageHash }: Seen): Promise<string> {
   const other = from === client.publicKey ? to : from
-  for (let asked = 0; asked < ASK_TIMES; asked++) {
+  const message = await recorded(async () => {
     for await (const message of client.historyOf(other)) {
-      if (message.messageHash !== messageHash) continue
-      if (message.l2psTxHash !== null) return message
-      break
+      if (message.messageHash === messageHash) return message.l2psTxHash === null ? undefined : message
     }
-    await new Promise((resolve) => setTimeout(resolve, ASK_MS))
-  }
-  throw new Error('The log that holds this message is not signed yet. Try again later.')
+    return undefined
+  })
+  return verify(message, message.l2psUid, message.l2psTxHash!)
 }

@@ -12,9 +12,9 @@ export interface Entry {
 
 export class Log {
   readonly #list: HTMLElement
-  readonly #verify: ((seen: Seen) => Promise<string>) | undefined
+  readonly #verify: (seen: Seen) => Promise<string>
 
-  constructor(list: HTMLElement, verify: ((seen: Seen) => Promise<string>) | undefined) {
+  constructor(list: HTMLElement, verify: (seen: Seen) => Promise<string>) {
     this.#list = list
     this.#verify = verify
   }
@@ -54,10 +54,10 @@ export class Log {
     const { from, to, sealed } = seen
     const line = element('p', '', `${short(from)} to ${short(to)}, ${sizeOf(sealed)} sealed`)
     const excerpt = element('code', '', sealed.length > EXCERPT ? `${sealed.slice(0, EXCERPT)}…` : sealed)
-    return [line, excerpt, ...(this.#verify ? this.#proof(seen, this.#verify) : [])]
+    return [line, excerpt, ...this.#proof(seen)]
   }
 
-  #proof(seen: Seen, verify: (seen: Seen) => Promise<string>): Node[] {
+  #proof(seen: Seen): Node[] {
     const button = element('button', 'small', 'Verify the proof')
     const answer = element('p', '')
     answer.setAttribute('role', 'status')
@@ -67,7 +67,7 @@ export class Log {
       answer.className = ''
       answer.textContent = 'Waiting for the signed log …'
       try {
-        answer.textContent = await verify(seen)
+        answer.textContent = await this.#verify(seen)
         answer.className = 'good'
         button.hidden = true
       } catch (error) {

@@ -24,7 +24,7 @@ export class Room implements TalkEvents {
   readonly #opened: Promise<void>
   #open = () => {}
   #talk: Talk | undefined
-  #log = new Log(byId('log'), undefined)
+  readonly #log = new Log(byId('log'), (seen) => this.#talk!.verify(seen))
   #direct: Direct | undefined
   /** One message after the other, so that they keep their order. */
   #sending: Promise<unknown> = Promise.resolve()
@@ -41,7 +41,6 @@ export class Room implements TalkEvents {
   /** `other`: who invited us, by name. */
   async open(talk: Talk, other: string | undefined): Promise<void> {
     this.#talk = talk
-    this.#log = new Log(byId('log'), talk.verify?.bind(talk))
     byId('start').hidden = true
     byId('room').hidden = false
     byId('say').addEventListener('submit', (event) => {

@@ -2,6 +2,7 @@
 import { createIdentity, createSignalingClient, type IncomingMessage, seal } from '../client/src/index.ts'
 import { type Content, readContent } from './content.ts'
 import { fingerprintOf, type Invitation } from './invitation.ts'
+import { recorded, verify } from './proof.ts'
 import {
   rememberedPeer,
   rememberPeer,
@@ -25,7 +26,7 @@ export async function openSignalingTalk(options: Options, events: TalkEvents): P
   const identity = await createIdentity({ seed })
   let peer = invitation?.peer ?? rememberedPeer(clientId)
 
-  const receive = async ({ from, text, sealed }: IncomingMessage) => {
+  const receive = async ({ from, text, sealed, digest }: IncomingMessage) => {
     const content = text === undefined ? undefined : readContent(text)
     if (content === undefined) return events.problem(`A message of ${from} could not be opened.`)
     if (peer === undefined && content.kind === 'hello') {
@@ -33,7 +34,7 @@ export async function openSignalingTalk(options: Options, events: TalkEvents): P
       rememberPeer(clientId, from)
     }
     if (from !== peer) return events.problem(`${from} wrote, too; a conversation here is of two.`)
-    await events.content(content, { from, to: clientId, sealed: JSON.stringify(sealed) })
+    await events.content(content, { from, to: clientId, sealed: JSON.stringify(sealed), digest })
   }
 
   const client = createSignalingClient({ url: socketHere('signaling'), clientId, identity, onMessage: receive })
@@ -55,8 +56,8 @@ export async function openSignalingTalk(options: Options, events: TalkEvents): P
     if (peer === undefined) throw new Error('Nobody has come by your invitation yet.')
     const to = peer
     const sealed = await seal(JSON.stringify(content), await keyOf(to))
-    const { status } = await client.sendSealedConfirmed(to, sealed)
-    return { from: clientId, to, sealed: JSON.stringify(sealed), status }
+    const { status, digest } = await client.sendSealedConfirmed(to, sealed)
+    return { from: clientId, to, sealed: JSON.stringify(sealed), digest, status }
   }
 
   return {
@@ -71,6 +72,11 @@ export async function openSignalingTalk(options: Options, events: TalkEvents): P
       peer: clientId,
       name,
       fingerprint: await fingerprintOf(identity.publicKey)
-    })
+    }),
+    verify: async ({ from, to, digest = '' }) => {
+      const message = { from, to, digest }
+      const txHash = await recorded(async () => (await client.requestRecords(message))[0])
+      return verify(message, 'signaling', txHash)
+    }
   }
 }

@@ -10,6 +10,8 @@ export interface Seen {
   readonly sealed: string
   /** L2PS: the name of the message. */
   readonly messageHash?: string
+  /** Signaling: SHA-256 of the sealed body. */
+  readonly digest?: string
 }
 
 export interface Sent extends Seen {
@@ -37,7 +39,7 @@ export interface Talk {
   /** For others to come. */
   invitation(): Promise<Invitation>
   /** What the relay has signed about a message, as a sentence. Rejects when that is not so. */
-  verify?(seen: Seen): Promise<string>
+  verify(seen: Seen): Promise<string>
 }
 
 /** The address of a path of this server, by the page's own. */

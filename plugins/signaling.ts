@@ -1,5 +1,6 @@
 // plugins/signaling.ts: the signaling protocol.
 import fp from 'fastify-plugin'
+import { PublishedLogs } from '../src/audit/published.ts'
 import { FailedProofs } from '../src/identity/failed-proofs.ts'
 import { frameCounter } from '../src/observability/metrics.ts'
 import { Challenges } from '../src/signaling/challenges.ts'
@@ -19,6 +20,7 @@ export interface SignalingOptions {
 export default fp<SignalingOptions>(
   async (app, { failedProofsPerMinute, publicOrigins, ...options }) => {
     const { database, presence, cluster, proofs, identities, identityChanged, registration, nameMutex } = app
+    const published = new PublishedLogs(database)
     const protocol = createSignaling({
       ...options,
       deadlineMs: database.deadlineMs,
@@ -27,6 +29,7 @@ export default fp<SignalingOptions>(
       mailbox: app.mailboxes.signaling,
       attachments: app.attachments.signaling,
       peersIn: (network, page) => (cluster ?? presence).page(network, page),
+      recordsOf: (network, message) => published.recordsOf(network, message),
       countFrame: frameCounter(app.metrics, 'signaling'),
       failedProofs: new FailedProofs(failedProofsPerMinute),
       challenges: new Challenges({ publicOrigins, clock: () => performance.now() })

@@ -1,5 +1,5 @@
 // Registers with a signature that is good for one connection to one server (docs/protocol.md, 2.9).
-import { toHex } from './base64.ts'
+import { digestOf } from './digest.ts'
 import { type Frame, localError, RelayError } from './frame.ts'
 import { type Identity, signed, type Verification } from './identity.ts'
 
@@ -47,7 +47,7 @@ export class Challenges {
       throw localError('INVALID_ANSWER', 'the challenge is none')
     }
     const { clientId, identity } = this.#options
-    const keyDigest = toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', Uint8Array.from(identity.publicKey))))
+    const keyDigest = await digestOf(identity.publicKey)
     const text = ['demos-relay:register', origin, nonce, time, keyDigest, clientId].join('\n')
     return signed(identity, new TextEncoder().encode(text))
   }

@@ -46,3 +46,8 @@ export class RelayError extends Error {
 /** The client's own failures, with the types above. */
 export const localError = (errorType: LocalErrorType, details: string, options?: ErrorOptions) =>
   new RelayError(errorType, details, options)
+
+/** The texts in a list; none when it is no list. */
+export function onlyStrings(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : []
+}

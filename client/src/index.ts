@@ -2,6 +2,7 @@
 // parts they are made of.
 export type { RequestOptions } from './abort.ts'
 export { type Bytes, fromBase64, fromHex, toBase64, toHex } from './base64.ts'
+export { digestOf } from './digest.ts'
 export type { Events } from './events.ts'
 export { type Frame, type LocalErrorType, RelayError } from './frame.ts'
 export {
@@ -37,6 +38,7 @@ export type {
   Confirmation,
   IncomingMessage,
   PeerKey,
+  RecordedMessage,
   ServerQuestion,
   SignalingClient,
   SignalingEvents,

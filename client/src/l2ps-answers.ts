@@ -1,5 +1,5 @@
 // Reads what an L2PS server sends. A frame of an unexpected shape is an INVALID_ANSWER, never a crash.
-import { toHex } from './base64.ts'
+import { digestOf } from './digest.ts'
 import { type Frame, localError } from './frame.ts'
 import { type Encrypted, isEncrypted } from './sealed.ts'
 
@@ -39,10 +39,7 @@ export interface HistoryPage {
 }
 
 /** The default hash of a message: SHA-256 of the text `<ciphertext>:<nonce>`, as lower-case hex. */
-export async function hashOf({ ciphertext, nonce }: Encrypted): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(`${ciphertext}:${nonce}`))
-  return toHex(new Uint8Array(digest))
-}
+export const hashOf = ({ ciphertext, nonce }: Encrypted): Promise<string> => digestOf(`${ciphertext}:${nonce}`)
 
 export function readSent({ type, payload }: Frame, messageHash: string): SendResult {
   if (type === 'message_queued') return { status: 'queued', messageHash }
@@ -67,10 +64,6 @@ export function readMessage(payload: Frame['payload']): SubnetMessage | undefine
   const { from, encrypted, messageHash, offline } = payload
   if (typeof from !== 'string' || typeof messageHash !== 'string' || !isEncrypted(encrypted)) return undefined
   return { from, encrypted, messageHash, offline: offline === true }
-}
-
-export function onlyStrings(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((entry) => typeof entry === 'string') : []
 }
 
 /** Checks only the fields that this client uses, and those whose wrong type would crash an application. */

@@ -3,11 +3,10 @@ import { type RequestOptions, unlessAborted } from './abort.ts'
 import { KeyedQueue } from './async.ts'
 import { toHex } from './base64.ts'
 import { createEmitter, type Events } from './events.ts'
-import { type Frame, localError, readFrame } from './frame.ts'
+import { type Frame, localError, onlyStrings, readFrame } from './frame.ts'
 import {
   type HistoryPage,
   hashOf,
-  onlyStrings,
   readHistory,
   readKey,
   readMessage,

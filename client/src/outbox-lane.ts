@@ -1,5 +1,5 @@
 // The messages of an outbox for one peer: sent one after the other, each until the server has stored or refused it.
-import { toHex } from './base64.ts'
+import { digestOf } from './digest.ts'
 import { RelayError } from './frame.ts'
 import type { L2psClient } from './l2ps.ts'
 import { type Encrypted, type Sealed, seal } from './sealed.ts'
@@ -33,12 +33,19 @@ export interface Item {
   readonly kept: Promise<void>
 }
 
+/** What the server has stored. */
+export interface Delivered {
+  status: Outcome
+  /** Signaling: SHA-256 of the body's text, in hex; by it the message is on record. */
+  digest?: string
+}
+
 export interface LaneHooks {
   /** Whether the client is connected, or is trying to connect. */
   isOnline(): boolean
-  deliver(entry: OutboxEntry): Promise<Outcome>
+  deliver(entry: OutboxEntry): Promise<Delivered>
   /** Both take the item out of the lane. */
-  onSent(item: Item, status: Outcome): Promise<void>
+  onSent(item: Item, delivered: Delivered): Promise<void>
   onFailed(item: Item, error: Error): Promise<void>
   onDelayed(item: Item, error: Error, delayMs: number): void
   onIdle(): void
@@ -99,16 +106,16 @@ export class Lane {
   /** What was in the way, if it may pass. */
   async #attempt(item: Item): Promise<Error | undefined> {
     if (!(await item.kept.then(() => true).catch(() => false))) return undefined // its `send` takes it out
-    let status: Outcome
+    let delivered: Delivered
     try {
-      status = await this.#hooks.deliver(item.entry)
+      delivered = await this.#hooks.deliver(item.entry)
     } catch (cause) {
       const isFinal = cause instanceof RelayError && !TRANSIENT.includes(cause.errorType)
       if (!isFinal) return cause as Error
       await this.#hooks.onFailed(item, cause)
       return undefined
     }
-    await this.#hooks.onSent(item, status)
+    await this.#hooks.onSent(item, delivered)
     return undefined
   }
 
@@ -129,16 +136,20 @@ export async function deliver(
   client: SignalingClient | L2psClient,
   entry: OutboxEntry,
   keep: () => Promise<void>
-): Promise<Outcome> {
+): Promise<Delivered> {
   const { to, body, messageHash } = entry
-  if (client.protocol === 'l2ps') return (await client.send(to, body as Encrypted, { messageHash })).status
+  if (client.protocol === 'l2ps') {
+    const { status } = await client.send(to, body as Encrypted, { messageHash })
+    return { status }
+  }
   // In the same bytes as before; but sealed anew for another key, since the recipient could not open the first copy.
   const key = await client.requestPublicKey(to)
-  const sealedFor = toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', Uint8Array.from(key))))
+  const sealedFor = await digestOf(key)
   if (!entry.sealed || entry.sealedFor !== sealedFor) {
     entry.sealed = await seal(body as string, key)
     entry.sealedFor = sealedFor
     await keep()
   }
-  return (await client.sendSealedConfirmed(to, entry.sealed)).status
+  const { status, digest } = await client.sendSealedConfirmed(to, entry.sealed)
+  return { status, digest }
 }

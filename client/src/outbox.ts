@@ -4,13 +4,12 @@ import { createEmitter, type Events } from './events.ts'
 import { localError } from './frame.ts'
 import type { L2psClient } from './l2ps.ts'
 import { hashOf } from './l2ps-answers.ts'
-import { deliver, type Item, Lane, type LaneHooks, type OutboxEntry } from './outbox-lane.ts'
+import { type Delivered, deliver, type Item, Lane, type LaneHooks, type OutboxEntry } from './outbox-lane.ts'
 import type { Encrypted } from './sealed.ts'
-import type { Outcome } from './signaling-answers.ts'
 import type { SignalingClient } from './signaling-api.ts'
 import type { ClientStorage } from './storage.ts'
 
-export type { OutboxEntry } from './outbox-lane.ts'
+export type { Delivered, OutboxEntry } from './outbox-lane.ts'
 export { type ClientStorage, indexedDbStorage, memoryStorage } from './storage.ts'
 
 /** What an entry holds beside its body and its recipient, in characters. */
@@ -30,7 +29,7 @@ export interface OutboxOptions {
 
 export interface OutboxEvents {
   /** The server has stored it. */
-  sent: { id: string; to: string; status: Outcome }
+  sent: { id: string; to: string } & Delivered
   /** The server refused it for good; it is not in the outbox any more. */
   failed: { id: string; to: string; error: Error }
   /** It stays in the outbox and is tried again in `delayMs`. */
@@ -200,9 +199,9 @@ class Waiting implements Outbox<string | Encrypted> {
     return {
       isOnline: () => this.#client.state !== 'closed',
       deliver: (entry) => deliver(this.#client, entry, () => this.#keep(entry)),
-      onSent: async (item, status) => {
+      onSent: async (item, delivered) => {
         await this.#settle(item)
-        this.events.emit('sent', { id: item.entry.id, to, status })
+        this.events.emit('sent', { id: item.entry.id, to, ...delivered })
       },
       onFailed: async (item, error) => {
         await this.#settle(item)

@@ -1,5 +1,6 @@
 // Checks, without asking anybody, that the relay has put a message on record: docs/audit.md, "Verify".
-import { type Bytes, fromBase64, fromHex, toBase64, toHex } from './base64.ts'
+import { type Bytes, fromBase64, toBase64, toHex } from './base64.ts'
+import { sha256 } from './digest.ts'
 import { isSignedBy } from './ed25519.ts'
 
 /** Ed25519 in a signed note (c2sp.org/signed-note, "Signature types"). */
@@ -11,9 +12,9 @@ const HASH_BYTES = 32
 export interface Evidence {
   /** The verifier key line of the relay: `/audit/vkey`. */
   vkey: string
-  /** The inclusion proof: `/audit/<network>/proof/<l2psTxHash>` (c2sp.org/tlog-proof). */
+  /** The inclusion proof: `/audit/<network>/proof/<hash of the record>` (c2sp.org/tlog-proof). */
   proof: string
-  /** The record, as its bytes are: `/audit/<network>/record/<l2psTxHash>`. */
+  /** The record, as its bytes are: `/audit/<network>/record/<its hash>`. */
   record: string
 }
 
@@ -24,6 +25,14 @@ export interface ProvenMessage {
   messageHash: string
   l2psUid?: string
   l2psTxHash?: string | null
+}
+
+/** A message of signaling. */
+export interface ProvenSignalingMessage {
+  from: string
+  to: string
+  /** Of an `IncomingMessage` or a `Confirmation`: the client has made it from the body itself. */
+  digest: string
 }
 
 /** What the relay has signed. */
@@ -51,9 +60,14 @@ export class ProofError extends Error {
  * Checks that the record is about this message, that the record is in the tree at the place that the proof says, and
  * that the relay has signed this tree. Rejects with a ProofError. It says nothing about delivery.
  */
-export async function verifyProof(message: ProvenMessage, evidence: Evidence): Promise<Proven> {
+export async function verifyProof(
+  message: ProvenMessage | ProvenSignalingMessage,
+  evidence: Evidence
+): Promise<Proven> {
+  const isSignaling = 'digest' in message
+  const known = isSignaling ? { ...message, messageHash: message.digest, l2psUid: 'signaling' } : message
   try {
-    return await verify(message, evidence)
+    return await verify(known, evidence)
   } catch (cause) {
     if (cause instanceof ProofError) throw cause
     throw new ProofError('The evidence cannot be read', { cause })
@@ -75,7 +89,10 @@ async function verify(message: ProvenMessage, { vkey, proof, record }: Evidence)
   return { origin, index, treeSize: size, txHash, acceptedAtMs, nonce }
 }
 
-/** Fetches the proof and the record of a message from a relay. `url`: where its `/audit` is, e.g. https://host:3006. */
+/**
+ * Fetches the proof and the record of a message from a relay. `url`: where its `/audit` is, e.g. https://host:3006.
+ * `txHash`: the `l2psTxHash` of history; in the network `signaling` one of `requestRecords`.
+ */
 export async function fetchEvidence(
   url: string,
   network: string,
@@ -212,9 +229,4 @@ async function rootFrom(leaf: Bytes, index: number, size: number, path: Bytes[])
   }
   if (last !== 0) throw mismatch
   return hash
-}
-
-async function sha256(...parts: Bytes[]): Promise<Bytes> {
-  const joined = fromHex(parts.map(toHex).join(''))
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', joined))
 }

@@ -14,7 +14,7 @@ export interface RegistrationHooks {
   /** No connection will come until `connect` is called again: new and pending requests fail. */
   onFail(reason: RelayError): void
   onRegistered(again: boolean): void
-  onFrame(value: unknown): void
+  onFrame(value: unknown, text: string): void
   /** For the application's `error` event; the other hooks report the consequences. */
   onError(error: Error): void
   /** A registered connection ended. */
@@ -37,7 +37,11 @@ export class RegisteredConnection {
     this.#hooks = hooks
     this.#transport = createTransport(options)
     const { events } = this.#transport
-    events.on('frame', (frame) => hooks.onFrame(frame))
+    let text = ''
+    events.on('text', (next) => {
+      text = next
+    })
+    events.on('frame', (frame) => hooks.onFrame(frame, text))
     events.on('error', (error) => hooks.onError(error))
     events.on('open', () => this.#registersItself && this.#registerAgain())
     events.on('close', (how) => this.#lost(how))

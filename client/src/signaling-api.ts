@@ -36,6 +36,8 @@ export interface IncomingMessage {
   from: string
   /** The body as received. */
   sealed: unknown
+  /** SHA-256 of the body's text as it came, in hex: by it the message is on record. */
+  digest: string
   /** The opened body; absent when it could not be opened, and then `error` says why. */
   text?: string
   error?: Error
@@ -64,6 +66,15 @@ export interface Confirmation {
   messageId: string
   /** The recipient was connected (`sent`), or the server keeps the message until it is (`queued`). */
   status: Outcome
+  /** SHA-256 of the body's text, in hex: by it the message is on record. */
+  digest: string
+}
+
+/** A message of ours, or to us. */
+export interface RecordedMessage {
+  from: string
+  to: string
+  digest: string
 }
 
 export interface SignalingEvents {
@@ -124,6 +135,11 @@ export interface SignalingClient {
   sendConfirmed(peerId: string, text: string, options?: RequestOptions): Promise<Confirmation>
   /** The same for a body as it is. */
   sendSealedConfirmed(peerId: string, body: unknown, options?: RequestOptions): Promise<Confirmation>
+  /**
+   * The hashes of the message's audit records, oldest first, for `fetchEvidence` in the network `signaling`. None until
+   * the log that has them is signed, about a second after the message; several of a message that was sent again.
+   */
+  requestRecords(message: RecordedMessage, options?: RequestOptions): Promise<string[]>
   /** Answers a question of the server. */
   respond(questionId: string, response: unknown, options?: RequestOptions): Promise<void>
   /** Makes the server ask us a question, which is also emitted as `serverQuestion`. */

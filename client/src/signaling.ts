@@ -2,8 +2,9 @@
 import { type RequestOptions, unlessAborted } from './abort.ts'
 import { ConnectionGate, FetchCache, KeyedQueue } from './async.ts'
 import { Challenges } from './challenge.ts'
+import { digestOf } from './digest.ts'
 import { createEmitter } from './events.ts'
-import { type Frame, localError, type RelayError, readFrame } from './frame.ts'
+import { type Frame, localError, onlyStrings, type RelayError, readFrame } from './frame.ts'
 import type { Identity } from './identity.ts'
 import { KnownKeys } from './known-keys.ts'
 import { Receiver } from './receiver.ts'
@@ -14,6 +15,7 @@ import type {
   Confirmation,
   IncomingMessage,
   PeerKey,
+  RecordedMessage,
   ServerQuestion,
   SignalingClient,
   SignalingEvents,
@@ -78,7 +80,7 @@ class Client implements SignalingClient {
   discover({ signal }: RequestOptions = {}): Promise<string[]> {
     return unlessAborted(signal, async () => {
       const { peers } = await this.#request({ type: 'discover', payload: {} }, 'discover')
-      return Array.isArray(peers) ? peers.filter((peer) => typeof peer === 'string') : []
+      return onlyStrings(peers)
     })
   }
 
@@ -108,6 +110,14 @@ class Client implements SignalingClient {
 
   sendSealedConfirmed(peerId: string, body: unknown, { signal }: RequestOptions = {}): Promise<Confirmation> {
     return this.#inOrder(peerId, Promise.resolve(body), signal, () => this.#confirm(peerId, body, signal))
+  }
+
+  requestRecords({ from, to, digest }: RecordedMessage, { signal }: RequestOptions = {}): Promise<string[]> {
+    return unlessAborted(signal, async () => {
+      const payload = { fromId: from, targetId: to, digest }
+      const { records } = await this.#request({ type: 'request_record', payload }, 'record_response')
+      return onlyStrings(records)
+    })
   }
 
   respond(questionId: string, response: unknown, { signal }: RequestOptions = {}): Promise<void> {
@@ -158,7 +168,7 @@ class Client implements SignalingClient {
       this.#connection.send({ type: 'message', payload: { targetId, message } })
       const messageId = `m${++this.#sent}`
       const status = await this.#answers.confirmed(messageId, targetId, () => this.#roundTrip())
-      return { messageId, status }
+      return { messageId, status, digest: await digestOf(JSON.stringify(message)) }
     })
   }
 
@@ -201,7 +211,7 @@ class Client implements SignalingClient {
     await this.#answers.request('register')
   }
 
-  #receive(value: unknown): void {
+  #receive(value: unknown, frameText: string): void {
     const frame = readFrame(value)
     if (!frame) {
       this.events.emit('error', { error: new Error('Received a frame without type or payload') })
@@ -209,7 +219,7 @@ class Client implements SignalingClient {
     }
     this.events.emit('frame', frame)
     const { type, payload } = frame
-    if (type === 'message') this.#receiveMessage(payload)
+    if (type === 'message') this.#receiveMessage(payload, frameText)
     else if (type === 'peer_disconnected') {
       this.#keys.forget(String(payload.peerId))
       this.events.emit('peerDisconnected', { peerId: String(payload.peerId) })
@@ -220,14 +230,18 @@ class Client implements SignalingClient {
   }
 
   /** Opening takes time that depends on the size; messages are emitted in the order in which they came. */
-  #receiveMessage({ fromId, message: sealed, timestamp, seq }: Frame['payload']): void {
-    const base = { from: String(fromId), sealed, ...(typeof timestamp === 'number' && { queuedAt: timestamp }) }
-    const message = open(sealed, this.identity.secretKey).then(
-      (text) => ({ ...base, text }),
-      (error: Error) => ({ ...base, error })
-    )
+  #receiveMessage({ fromId, message: sealed, timestamp, seq }: Frame['payload'], frameText: string): void {
+    const from = String(fromId)
+    const queuedAt = typeof timestamp === 'number' && { queuedAt: timestamp }
+    const message = digestOf(bodyText(sealed, frameText)).then((digest) => {
+      const base = { from, sealed, digest, ...queuedAt }
+      return open(sealed, this.identity.secretKey).then(
+        (text) => ({ ...base, text }),
+        (error: Error) => ({ ...base, error })
+      )
+    })
     const place = typeof seq === 'number' ? seq : undefined
-    this.#incoming.arrived({ seq: place, name: nameOf(base.from, sealed, place), message })
+    this.#incoming.arrived({ seq: place, name: nameOf(from, sealed, place), message })
   }
 
   #receiver(onMessage: SignalingOptions['onMessage']): Receiver<IncomingMessage> {
@@ -259,7 +273,7 @@ class Client implements SignalingClient {
         this.#gate.open()
         this.events.emit('connected', { again })
       },
-      onFrame: (value) => this.#receive(value),
+      onFrame: (value, text) => this.#receive(value, text),
       onError: (error) => this.events.emit('error', { error }),
       onDisconnected: (how) => this.events.emit('disconnected', how),
       onReconnecting: (attempt) => this.events.emit('reconnecting', attempt)
@@ -298,6 +312,13 @@ class Client implements SignalingClient {
     return this.#request(frame, 'public_key_response', this.clientId)
   }
 }
+
+/**
+ * The body as its sender wrote it, which parsing and writing anew may change: a server of this protocol puts it first in the
+ * payload, and `fromId` behind it (docs/protocol.md, 2.10).
+ */
+const bodyText = (body: unknown, frameText: string): string =>
+  /^{"type":"message","payload":{"message":(.*),"fromId":/s.exec(frameText)?.[1] ?? JSON.stringify(body)
 
 /** The same for each copy of a message: a sealed body is made once, of random bytes. */
 function nameOf(from: string, body: unknown, seq: number | undefined): string | undefined {

@@ -38,6 +38,8 @@ export interface TransportOptions {
 
 export interface TransportEvents {
   open: undefined
+  /** The text of the `frame` that follows. */
+  text: string
   /** One parsed JSON value; its shape is not checked. */
   frame: unknown
   /** A frame that is not JSON text, or a socket error. The end of the connection is a `close` event. */
@@ -149,7 +151,10 @@ class ReconnectingTransport implements Transport {
           this.#state = 'open'
           this.events.emit('open', undefined)
         },
-        onFrame: (frame) => this.events.emit('frame', frame),
+        onFrame: (frame, text) => {
+          this.events.emit('text', text)
+          this.events.emit('frame', frame)
+        },
         onError: (error) => this.events.emit('error', error),
         onClose: (code, reason, wasOpen) => {
           if (this.#current === attempt) this.#current = undefined

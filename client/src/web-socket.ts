@@ -33,7 +33,7 @@ export async function findWebSocket(): Promise<WebSocketConstructor> {
 
 export interface AttemptHooks {
   onOpen(): void
-  onFrame(frame: unknown): void
+  onFrame(frame: unknown, text: string): void
   /** A frame that is not JSON text, or a socket error after the opening. */
   onError(error: Error): void
   /** Called once, last. `wasOpen` is false when the attempt failed. */
@@ -122,7 +122,7 @@ export class Attempt {
       this.#hooks.onError(new Error('Received a frame that is not JSON text', { cause }))
       return
     }
-    this.#hooks.onFrame(frame)
+    this.#hooks.onFrame(frame, data)
   }
 
   #fail(message: unknown): void {

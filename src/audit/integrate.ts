@@ -5,7 +5,7 @@ import { type InboxEvent, takeAuditEvents } from '../store/audit-inbox.ts'
 import { type AuditLog, type Growth, growLogs, holdSequencer, openLogs, takeNonces } from '../store/audit-log.ts'
 import { append, type Edge, rootOfEdge, type Tile } from '../tlog/tiles.ts'
 import { EMPTY_ROOT, leafHash } from '../tlog/tree.ts'
-import { noncedSender, recordText } from './record.ts'
+import { noncedSender, recordName, recordText } from './record.ts'
 import { readEdges } from './stored-tree.ts'
 
 export interface BatchOptions {
@@ -53,7 +53,7 @@ export async function integrate(sql: Sql, options: BatchOptions): Promise<BatchO
       const records = placeRecords(groups.get(log.network)!, nonces.get(log.id) ?? new Map())
       const tree = growTree(log.size, edges.get(log.id)!, records)
       let index = log.size
-      for (const { text, messageSeq } of records) grown.entries.push({ log: log.id, index: index++, text, messageSeq })
+      for (const record of records) grown.entries.push({ ...record, log: log.id, index: index++ })
       for (const tile of tree.tiles) grown.tiles.push({ ...tile, log: log.id })
       grown.logs.push({ log: log.id, size: tree.size, root: tree.root })
     }
@@ -104,10 +104,7 @@ function nonceUses(log: number, rows: readonly InboxEvent[]): NonceUse[] {
 }
 
 /** A record that waits for its index. */
-interface PlacedRecord {
-  readonly text: string
-  readonly messageSeq: number | null
-}
+type PlacedRecord = Omit<NewEntry, 'log' | 'index'>
 
 /** The records of one log's events. `nonces`: each sender's first nonce of this batch; counted up here. */
 function placeRecords(rows: readonly InboxEvent[], nonces: Map<string, number>): PlacedRecord[] {
@@ -115,7 +112,7 @@ function placeRecords(rows: readonly InboxEvent[], nonces: Map<string, number>):
     const sender = noncedSender(row)
     const nonce = sender === undefined ? 0 : nonces.get(sender)!
     if (sender !== undefined) nonces.set(sender, nonce + 1)
-    return { text: recordText(row, nonce), messageSeq: row.messageSeq }
+    return { text: recordText(row, nonce), messageSeq: row.messageSeq, name: recordName(row) }
   })
 }
 

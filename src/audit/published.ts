@@ -1,11 +1,15 @@
 // The public view of a log: only what is under its published checkpoint.
 import type { Database } from '../database/database.ts'
-import { findEntry, readEntries, readTiles } from '../store/audit-entry.ts'
+import { findEntry, findNamed, readEntries, readTiles } from '../store/audit-entry.ts'
 import { type AuditLog, findLog } from '../store/audit-log.ts'
 import { proofText } from '../tlog/note.ts'
 import { encodeBundle, HASH_BYTES, TILE_WIDTH, type TileRef, tileWidth } from '../tlog/tiles.ts'
 import { inclusionRanges } from '../tlog/tree.ts'
+import { isRecordOf, type MessageFacts, nameOfMessage } from './record.ts'
 import { subtreeHashes } from './stored-tree.ts'
+
+/** Records of one message that are told; one that was sent again has several. */
+const RECORDS_OF_ONE = 16
 
 /** A log with a checkpoint. */
 export type PublishedLog = AuditLog & { readonly publishedNote: string }
@@ -54,6 +58,12 @@ export class PublishedLogs {
     if (index === undefined || index >= log.publishedSize) return undefined
     const [found] = await this.#within(readEntries(this.#database.sql, log.id, index, index + 1))
     return found?.entry
+  }
+
+  /** The hashes of a signaling message's records in the published tree, oldest first; of many copies those of the first 16. */
+  async recordsOf(network: string, message: MessageFacts): Promise<string[]> {
+    const found = await this.#within(findNamed(this.#database.sql, network, nameOfMessage(message), RECORDS_OF_ONE))
+    return found.filter(({ entry }) => isRecordOf(entry, message)).map(({ txHash }) => txHash)
   }
 
   #within<T>(query: PromiseLike<T>): Promise<T> {

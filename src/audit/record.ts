@@ -1,4 +1,5 @@
 // The records of a log: their schemas, and how an audit event becomes one.
+import { createHash } from 'node:crypto'
 import { type Static, type TProperties, Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import canonicalize from 'canonicalize'
@@ -138,6 +139,32 @@ export function parseRecord(entry: Uint8Array): AuditRecord | undefined {
 /** The sender whose records the nonce counts, as it stands in the record; undefined: the record has no nonce. */
 export const noncedSender = ({ kind, sender }: InboxEvent): string | undefined =>
   kind === 'message' || kind === 'key-change' ? escapeId(sender!) : undefined
+
+/** What the two ends of a message know of its record. */
+export interface MessageFacts {
+  readonly sender: string
+  readonly recipient: string
+  readonly digest: string
+}
+
+/** A short name of a message, by which its record is found: 64 bits of a SHA-256, never 0. Two messages may share one. */
+export function nameOfMessage({ sender, recipient, digest }: MessageFacts): bigint {
+  const text = [sender, recipient, digest].map(escapeId).join('\n')
+  return createHash('sha256').update(text).digest().readBigInt64BE() || 1n
+}
+
+/** Is this the record of such a message? */
+export function isRecordOf(entry: Uint8Array, { sender, recipient, digest }: MessageFacts): boolean {
+  const record = parseRecord(entry)
+  if (record?.type !== 'instantMessaging') return false
+  return record.from === escapeId(sender) && record.to === escapeId(recipient) && record.digest === escapeId(digest)
+}
+
+/** The name of the record of an event; null where nobody asks for it by one: it is no message, or history tells its hash. */
+export function recordName({ kind, messageSeq, sender, recipient, digest }: InboxEvent): bigint | null {
+  if (kind !== 'message' || messageSeq !== null) return null
+  return nameOfMessage({ sender: sender!, recipient: recipient!, digest: digest! })
+}
 
 /**
  * The record of an event, as canonical JSON. `nonce` is ignored where there is no `noncedSender`. The keys are in order

@@ -1,4 +1,6 @@
-// The rules of signaling on messages: docs/protocol.md, 1.3 to 1.6, 2.3, 2.6 and 3.5.
+// The rules of signaling on messages: docs/protocol.md, 1.3 to 1.6, 2.3, 2.6, 2.10 and 3.5.
+import { setTimeout as delay } from 'node:timers/promises'
+import { digestOf } from '../../client/src/digest.ts'
 import type { Frame } from './connection.ts'
 import { expect, expectSame, expectType, fresh, needs, type Rule } from './rule.ts'
 import { expectError, expectNothingMore, join, nextMessage, officialKeys, type Peer } from './signaling-peer.ts'
@@ -6,12 +8,26 @@ import { expectError, expectNothingMore, join, nextMessage, officialKeys, type P
 /** A body whose text changes when it is parsed and written anew. */
 const BODY = '{ "n" : 1e999, "big":12345678901234567890.10, "z":1,"a":2,"a":3, "e":"\\u00e9\\/" }'
 const QUOTA = 100
+/** Between two questions for a record, ms. */
+const ASK_AGAIN_MS = 200
 
 /** Says something to a peer that is away; takes the confirmation. */
 async function leave(sender: Peer, targetId: string, message: unknown): Promise<Frame> {
   sender.send('message', { targetId, message })
   const frame = await sender.socket.take('message_queued', ({ type }) => type !== 'peer_disconnected')
   return expectType(frame, 'message_queued')
+}
+
+/** Asks until the log that has the record is signed. */
+async function recordsOf(peer: Peer, question: object, waitMs: number): Promise<readonly string[]> {
+  for (const deadline = performance.now() + waitMs; ; await delay(ASK_AGAIN_MS)) {
+    peer.send('request_record', question)
+    const { type, payload } = await peer.socket.next('record_response')
+    const isUnknown = type === 'error' && payload.errorType === 'INVALID_MESSAGE' && /unknown/i.test(payload.details)
+    needs(!isUnknown, 'the frame request_record is not known')
+    expect(type === 'record_response' && Array.isArray(payload.records), `expected records, but ${type} came`)
+    if (payload.records.length > 0 || performance.now() > deadline) return payload.records
+  }
 }
 
 const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
@@ -156,6 +172,25 @@ export const SIGNALING_MESSAGE_RULES: readonly Rule[] = [
       const times = [first.payload.timestamp, second.payload.timestamp]
       expect(times.every(Number.isInteger), 'expected a timestamp in ms')
       expect(times[0] <= times[1], 'expected times that do not fall')
+    }
+  },
+  {
+    section: '2.10',
+    title: 'the sender and the recipient of a message are told its record, and nobody else is',
+    check: async (stage) => {
+      const [alice, bob, eve] = [await join(stage, 'alice'), await join(stage, 'bob'), await join(stage, 'eve')]
+      alice.send('message', { targetId: bob.id, message: 'on record' })
+      await nextMessage(bob)
+      const question = { fromId: alice.id, targetId: bob.id, digest: await digestOf('"on record"') }
+      const records = await recordsOf(bob, question, stage.target.waitMs)
+      expect(records.length === 1 && /^[0-9a-f]{64}$/.test(records[0]!), 'expected one hash in records')
+      expectSame(await recordsOf(alice, question, stage.target.waitMs), records, 'what the sender is told')
+      eve.send('request_record', question)
+      await expectError(eve.socket, 'INVALID_MESSAGE', 'a question about a message of others')
+      const other = { ...question, digest: await digestOf('"something else"') }
+      bob.send('request_record', other)
+      const { payload } = expectType(await bob.socket.next('record_response'), 'record_response')
+      expectSame(payload, { ...other, records: [] }, 'the answer about a body that was never sent')
     }
   },
   {

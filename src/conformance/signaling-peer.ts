@@ -1,5 +1,5 @@
 // A signaling peer of the suite.
-import { toHex } from '../../client/src/base64.ts'
+import { digestOf } from '../../client/src/digest.ts'
 import { createIdentity, createSigner, type Identity, type Signer, signed } from '../../client/src/identity.ts'
 import type { Connection, Frame } from './connection.ts'
 import { expect, expectSame, expectType, fresh, type Stage } from './rule.ts'
@@ -35,7 +35,7 @@ export async function challengedFrame(
   keys: Keys,
   { origin, nonce, time }: { origin: string; nonce: string; time: number }
 ) {
-  const digest = toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', Uint8Array.from(keys.publicKey))))
+  const digest = await digestOf(keys.publicKey)
   const text = ['demos-relay:register', origin, nonce, time, digest, clientId].join('\n')
   const verification = await signed(keys, new TextEncoder().encode(text))
   return registerFrame(clientId, keys, { verification, features: ['challenge'] })

@@ -79,7 +79,7 @@ export function textColumns<Row, T extends Texts<Row>>(
 }
 
 /** A column of integers as one parameter: `unnest($1::text::bigint[])`. */
-export const numberColumn = <Row>(rows: readonly Row[], pick: (row: Row) => number): string =>
+export const numberColumn = <Row>(rows: readonly Row[], pick: (row: Row) => number | bigint): string =>
   `{${rows.map(pick).join(',')}}`
 
 /** Up to so many rows go into a statement as `values`; more are columns, as above, which costs less for each but more for all. */

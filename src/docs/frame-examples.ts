@@ -26,6 +26,7 @@ const signalingClient: Examples = {
   discover: {},
   message: { targetId: 'ben', message: SEALED },
   request_public_key: { targetId: 'ben' },
+  request_record: { fromId: 'ann', targetId: 'ben', digest: HASH },
   debug_question: {},
   ack: { seq: 42 },
   peer_response: { questionId: QUESTION, response: 'yes' }
@@ -38,6 +39,7 @@ const signalingServer: Examples = {
   message: { message: SEALED, fromId: 'ann', timestamp: NOW, seq: 42 },
   message_queued: { targetId: 'ben', status: 'offline', message: 'Message stored for offline delivery' },
   public_key_response: { peerId: 'ben', publicKey: [...Buffer.from(BEN, 'hex')] },
+  record_response: { fromId: 'ann', targetId: 'ben', digest: HASH, records: [ANN] },
   peer_disconnected: { peerId: 'ben' },
   server_question: { questionId: QUESTION, question: { text: 'Are you there?' } },
   error: { errorType: 'PEER_NOT_FOUND', details: 'Peer not found', timestamp: new Date(NOW).toISOString() }

@@ -109,6 +109,9 @@ export const serverFrame = (type: string, summary: string, properties: TProperti
 /** Milliseconds since 1970. */
 export const Milliseconds = (description: string) =>
   Type.Integer({ minimum: 0, description: `${description}, ms since 1970` })
+/** A SHA-256. */
+export const Digest = (description: string) =>
+  Type.String({ pattern: '^[0-9a-f]{64}$', 'x-allowed': '64 hexadecimal digits', description })
 /** What an application sealed: any JSON, never looked into. */
 export const Sealed = (description: string) => Type.Unknown({ 'x-allowed': 'any JSON value', description })
 /** Where a list of peers stops short. */

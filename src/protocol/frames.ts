@@ -48,6 +48,12 @@ export const PROTOCOLS: readonly ProtocolDoc[] = [
         'error'
       ),
       doc(signaling.RequestPublicKeyFrame, "Ask for a peer's encryption key.", 'public_key_response', 'error'),
+      doc(
+        signaling.RequestRecordFrame,
+        'Ask for the audit records of a message that was sent or received.',
+        'record_response',
+        'error'
+      ),
       doc(signaling.AckFrame, 'The message with this seq, and all before it, arrived.'),
       doc(signaling.DebugQuestionFrame, 'Have the server ask something back.', 'server_question', 'error'),
       doc(signaling.PeerResponseFrame, "The application's answer to a server_question.")

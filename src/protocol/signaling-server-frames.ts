@@ -1,6 +1,6 @@
 import { type TLiteral, Type } from '@sinclair/typebox'
 import { SIGNALING_ERRORS, type SignalingErrorType } from './errors.ts'
-import { HasMore, Milliseconds, Sealed, Seq, serverFrame } from './frame.ts'
+import { Digest, HasMore, Milliseconds, Sealed, Seq, serverFrame } from './frame.ts'
 
 const Id = (description: string) => Type.String({ description })
 const ErrorType = Type.Union(
@@ -43,6 +43,15 @@ export const SIGNALING_SERVER_FRAMES = [
     ownerChangedAt: Type.Optional(
       Milliseconds('Since when the id is that of another key than before; only where it changed its owner')
     )
+  }),
+  serverFrame('record_response', 'The audit records of a message.', {
+    fromId: Id('The sender'),
+    targetId: Id('The recipient'),
+    digest: Digest('SHA-256 of the text of the body'),
+    records: Type.Array(Digest('Of a record: what `/audit/signaling/proof/` is asked with'), {
+      maxItems: 16,
+      description: 'Oldest first; several where the message was sent again, none before the log is signed'
+    })
   }),
   serverFrame('peer_disconnected', 'A peer left.', { peerId: Id('Who') }),
   serverFrame('server_question', 'Asked back by debug_question.', {

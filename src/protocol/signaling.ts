@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox'
 import type { SignalingErrorType } from './errors.ts'
-import { defineFrame, Features, Text } from './frame.ts'
+import { Digest, defineFrame, Features, type PayloadOf, Text } from './frame.ts'
 
 /** The network every signaling peer is in: the scope that nothing crosses. L2PS uids cannot collide, see the registry. */
 export const SIGNALING_NETWORK = 'signaling'
@@ -76,6 +76,16 @@ export const RequestPublicKeyFrame = defineFrame('request_public_key', 'Missing 
   targetId: ClientId('whose key')
 })
 
+/**
+ * Ask for the audit records of a message that the caller sent or received. Answered by `record_response`, or by `error`:
+ * INVALID_MESSAGE, REGISTRATION_REQUIRED, INTERNAL_ERROR. Source: docs/protocol.md, 2.10.
+ */
+export const RequestRecordFrame = defineFrame('request_record', 'Missing fromId, targetId or digest', {
+  fromId: ClientId('the sender'),
+  targetId: ClientId('the recipient'),
+  digest: Digest('SHA-256 of the text of the body')
+})
+
 /** Ask the server to ask something back; answered by a `server_question` of the same socket. */
 export const DebugQuestionFrame = defineFrame('debug_question', 'Invalid message format', {})
 
@@ -122,6 +132,11 @@ export const encodeMessageQueued = (targetId: string) =>
 export const encodePublicKey = (peerId: string, publicKey: Uint8Array, ownerChangedAt?: number) => {
   const changed = ownerChangedAt === undefined ? '' : `,"ownerChangedAt":${ownerChangedAt}`
   return `{"type":"public_key_response","payload":{"peerId":${JSON.stringify(peerId)},"publicKey":[${publicKey.join()}]${changed}}}`
+}
+
+export const encodeRecords = (question: PayloadOf<typeof RequestRecordFrame>, records: readonly string[]) => {
+  const { fromId, targetId, digest } = question
+  return JSON.stringify({ type: 'record_response', payload: { fromId, targetId, digest, records } })
 }
 
 export const encodePeerDisconnected = (peerId: string) =>

@@ -1,3 +1,4 @@
+import type { PublishedLogs } from '../audit/published.ts'
 import type { FairVerifier } from '../crypto/fair-verifier.ts'
 import type { Attachments } from '../delivery/attachments.ts'
 import type { Mailbox } from '../delivery/mailbox.ts'
@@ -26,6 +27,7 @@ export interface SignalingContext {
   readonly identities: Pick<IdentityCache, 'peek' | 'get' | 'set'>
   /** A peer has another key than before, or its first one. */
   readonly identityChanged: (network: string, peer: string) => void
+  readonly recordsOf: PublishedLogs['recordsOf']
   readonly registration: Pick<Registration, 'register' | 'ownerOf' | 'identityOf'>
   /** Registrations and releases of one name, one after the other. */
   readonly nameMutex: KeyedMutex

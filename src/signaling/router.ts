@@ -21,7 +21,8 @@ import {
   MessageFrame,
   PeerResponseFrame,
   RegisterFrame,
-  RequestPublicKeyFrame
+  RequestPublicKeyFrame,
+  RequestRecordFrame
 } from '../protocol/signaling.ts'
 import { answer, type Effect, silence } from '../session/effect.ts'
 import type { SessionProtocol } from '../session/session.ts'
@@ -31,6 +32,7 @@ import { handleDiscover } from './discover.ts'
 import { handleMessage } from './message.ts'
 import { handleRegister } from './register.ts'
 import { handleRequestPublicKey } from './request-public-key.ts'
+import { handleRequestRecord } from './request-record.ts'
 
 type Route = (payload: unknown, session: SignalingSession, frameText: string) => Effect
 
@@ -47,6 +49,9 @@ export function createSignaling(context: SignalingContext): SessionProtocol<Memb
     closed(MessageFrame, 'sending messages', (...frame) => handleMessage(context, ...frame)),
     closed(RequestPublicKeyFrame, 'requesting public keys', (payload, session) =>
       handleRequestPublicKey(context, payload, session)
+    ),
+    closed(RequestRecordFrame, 'requesting records', (payload, session) =>
+      handleRequestRecord(context, payload, session)
     ),
     // Asks the caller something, so that an application can try its handling of server questions.
     closed(DebugQuestionFrame, 'sending debug messages', () =>

@@ -9,6 +9,15 @@ export interface NewEntry {
   /** Canonical JSON, ASCII, on one line. */
   readonly text: string
   readonly messageSeq: number | null
+  /** Of a signaling message, see nameOfMessage(). */
+  readonly name: bigint | null
+}
+
+/** A record that was found by its name. */
+export interface NamedEntry {
+  readonly entry: Buffer
+  /** 64 hex digits. */
+  readonly txHash: string
 }
 
 export interface StoredTile {
@@ -21,13 +30,14 @@ export interface StoredTile {
 export async function insertAuditEntries(tx: TransactionSql, entries: readonly NewEntry[]): Promise<void> {
   const { separator, lines } = textColumns(entries, { lines: (e) => e.text })
   await tx`
-    insert into audit_entry (log, idx, message_seq, entry)
-    select log, idx, nullif(message_seq, 0), convert_to(line, 'UTF8')
+    insert into audit_entry (log, idx, message_seq, name, entry)
+    select log, idx, nullif(message_seq, 0), nullif(name, 0), convert_to(line, 'UTF8')
     from rows from (
       unnest(${numberColumn(entries, (e) => e.log)}::text::bigint[]),
       unnest(${numberColumn(entries, (e) => e.index)}::text::bigint[]),
       unnest(${numberColumn(entries, (e) => e.messageSeq ?? 0)}::text::bigint[]),
-      string_to_table(${lines}, ${separator})) as e (log, idx, message_seq, line)`
+      unnest(${numberColumn(entries, (e) => e.name ?? 0)}::text::bigint[]),
+      string_to_table(${lines}, ${separator})) as e (log, idx, message_seq, name, line)`
 }
 
 /** Writes whole tiles: new ones, and the longer state of those that grew. */
@@ -66,6 +76,15 @@ export async function findEntry(sql: AnySql, log: number, hash: Uint8Array): Pro
   const [row] = await sql<{ index: number }[]>`
     select idx as index from audit_entry where sha256(entry) = ${hash}::bytea and log = ${log}`
   return row?.index
+}
+
+/** The first `limit` records of a name that are under a network's published checkpoint, in the order of the log. */
+export async function findNamed(sql: AnySql, network: string, name: bigint, limit: number) {
+  return sql<NamedEntry[]>`
+    select e.entry, encode(sha256(e.entry), 'hex') as "txHash"
+    from audit_entry e join audit_log on audit_log.id = e.log
+    where e.name = ${String(name)}::bigint and network = ${network} and e.idx < published_size
+    order by e.idx limit ${limit}`
 }
 
 /** How many records of a log lie beyond its tree. */

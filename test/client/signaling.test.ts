@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { digestOf } from '../../client/src/digest.ts'
 import { createIdentity, type Identity } from '../../client/src/identity.ts'
 import { seal } from '../../client/src/sealed.ts'
 import { createSignalingClient } from '../../client/src/signaling.ts'
@@ -169,7 +170,10 @@ test('queued messages come with the time they were queued', async (t) => {
   const bob = await clientFor(t, server, 'bob')
   const heard = next(bob.events, 'message')
   await bob.connect()
-  assert.deepEqual(await heard, { from: 'alice', text: 'while you were away', sealed, queuedAt: 1_750_000_000_000 })
+  const digest = await digestOf(JSON.stringify(sealed))
+  assert.deepEqual(await heard, {
+    ...{ from: 'alice', text: 'while you were away', sealed, digest, queuedAt: 1_750_000_000_000 }
+  })
 })
 
 test('a refused message is an error event with its id, and fails no request', async (t) => {

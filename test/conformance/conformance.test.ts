@@ -76,6 +76,26 @@ test('a server without requestIds, and one that invents a frame, fail', async (t
   assert.match(shapes!.reason!, /unknown type peer_gone/)
 })
 
+test('a server that keeps records to itself, and one that does not know the question', async (t) => {
+  const silent = (text: string) => text.replace(/"records":\["[^\]]*\]/, '"records":[]')
+  assert.deepEqual(titlesOf(await checkBroken(t, 'signaling', silent)), [
+    '2.10 the sender and the recipient of a message are told its record, and nobody else is'
+  ])
+  const { addresses } = await startServer(t)
+  const unknown = {
+    type: 'error',
+    payload: { errorType: 'INVALID_MESSAGE', details: 'Unknown message type', timestamp: '' }
+  }
+  const older = (text: string) => (text.includes('"record_response"') ? JSON.stringify(unknown) : text)
+  const { code, stdout } = await callCli([
+    'conformance',
+    '--url',
+    await startChangingProxy(t, addresses.signaling, older)
+  ])
+  assert.equal(code, 0, stdout)
+  assert.match(stdout, /^not supported {2}2\.10 .*\n +the frame request_record is not known\n/m)
+})
+
 test('what a server does not have is not a failure', async (t) => {
   const { addresses } = await startServer(t)
   const withoutSeq = (text: string) => text.replace(/,"seq":\d+/, '')

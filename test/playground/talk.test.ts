@@ -48,28 +48,31 @@ test(
   }
 )
 
-test(
-  'in an L2PS network: the proof of a message is verified in the browser, and a forged one is not',
-  BROWSER,
-  async (t) => {
+for (const [via, network] of [
+  ['signaling', 'signaling'],
+  ['l2ps', 'demo']
+] as const) {
+  test(`${via}: the proof of a message is verified in both browsers, and a forged one is not`, BROWSER, async (t) => {
     const server = await startPlayground(t)
-    const { alice, bob } = await meet(t, server, 'l2ps')
+    const { alice, bob } = await meet(t, server, via)
     await say(alice, 'put this on record')
     await bob.getByText('put this on record').waitFor()
+    const verified = new RegExp(`^Verified: accepted at .*, record \\d+ of \\d+ in the signed log .*/${network}$`)
     for (const [page, name] of [
       [alice, 'alice'],
       [bob, 'bob']
     ] as const) {
       await page.getByRole('button', { name: 'Verify the proof' }).click()
-      await page.getByText(/^Verified: accepted at .*, record \d+ of \d+ in the signed log .*\/demo$/).waitFor()
-      await shoot(page, `l2ps-${name}`)
+      await page.getByText(verified).waitFor()
+      await shoot(page, `${via}-${name}`)
     }
-    await alice.route('**/audit/demo/record/**', (route) => route.fulfill({ body: '{"type":"instantMessaging"}' }))
+    const forged = '{"type":"instantMessaging"}'
+    await alice.route(`**/audit/${network}/record/**`, (route) => route.fulfill({ body: forged }))
     await say(alice, 'another')
     await alice.getByRole('button', { name: 'Verify the proof' }).click()
     await alice.getByText(/^The record is/).waitFor()
-  }
-)
+  })
+}
 
 test('the QR code holds the link, and what is in its fragment is never sent to the server', BROWSER, async (t) => {
   const server = await startPlayground(t)

@@ -83,6 +83,7 @@ function relay(changes: Partial<Given> = {}) {
       identityOf: async ({ encryptionKey, keyId }) => ({ encryptionKey, keyId })
     },
     identityChanged: () => {},
+    recordsOf: (_network, { sender, recipient }) => whenHere([`${sender} to ${recipient}`]),
     nameMutex: new KeyedMutex(),
     countFrame: (type) => void counted.push(type),
     quotaPerSender: 100,
@@ -182,6 +183,7 @@ table('a socket that is not registered may only register', asStranger, [
   ['message', message('"x"'), required('sending messages')],
   ['message of a wrong shape', frame('message', {}), required('sending messages')],
   ['request_public_key', frame('request_public_key', { targetId: 'bob' }), required('requesting public keys')],
+  ['request_record', frame('request_record', {}), required('requesting records')],
   ['debug_question', frame('debug_question', {}), required('sending debug messages')],
   ['ack', frame('ack', { seq: 1 }), required('acknowledging')],
   ['peer_response', frame('peer_response', {}), required('responding to questions')]
@@ -465,6 +467,38 @@ table('request_public_key', asAlice, [
   ],
   ['no targetId', request(undefined), 'INVALID_MESSAGE: Missing target ID'],
   ['a targetId that is a number', request(7), noText('targetId')]
+])
+
+const DIGEST = 'ab'.repeat(32)
+const records = (changes: object) =>
+  frame('request_record', { fromId: 'alice', targetId: 'bob', digest: DIGEST, ...changes })
+const told = (fromId: string, targetId: string) => ({
+  ...{ type: 'record_response', fromId, targetId, digest: DIGEST },
+  records: [`${fromId} to ${targetId}`]
+})
+const NOT_YOURS = 'INVALID_MESSAGE: The record of a message is told to its sender and its recipient alone'
+const NO_QUESTION = 'INVALID_MESSAGE: Missing fromId, targetId or digest'
+
+table('request_record', asAlice, [
+  ['of a message that was sent', records({}), told('alice', 'bob')],
+  ['of a message that was received', records({ fromId: 'bob', targetId: 'alice' }), told('bob', 'alice')],
+  ['of a message to oneself', records({ targetId: 'alice' }), told('alice', 'alice')],
+  ['of a message of others', records({ fromId: 'carol' }), NOT_YOURS],
+  [
+    'no database',
+    records({}),
+    'INTERNAL_ERROR: Failed to look up the record. Please try again.',
+    { isDatabaseAway: true }
+  ],
+  ['no fromId', records({ fromId: undefined }), NO_QUESTION],
+  ['no targetId', records({ targetId: '' }), NO_QUESTION],
+  ['no digest', records({ digest: null }), NO_QUESTION],
+  [
+    'a digest in capitals',
+    records({ digest: 'AB'.repeat(32) }),
+    'INVALID_MESSAGE: digest must be 64 hexadecimal digits'
+  ],
+  ['a fromId that is a number', records({ fromId: 7 }), noText('fromId')]
 ])
 
 const MISSING = 'INVALID_MESSAGE: Missing required message fields'
