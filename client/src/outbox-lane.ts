@@ -142,14 +142,18 @@ export async function deliver(
     const { status } = await client.send(to, body as Encrypted, { messageHash })
     return { status }
   }
-  // In the same bytes as before; but sealed anew for another key, since the recipient could not open the first copy.
-  const key = await client.requestPublicKey(to)
-  const sealedFor = await digestOf(key)
-  if (!entry.sealed || entry.sealedFor !== sealedFor) {
-    entry.sealed = await seal(body as string, key)
-    entry.sealedFor = sealedFor
+  const { status, digest } = await client.sendSealedConfirmed(to, () => sealedFor(client, entry, keep))
+  return { status, digest }
+}
+
+/** In the same bytes as before; but sealed anew for another key, since the recipient could not open the first copy. */
+async function sealedFor(client: SignalingClient, entry: OutboxEntry, keep: () => Promise<void>): Promise<Sealed> {
+  const key = await client.requestPublicKey(entry.to)
+  const digest = await digestOf(key)
+  if (!entry.sealed || entry.sealedFor !== digest) {
+    entry.sealed = await seal(entry.body as string, key)
+    entry.sealedFor = digest
     await keep()
   }
-  const { status, digest } = await client.sendSealedConfirmed(to, entry.sealed)
-  return { status, digest }
+  return entry.sealed
 }

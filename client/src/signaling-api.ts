@@ -126,7 +126,10 @@ export interface SignalingClient {
    * the id that `queued` and `error` events use. The server does not confirm a live message: resolving means sent.
    */
   send(peerId: string, text: string, options?: RequestOptions): Promise<string>
-  /** Sends a body as it is: any JSON value but null, false, 0 and ''. */
+  /**
+   * Sends a body as it is: any JSON value but null, false, 0 and ''. Or a function that makes it (resolves with it): called at
+   * once, and again when a connection was lost before it was sent, as the peer may have another key by then.
+   */
   sendSealed(peerId: string, body: unknown, options?: RequestOptions): Promise<string>
   /**
    * Like `send`, and waits until the server has stored the message: a round trip more. Rejects with the server's

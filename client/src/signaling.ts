@@ -33,6 +33,18 @@ export function createSignalingClient(options: SignalingOptions): SignalingClien
   return new Client(options)
 }
 
+type Make = () => Promise<unknown>
+
+/** A body that is being made, or was. */
+interface Made {
+  readonly make: Make
+  readonly body: Promise<unknown>
+  /** Connections that had been lost by then. */
+  readonly losses: number
+}
+
+const makerOf = (body: unknown): Make => (typeof body === 'function' ? (body as Make) : async () => body)
+
 class Client implements SignalingClient {
   readonly protocol = 'signaling'
   readonly clientId: string
@@ -51,6 +63,8 @@ class Client implements SignalingClient {
   readonly #challenges: Challenges
   #proof: ReturnType<Identity['proofOf']> | undefined
   #sent = 0
+  /** Connections that were lost. */
+  #losses = 0
 
   constructor(options: SignalingOptions) {
     this.clientId = options.clientId
@@ -93,23 +107,19 @@ class Client implements SignalingClient {
   }
 
   send(peerId: string, text: string, { signal }: RequestOptions = {}): Promise<string> {
-    return this.#inOrder(peerId, this.#sealed(peerId, text, signal), signal, (body) =>
-      this.#sendMessage(peerId, body, signal)
-    )
+    return this.#sendMessage(peerId, () => this.#seal(peerId, text), signal)
   }
 
   sendSealed(peerId: string, body: unknown, { signal }: RequestOptions = {}): Promise<string> {
-    return this.#inOrder(peerId, Promise.resolve(body), signal, () => this.#sendMessage(peerId, body, signal))
+    return this.#sendMessage(peerId, makerOf(body), signal)
   }
 
   sendConfirmed(peerId: string, text: string, { signal }: RequestOptions = {}): Promise<Confirmation> {
-    return this.#inOrder(peerId, this.#sealed(peerId, text, signal), signal, (body) =>
-      this.#confirm(peerId, body, signal)
-    )
+    return this.#confirm(peerId, () => this.#seal(peerId, text), signal)
   }
 
   sendSealedConfirmed(peerId: string, body: unknown, { signal }: RequestOptions = {}): Promise<Confirmation> {
-    return this.#inOrder(peerId, Promise.resolve(body), signal, () => this.#confirm(peerId, body, signal))
+    return this.#confirm(peerId, makerOf(body), signal)
   }
 
   requestRecords({ from, to, digest }: RecordedMessage, { signal }: RequestOptions = {}): Promise<string[]> {
@@ -139,37 +149,58 @@ class Client implements SignalingClient {
     if (!this.#acknowledges) await this.#incoming.idle()
   }
 
-  /** Acts in the order of the calls for one peer. */
-  #inOrder<B, T>(
-    peerId: string,
-    body: Promise<B>,
-    signal: AbortSignal | undefined,
-    act: (body: B) => Promise<T>
-  ): Promise<T> {
-    return unlessAborted(signal, () => this.#outgoing.run(peerId, body, act))
-  }
-
-  async #sealed(peerId: string, text: string, signal: AbortSignal | undefined): Promise<unknown> {
-    signal?.throwIfAborted()
+  async #seal(peerId: string, text: string): Promise<unknown> {
     return seal(text, await this.requestPublicKey(peerId))
   }
 
-  async #sendMessage(targetId: string, message: unknown, signal: AbortSignal | undefined): Promise<string> {
-    await this.#gate.pass(this.#timeoutMs)
-    signal?.throwIfAborted()
-    return this.#sendUnanswered({ type: 'message', payload: { targetId, message } }, targetId)
+  #sendMessage(targetId: string, make: Make, signal: AbortSignal | undefined): Promise<string> {
+    return this.#inOrder(targetId, make, signal, async (made) => {
+      const message = await this.#onConnection(made, signal)
+      return this.#sendUnanswered({ type: 'message', payload: { targetId, message } }, targetId)
+    })
   }
 
   /** One message at a time, so that a refusal fits one. The request behind it shows that the server has dealt with it. */
-  #confirm(targetId: string, message: unknown, signal: AbortSignal | undefined): Promise<Confirmation> {
-    return this.#confirming.run('', Promise.resolve(), async () => {
+  #confirm(targetId: string, make: Make, signal: AbortSignal | undefined): Promise<Confirmation> {
+    return this.#inOrder(targetId, make, signal, (made) =>
+      this.#confirming.run('', Promise.resolve(), async () => {
+        const message = await this.#onConnection(made, signal)
+        this.#connection.send({ type: 'message', payload: { targetId, message } })
+        const messageId = `m${++this.#sent}`
+        const status = await this.#answers.confirmed(messageId, targetId, () => this.#roundTrip())
+        return { messageId, status, digest: await digestOf(JSON.stringify(message)) }
+      })
+    )
+  }
+
+  /** Begins to make the body at once, and acts in the order of the calls for one peer. */
+  #inOrder<T>(
+    peerId: string,
+    make: Make,
+    signal: AbortSignal | undefined,
+    act: (made: Made) => Promise<T>
+  ): Promise<T> {
+    return unlessAborted(signal, () => {
+      const made = this.#make(make)
+      return this.#outgoing.run(peerId, made.body, () => act(made))
+    })
+  }
+
+  #make(make: Make): Made {
+    return { make, body: make(), losses: this.#losses }
+  }
+
+  /**
+   * The body, once there is a connection to send it on. What was made before a connection was lost is made anew: the peer
+   * may have come back with another key meanwhile.
+   */
+  async #onConnection(made: Made, signal: AbortSignal | undefined): Promise<unknown> {
+    for (let latest = made; ; latest = this.#make(made.make)) {
+      const body = await latest.body
       await this.#gate.pass(this.#timeoutMs)
       signal?.throwIfAborted()
-      this.#connection.send({ type: 'message', payload: { targetId, message } })
-      const messageId = `m${++this.#sent}`
-      const status = await this.#answers.confirmed(messageId, targetId, () => this.#roundTrip())
-      return { messageId, status, digest: await digestOf(JSON.stringify(message)) }
-    })
+      if (latest.losses === this.#losses) return body
+    }
   }
 
   #sendUnanswered(frame: Frame, targetId?: string): string {
@@ -281,6 +312,7 @@ class Client implements SignalingClient {
   }
 
   #abandonPending(reason: RelayError): void {
+    this.#losses += 1
     this.#incoming.dropped()
     this.#answers.abandon(reason)
     this.#keys.clear() // peers may have left while the server could not tell us

@@ -3,9 +3,10 @@ import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { digestOf } from '../../client/src/digest.ts'
 import { createIdentity, type Identity } from '../../client/src/identity.ts'
-import { seal } from '../../client/src/sealed.ts'
+import { open, seal } from '../../client/src/sealed.ts'
 import { createSignalingClient } from '../../client/src/signaling.ts'
 import type { SignalingOptions } from '../../client/src/signaling-api.ts'
+import { until } from '../helpers/wait.ts'
 import { type FakeServer, refuse, reply, startFakeServer } from './fake-server.ts'
 import { collect, next } from './waits.ts'
 
@@ -325,4 +326,34 @@ test('close() fails pending requests, emits received messages, and leaves no tim
     process.getActiveResourcesInfo().filter((name) => name === 'Timeout'),
     []
   )
+})
+
+test('what waited while a connection was lost is sealed to the key that the peer has after it', async (t) => {
+  const server = await startFakeServer(t)
+  const bob = await join(t, server, 'bob')
+  await bob.close()
+  const later = await createIdentity({ algorithm: 'ed25519' })
+  const alice = await join(t, server, 'alice')
+  await alice.requestPublicKey('bob')
+  let isDeaf = true
+  server.intercept = ({ type }) => isDeaf && type !== 'register'
+  const first = alice.sendConfirmed('bob', 'first').catch(({ errorType }) => errorType)
+  const sealed: unknown[] = []
+  const second = alice.sendSealedConfirmed('bob', async () => {
+    const body = await seal(
+      'second',
+      sealed.length === 0 ? bob.identity.publicKey : await alice.requestPublicKey('bob')
+    )
+    sealed.push(body)
+    return body
+  })
+  await until('the second is sealed, and waits behind the first', () => sealed.length === 1)
+  server.keys.set('bob', [...later.publicKey])
+  isDeaf = false
+  server.cut()
+  assert.equal(await first, 'NOT_CONNECTED')
+  await second
+  const { payload } = server.received.findLast(({ type }) => type === 'message')!
+  assert.equal(await open(payload.message, later.secretKey), 'second')
+  assert.equal(sealed.length, 2)
 })
