@@ -4,5 +4,5 @@
 -- Breaking for a running older server: no, but records it makes have no name, and are not found by one; nor are older ones.
 -- Undo: alter table audit_entry drop column name;
 alter table audit_entry add column name bigint;
--- Serves request_record.
-create index audit_entry_name_idx on audit_entry (name) where name is not null;
+-- Serves request_record: the first records of a name, whatever the planner believes of the table.
+create index audit_entry_name_idx on audit_entry (name, idx) where name is not null;

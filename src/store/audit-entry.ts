@@ -78,13 +78,14 @@ export async function findEntry(sql: AnySql, log: number, hash: Uint8Array): Pro
   return row?.index
 }
 
-/** The first `limit` records of a name that are under a network's published checkpoint, in the order of the log. */
+/** The first `limit` records of a name, in the order of the log, as far as they are under the network's published checkpoint. */
 export async function findNamed(sql: AnySql, network: string, name: bigint, limit: number) {
   return sql<NamedEntry[]>`
-    select e.entry, encode(sha256(e.entry), 'hex') as "txHash"
-    from audit_entry e join audit_log on audit_log.id = e.log
-    where e.name = ${String(name)}::bigint and network = ${network} and e.idx < published_size
-    order by e.idx limit ${limit}`
+    select entry, encode(sha256(entry), 'hex') as "txHash"
+    from (select log, idx, entry from audit_entry where name = ${String(name)}::bigint order by idx limit ${limit}) as e
+      join audit_log on audit_log.id = e.log
+    where network = ${network} and idx < published_size
+    order by idx`
 }
 
 /** How many records of a log lie beyond its tree. */

@@ -5,10 +5,13 @@ import { test } from 'node:test'
 import { fetchEvidence, verifyProof } from '../../client/src/proof.ts'
 import { integrate } from '../../src/audit/integrate.ts'
 import { PublishedLogs } from '../../src/audit/published.ts'
+import { nameOfMessage } from '../../src/audit/record.ts'
+import { findNamed } from '../../src/store/audit-entry.ts'
 import { insertAuditEvents } from '../../src/store/audit-inbox.ts'
-import { message, openTestTrail } from '../audit/helpers.ts'
+import { message, messages, openTestTrail } from '../audit/helpers.ts'
 import { startCluster } from '../cluster/relays.ts'
 import type { Peer } from '../helpers/peer.ts'
+import { explainedSql } from '../helpers/plans.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -130,6 +133,25 @@ test('only the record of a message has a name to be found by', async (t) => {
     (await new PublishedLogs(trail.database).recordsOf('signaling', { sender, recipient, digest })).length,
     1
   )
+})
+
+test('a record is found by its name, however large the log and however often its message was sent', async (t) => {
+  const trail = await openTestTrail(t)
+  const { sender, recipient, digest } = message(1)
+  await trail.record([...messages(3_000), ...Array.from({ length: 3_000 }, () => message(1))])
+  const { sql, plansOf } = await explainedSql(t, trail.url)
+  for (const known of [
+    { sender, recipient, digest },
+    { sender, recipient, digest: 'of nothing' }
+  ]) {
+    const nodes = await plansOf(() => findNamed(sql, 'signaling', nameOfMessage(known), 16))
+    const read = nodes.filter(({ table }) => table === 'audit_entry')
+    assert.deepEqual(
+      read.map(({ index }) => index),
+      ['audit_entry_name_idx']
+    )
+    assert.ok(read[0]!.rows <= 17, `${read[0]!.rows} rows were read`)
+  }
 })
 
 test('a message that was sent again has a record each time, oldest first, of which 16 are told', async (t) => {
