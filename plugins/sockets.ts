@@ -8,6 +8,7 @@ import type { WebSocket } from 'ws'
 import type { Member } from '../src/delivery/member.ts'
 import { homePage } from '../src/docs/home.ts'
 import { PAGE_POLICY } from '../src/docs/markdown.ts'
+import { Acceptors } from '../src/http/acceptors.ts'
 import { createListener, followConnections } from '../src/http/listener.ts'
 import type { Certificate } from '../src/http/tls/certificate.ts'
 import { acceptHandshakes } from '../src/http/upgrades.ts'
@@ -69,6 +70,10 @@ export default fp<SocketsOptions>(
     }
     app.addHook('onRequest', async (request, reply) => {
       if (request.raw.socket.destroyed) return reply.hijack() // who asked is gone: there is no address, nor an answer
+    })
+    const acceptors = listeners.map((listener) => new Acceptors(listener))
+    app.addHook('preClose', async () => {
+      for (const each of acceptors) each.close()
     })
     app.addHook('onClose', async () => l2psListener.close())
 

@@ -249,7 +249,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     const open = (name: string, at: string, port: number, listenAt: Listen) =>
       openListener(app, config.STRICT_PORTS, { name, host: at, port, listenAt })
     await open('signaling', host, signalingPort(config), (port) =>
-      app.listen({ host, port, listenTextResolver: () => 'the signaling listener is open' })
+      app.listen({ host, port, backlog: BACKLOG, listenTextResolver: () => 'the signaling listener is open' })
     )
     if (config.L2PS_MESSAGING_ENABLED) {
       await open('l2ps', host, config.L2PS_MESSAGING_PORT, (port) => listen(l2psListener, host, port))
@@ -293,6 +293,9 @@ function stopAsAfterACrash(error: Error): void {
   })
 }
 
+/** Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`). */
+const BACKLOG = 4_096
+
 /** How many ports are tried, from the one that was asked for. */
 const PORTS_TRIED = 100
 
@@ -309,7 +312,7 @@ async function openListener(
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {
-  server.listen({ host, port })
+  server.listen({ host, port, backlog: BACKLOG })
   await once(server, 'listening') // rejects on 'error'
 }
 

@@ -1,4 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises'
+
+/** Results of a batch that are handed on in one turn of the event loop: others are heard in between. */
+const TOLD_OF_A_TURN = 64
 
 /** Why an item was not written. `busy`: too much is waiting already. `unavailable`: the database did not take it in time. */
 export type BatchFailure = 'busy' | 'unavailable'
@@ -54,6 +57,8 @@ export class Batcher<T extends { readonly bytes: number }, R> {
   #waiting: Waiting<T, R>[] = []
   #waitingBytes = 0
   #written = 0
+  /** Items of the batch that is being written. */
+  #writing = 0
   #state: 'idle' | 'scheduled' | 'writing' = 'idle'
   #overdue: NodeJS.Timeout | undefined
   #whenIdle: (() => void)[] = []
@@ -65,6 +70,15 @@ export class Batcher<T extends { readonly bytes: number }, R> {
   /** Items that wait for a batch; those being written do not count. */
   get waiting(): number {
     return this.#waiting.length
+  }
+
+  get waitingBytes(): number {
+    return this.#waitingBytes
+  }
+
+  /** Items that wait, and those that are being written. */
+  get underWay(): number {
+    return this.#waiting.length + this.#writing
   }
 
   /** Items that ever went into a batch. */
@@ -102,9 +116,14 @@ export class Batcher<T extends { readonly bytes: number }, R> {
       this.#watchOverdue()
       const began = performance.now()
       this.#written += batch.length
+      this.#writing = batch.length
       const results = await write(batch.map((waiting) => waiting.item)).catch(() => undefined)
+      this.#writing = 0
       if (observer !== undefined) observe(observer, batch, began)
-      for (const [index, { done }] of batch.entries()) this.#tell(done, results?.[index] ?? 'unavailable')
+      for (const [index, { done }] of batch.entries()) {
+        this.#tell(done, results?.[index] ?? 'unavailable')
+        if (index % TOLD_OF_A_TURN === TOLD_OF_A_TURN - 1) await nextTurn()
+      }
       if (limits.pauseMs !== undefined && this.#waiting.length < limits.batchItems) await delay(limits.pauseMs)
     }
     this.#state = 'idle'
