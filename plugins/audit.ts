@@ -281,6 +281,7 @@ export function auditOptions(app: FastifyInstance, config: Config, now: () => nu
     mayReadEntries: (request: FastifyRequest) => app.adminToken.isShown(request),
     isPublic: (network: string) => config.L2PS_MESSAGING_ENABLED && app.networks.find(network)?.auditPublic === true,
     isBusy: busyServer(app, config),
+    relay: app.cluster?.id,
     now,
     ...(config.ANCHOR === 'demos-rpc' ? { createAnchor: demosAnchor(app, config, now) } : {})
   }

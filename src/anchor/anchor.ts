@@ -42,14 +42,12 @@ export interface AnchorOutboxOptions {
   readonly intervalMs: number
   /** Checkpoints carried at the same time. */
   readonly parallel: number
+  /** Whose checkpoints they are meanwhile: the id of the relay in its cluster, else one of this start. */
+  readonly relay: string
   readonly now: () => number
   readonly log: Log
 }
 
-/** A checkpoint that its server has not spoken for by then is taken by the next one: its server has ended, ms. */
-const LEASE_MS = 15_000
-/** How often the server that carries a checkpoint says so, ms. */
-const RENEWAL_MS = 4_000
 const FIRST_RETRY_MS = 1_000
 const LONGEST_RETRY_MS = 600_000
 /** Rest between two polls for new checkpoints and due retries, ms. */
@@ -86,22 +84,20 @@ export class AnchorOutbox {
 
   /** Enqueues new checkpoints that are due, and carries those whose turn it is to the anchor. */
   async round(): Promise<void> {
-    const { database, intervalMs, parallel, now } = this.#options
+    const { database, intervalMs, parallel, relay, now } = this.#options
     await database.within(enqueueAnchors(database.sql, now(), intervalMs))
     for (;;) {
-      const due = await database.within(claimAnchors(database.sql, now(), now() + LEASE_MS, parallel))
-      await Promise.all(due.map((each) => this.#carry(each)))
+      const due = await database.within(claimAnchors(database.sql, relay, now(), parallel))
+      const carried = await Promise.allSettled(due.map((each) => this.#carry(each))) // all: they may be claimed again
+      for (const each of carried) if (each.status === 'rejected') throw each.reason
       if (due.length < parallel || this.#stop?.signal.aborted) return
     }
   }
 
   async #carry({ id, network, note, attempts }: PendingAnchor): Promise<void> {
-    const { database, anchor, now, log } = this.#options
+    const { database, anchor, relay, now, log } = this.#options
     const { origin, size, root } = parseCheckpoint(note)
     const rootHash = Buffer.from(root).toString('hex')
-    const renewing = setInterval(() => {
-      database.within(postponeAnchor(database.sql, id, now() + LEASE_MS)).catch(() => {}) // tried again soon
-    }, RENEWAL_MS).unref()
     try {
       const { reference } = await anchor.anchor({ network, origin, size, rootHash, note })
       await database.within(finishAnchor(database.sql, id, reference, now()))
@@ -110,10 +106,7 @@ export class AnchorOutbox {
       const retryMs = pauseAfter(error, attempts)
       this.#failures += 1
       log.warn({ err: error, network, size, anchor: anchor.name, attempts, retryMs }, 'checkpoint not anchored yet')
-      clearInterval(renewing)
-      await database.within(postponeAnchor(database.sql, id, now() + retryMs))
-    } finally {
-      clearInterval(renewing)
+      await database.within(postponeAnchor(database.sql, relay, id, now() + retryMs))
     }
   }
 

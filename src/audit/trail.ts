@@ -1,4 +1,5 @@
 // Puts together the parts of the audit trail that run in a server.
+import { randomUUID } from 'node:crypto'
 import { type Anchor, AnchorOutbox } from '../anchor/anchor.ts'
 import { auditDirectory, nodeKeyFile } from '../config/files.ts'
 import type { Database } from '../database/database.ts'
@@ -27,6 +28,8 @@ export interface AuditTrailOptions {
   readonly anchorIntervalMs: number
   /** Where checkpoints are anchored, and how many at once. Default: a log of the node's own. */
   readonly createAnchor?: (parts: { database: Database; node: NodeIdentity }) => { anchor: Anchor; parallel: number }
+  /** Id of this relay in its cluster; default: the relay is alone. */
+  readonly relay?: string | undefined
   /** Milliseconds since 1970. */
   readonly now: () => number
 }
@@ -62,7 +65,8 @@ export async function openAuditTrail(database: Database, log: Log, options: Audi
     anchor: new LogAnchor(database, now),
     parallel: LOG_ANCHOR_PARALLEL
   }
-  const outbox = new AnchorOutbox({ database, anchor, parallel, intervalMs: anchorIntervalMs, now, log })
+  const relay = options.relay ?? randomUUID()
+  const outbox = new AnchorOutbox({ database, anchor, parallel, relay, intervalMs: anchorIntervalMs, now, log })
   return {
     ...{ node, sequencer, publisher, outbox },
     start: () => {

@@ -30,15 +30,30 @@ export async function enqueueAnchors(sql: Sql, now: number, intervalMs: number):
     on conflict do nothing`
 }
 
-/** Takes due checkpoints for this server until `leaseUntil`; one that is not done by then is due again. */
-export async function claimAnchors(sql: Sql, now: number, leaseUntil: number, limit: number) {
-  return sql<PendingAnchor[]>`
-    update audit_anchor a set attempts = attempts + 1, next_attempt_at = ${leaseUntil}
-    from audit_log l
-    where l.id = a.log and a.id = any(array(
-      select id from audit_anchor where done_at is null and next_attempt_at <= ${now}
-      order by next_attempt_at limit ${limit} for update skip locked))
-    returning a.id, l.network, a.note, a.attempts`
+/** Any number that no other lock has. Under it one relay at a time takes checkpoints. */
+const LOCK = 30_053_014
+
+/**
+ * Takes due checkpoints for a relay, which carries them until they are finished or postponed, or until it is gone: its
+ * lease in the table `relay` has ended, or it has none, as a relay that is alone and lets no other run. Takes none while
+ * another relay carries any. After a crash of Postgres that table is empty for a second, so two may carry one then.
+ */
+export async function claimAnchors(sql: Sql, relay: string, now: number, limit: number): Promise<PendingAnchor[]> {
+  const claimed = await sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(${LOCK})`
+    return tx<PendingAnchor[]>`
+      update audit_anchor a set attempts = attempts + 1, relay = ${relay}::uuid
+      from audit_log l
+      where l.id = a.log and a.id = any(array(
+        select id from audit_anchor
+        where done_at is null and next_attempt_at <= ${now}
+          and not exists (
+            select from audit_anchor other join relay r on r.id = other.relay and r.lease_until > now()
+            where other.done_at is null and other.relay <> ${relay}::uuid)
+        order by next_attempt_at limit ${limit} for update skip locked))
+      returning a.id, l.network, a.note, a.attempts`
+  })
+  return [...claimed]
 }
 
 /** The checkpoint is anchored, and with it every record below it. */
@@ -52,6 +67,9 @@ export async function finishAnchor(sql: Sql, id: number, reference: string, now:
     from done where l.id = done.log and l.epoch = done.epoch`
 }
 
-export async function postponeAnchor(sql: Sql, id: number, until: number): Promise<void> {
-  await sql`update audit_anchor set next_attempt_at = ${until} where id = ${id} and done_at is null`
+/** It was not anchored. Has no effect when another relay carries it meanwhile. */
+export async function postponeAnchor(sql: Sql, relay: string, id: number, until: number): Promise<void> {
+  await sql`
+    update audit_anchor set next_attempt_at = ${until}, relay = null
+    where id = ${id} and relay = ${relay}::uuid and done_at is null`
 }

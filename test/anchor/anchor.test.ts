@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
 import { type Anchor, type AnchoredCheckpoint, AnchorOutbox } from '../../src/anchor/anchor.ts'
 import { LogAnchor } from '../../src/audit/log-anchor.ts'
@@ -6,6 +7,7 @@ import { nodeVerifier } from '../../src/audit/node-key.ts'
 import { postgresSource } from '../../src/audit/sources.ts'
 import { verifyLog } from '../../src/audit/verify.ts'
 import { findLog } from '../../src/store/audit-log.ts'
+import { renewLease } from '../../src/store/relay.ts'
 import { openNote, parseCheckpoint } from '../../src/tlog/note.ts'
 import { messages, openTestTrail, type TestTrail } from '../audit/helpers.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
@@ -24,8 +26,11 @@ async function withAnchor(t: TestContext, behave: (call: number) => Promise<void
     }
   }
   const clock = { now: 1_000_000 }
-  const outboxOf = (database = trail.database) =>
-    new AnchorOutbox({ database, anchor, intervalMs, parallel: 4, now: () => clock.now, log: silentLog })
+  const outboxOf = (relay: string = randomUUID()) =>
+    new AnchorOutbox({
+      ...{ database: trail.database, anchor, intervalMs, relay },
+      ...{ parallel: 4, now: () => clock.now, log: silentLog }
+    })
   return { trail, calls, clock, outboxOf }
 }
 
@@ -98,24 +103,68 @@ test('an anchor may say itself when to come back', async (t) => {
   assert.equal(calls.length, 2)
 })
 
-test('two servers do not anchor the same checkpoint; one that died is stood in for', async (t) => {
+/** The first call hangs until `release`. */
+async function withHangingAnchor(t: TestContext) {
   let release = () => {}
   const hang = (call: number) => (call === 1 ? new Promise<void>((resolve) => (release = resolve)) : undefined)
-  const { trail, calls, clock, outboxOf } = await withAnchor(t, hang)
-  await trail.record(messages(3))
-  const dying = outboxOf().round()
+  const stage = await withAnchor(t, hang)
+  await stage.trail.record(messages(3))
+  return { ...stage, release: () => release() }
+}
+
+const referencesOf = async ({ sql }: TestTrail) =>
+  (await sql<{ reference: string }[]>`select reference from audit_anchor order by id`).map(({ reference }) => reference)
+
+test('what a relay was anchoring when it was killed is anchored at once by the next start', async (t) => {
+  const { trail, calls, outboxOf, release } = await withHangingAnchor(t)
+  const killed = outboxOf().round()
   await until('it is called', () => calls.length > 0)
-  const other = outboxOf()
-  await other.round()
-  assert.equal(calls.length, 1)
-  clock.now += 15_000 // it has said nothing for so long
-  await other.round()
+  await outboxOf().round() // by a clock that stands still
   assert.equal(calls.length, 2)
   assert.equal(await anchoredOf(trail), 3)
   release()
-  await dying
-  const [row] = await trail.sql<{ reference: string }[]>`select reference from audit_anchor`
-  assert.equal(row?.reference, 'block 2')
+  await killed
+  assert.deepEqual(await referencesOf(trail), ['block 2'])
+})
+
+test('relays of a cluster anchor one at a time, also of several logs; one whose lease has ended is stood in for', async (t) => {
+  const { trail, calls, outboxOf, release } = await withHangingAnchor(t)
+  const relays = [randomUUID(), randomUUID()] as const
+  const row = (id: string) => ({ id, cluster: 'blue', name: id, version: '1', listenerPid: null })
+  for (const id of relays) await renewLease(trail.sql, row(id), 600_000)
+  const first = outboxOf(relays[0]).round()
+  await until('it is called', () => calls.length > 0)
+  await trail.record(messages(3, { network: 'another' }))
+  const other = outboxOf(relays[1])
+  await other.round()
+  assert.equal(calls.length, 1)
+  await trail.sql`update relay set lease_until = now() where id = ${relays[0]}::uuid`
+  await other.round()
+  assert.deepEqual(calls.map(({ network }) => network).sort(), ['another', 'signaling', 'signaling'])
+  assert.deepEqual([await anchoredOf(trail), await anchoredOf(trail, 'another')], [3, 3])
+  release()
+  await first
+  assert.equal((await referencesOf(trail)).includes('block 1'), false)
+})
+
+test('a relay that was stood in for, and fails late, does not take the checkpoint from the one that carries it', async (t) => {
+  const gates: ((error?: Error) => void)[] = []
+  const { trail, calls, clock, outboxOf } = await withAnchor(
+    t,
+    () => new Promise<void>((resolve, reject) => gates.push((error) => (error ? reject(error) : resolve())))
+  )
+  await trail.record(messages(3))
+  const first = outboxOf().round()
+  await until('it is called', () => calls.length === 1)
+  const second = outboxOf().round()
+  await until('it is called again', () => calls.length === 2)
+  gates[0]!(new Error('the chain is away'))
+  await first
+  const [row] = await trail.sql<{ next: number }[]>`select next_attempt_at as next from audit_anchor`
+  assert.equal(row?.next, clock.now)
+  gates[1]!()
+  await second
+  assert.deepEqual(await referencesOf(trail), ['block 2'])
 })
 
 test('checkpoints of one log are anchored no more often than the interval says, whoever asks', async (t) => {

@@ -201,7 +201,7 @@ async function before(fault: Fault, response: ServerResponse): Promise<boolean> 
       reply(response, 200, fault.reply)
       return true
     case 'slow':
-      await sleep(fault.ms)
+      await sleep(fault.ms, undefined, { ref: false })
       return false
     default:
       return false
