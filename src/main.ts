@@ -7,6 +7,7 @@ import type closeWithGrace from 'close-with-grace'
 import type { Logger } from 'pino'
 import { CommandError, EXIT, type ExitCode, type Io, settingsAreWrong } from './cli/command.ts'
 import { run } from './cli/program.ts'
+import type { RunningServer } from './server.ts'
 
 /** Signals of one stop come in bursts: on Ctrl-C the terminal sends one, and npm passes another on. */
 const BURST_MS = 500
@@ -94,29 +95,36 @@ function abortedBySignals(): AbortSignal {
 
 async function serve(): Promise<ExitCode> {
   const { config, warnings } = await settings()
-  const [{ createLogger }, { banner, serverFacts }, { VERSION }, { StartError }] = await Promise.all([
-    import('./observability/logging.ts'),
-    import('./cli/banner.ts'),
-    import('./util/package-root.ts'),
-    import('./util/start-error.ts')
-  ])
-  const log = createLogger(config, { terminal, colours })
-  for (const warning of warnings) log.warn(warning)
-  try {
-    const [{ startServer }, { default: gracefully }] = await Promise.all([
-      import('./server.ts'),
+  const [{ createLogger }, { banner, serverFacts }, { VERSION }, { StartError }, { default: gracefully }] =
+    await Promise.all([
+      import('./observability/logging.ts'),
+      import('./cli/banner.ts'),
+      import('./util/package-root.ts'),
+      import('./util/start-error.ts'),
       import('close-with-grace')
     ])
-    const starting = startServer(config, { logger: log })
-    const graceMs = config.SHUTDOWN_GRACE_SECONDS * 1_000
-    const stop = stopOnSignals(gracefully, () => starting.then((server) => server.close()), graceMs, log)
-    const { addresses } = await starting
+  const log = createLogger(config, { terminal, colours })
+  for (const warning of warnings) log.warn(warning)
+  let server: RunningServer | undefined
+  let starting: Promise<RunningServer> | undefined
+  const givenUp = new AbortController()
+  const close = async () => {
+    if (server === undefined) givenUp.abort()
+    await (await starting?.catch(() => undefined))?.close()
+  }
+  const stop = stopOnSignals(gracefully, close, config.SHUTDOWN_GRACE_SECONDS * 1_000, log)
+  try {
+    const { startServer } = await import('./server.ts')
+    starting = startServer(config, { logger: log, stopped: givenUp.signal })
+    server = await starting
     if (stop.begun()) return EXIT.ok
+    const { addresses } = server
     const facts = serverFacts(config, addresses, VERSION)
     if (terminal) process.stdout.write(banner(facts, { colours, width: Math.min(process.stdout.columns || 80, 80) }))
     else log.info(facts, 'server ready')
     return EXIT.ok
   } catch (error) {
+    if (stop.begun()) return EXIT.ok // it was stopped before it had started
     // The message of a StartError says enough for an operator; any other error needs its stack.
     log.fatal(error instanceof StartError ? { reason: error.message } : { err: error }, 'server could not start')
     process.exit(EXIT.failed)

@@ -50,6 +50,8 @@ export interface ServerOptions {
   readonly now?: () => number
   /** No audit trail: only to measure what it costs. */
   readonly withoutAudit?: boolean
+  /** Aborted while it starts: the start is given up. */
+  readonly stopped?: AbortSignal
   /** Another relay has taken over the database; default: the process ends as after a crash. */
   readonly replaced?: (error: Error) => void
   /** Puts something between this relay and others: for tests that lose, repeat and reorder messages. */
@@ -127,7 +129,8 @@ async function buildServer(config: Config, options: ServerOptions = {}): Promise
     pooler: config.DATABASE_POOLER,
     dataDir: config.DATA_DIR,
     poolSize: config.DATABASE_POOL_SIZE,
-    deadlineMs: config.DATABASE_DEADLINE_MS
+    deadlineMs: config.DATABASE_DEADLINE_MS,
+    stopped: options.stopped
   })
   await app.register(diskSpace, { dataDir: config.DATA_DIR })
   await app.register(proofVerification, { workers: config.PROOF_WORKERS, queueLength: config.PROOF_QUEUE_LENGTH })

@@ -1,12 +1,16 @@
 // Every refusal of the start, by the real program: one line in words, which says what is wrong and what is right.
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { MIGRATION_LOCK } from '../src/database/migrate.ts'
 import { atEnd, type Scope } from './helpers/at-end.ts'
 import { asAdmin, createTestDatabase, emptyTestDatabase, temporaryDirectory } from './helpers/database.ts'
 import { startTestServer } from './helpers/server.ts'
 import { type Env, type Started, startProgram } from './helpers/start-program.ts'
+import { until } from './helpers/wait.ts'
 
 /** No regular expression, no stack, no class or function of ours, no empty reason. */
 function isPlain({ output, reasons }: Started): void {
@@ -121,6 +125,42 @@ test('a start without its PostgreSQL warns every few seconds, a line each, and t
     .map(({ level, secondsLeft }) => (level === 'warn' ? secondsLeft : level))
   assert.ok(seconds.length >= 2 && seconds.every(Number.isInteger), `seconds left: ${seconds}`)
 })
+
+const WAITS: Record<string, (t: TestContext) => Promise<{ url: string; waits: Promise<unknown> }>> = {
+  'a host that says nothing': async (t) => {
+    const { port, connected } = await silentServer(t)
+    return { url: `postgres://u@127.0.0.1:${port}/x`, waits: connected }
+  },
+  'the migration of another relay': async (t) => {
+    const { sql, url } = await emptyTestDatabase(t)
+    const holder = await sql.reserve()
+    await holder`select pg_advisory_lock(${MIGRATION_LOCK})`
+    atEnd(t, async () => holder.release())
+    const isWaiting = async () =>
+      (await sql`select from pg_locks where locktype = 'advisory' and not granted`).length > 0
+    return { url, waits: until('it waits', isWaiting) }
+  }
+}
+
+for (const [name, prepare] of Object.entries(WAITS)) {
+  test(`a start that waits for ${name} ends at once, and well, when it is stopped`, async (t) => {
+    const { url, waits } = await prepare(t)
+    const env = { DATA_DIR: await temporaryDirectory(t), DATABASE_URL: url }
+    const ended = await startProgram(t, env, { stopWhen: waits })
+    assert.deepEqual([ended.code, ended.reasons], [0, []], ended.output)
+    assert.match(ended.output, /"server stopped"/)
+  })
+}
+
+/** Takes connections, and says nothing. */
+async function silentServer(t: Scope): Promise<{ port: number; connected: Promise<unknown> }> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const connected = once(server, 'connection').then(([socket]) => atEnd(t, () => (socket as Socket).destroy()))
+  atEnd(t, () => server.close())
+  return { port: (server.address() as AddressInfo).port, connected }
+}
 
 test('a role without CREATE on the database works in a schema of its own, beside tables of others', async (t) => {
   const { sql, url } = await emptyTestDatabase(t)

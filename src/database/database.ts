@@ -22,6 +22,8 @@ export interface DatabaseSettings {
   poolSize: number
   /** Longest wait for a query, in ms. */
   deadlineMs: number
+  /** Aborted while the server starts: it is not to start any more, so nothing is waited for. */
+  stopped?: AbortSignal | undefined
 }
 
 /** No answer in time, or no connection. The query may or may not have been carried out. The cause is for the log. */
@@ -102,11 +104,14 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
     const url = settings.url ?? embedded!.url()
     const target = targetOf(url)
     for (const warning of target().warnings) log.warn({}, warning)
-    const pooler = embedded ? 'none' : await patiently(() => poolerOf(settings.pooler, target()), log)
+    const { stopped } = settings
+    const stop = givenUp(stopped)
+    const pooler = embedded ? 'none' : await patiently(() => poolerOf(settings.pooler, target()), log, stop)
     const pool = createPool({ url, pooler, size: settings.poolSize, statementMs: settings.deadlineMs, log })
+    stopped?.addEventListener('abort', () => void pool.end(0))
     const database = new PooledDatabase(pool, pooler, embedded, settings.deadlineMs, log)
     try {
-      await patiently(() => database.within(database.sql`select 1`), log)
+      await patiently(() => database.within(database.sql`select 1`), log, stop)
     } catch (error) {
       await pool.end(0)
       throw error
@@ -129,12 +134,23 @@ async function poolerOf(given: DatabaseSettings['pooler'], target: Target): Prom
   return given
 }
 
-async function patiently<T>(work: () => Promise<T>, log: Log): Promise<T> {
+/** Rejects when the start is given up. */
+function givenUp(stopped: AbortSignal | undefined): Promise<never> {
+  const ended = new Promise<never>((_, reject) => {
+    const stop = () => reject(new StartError('the server was stopped before it had started'))
+    if (stopped?.aborted) stop()
+    stopped?.addEventListener('abort', stop)
+  })
+  ended.catch(() => {}) // it may come when nobody waits for it
+  return ended
+}
+
+async function patiently<T>(work: () => Promise<T>, log: Log, stop: Promise<never>): Promise<T> {
   const end = Date.now() + FIRST_ANSWER_LIMIT_MS
   let saidAt = Number.NEGATIVE_INFINITY
   for (;;) {
     try {
-      return await work()
+      return await Promise.race([work(), stop])
     } catch (error) {
       const cause = error instanceof DatabaseUnavailable ? (error.cause as Error) : (error as Error)
       const reason = reasonForGood(sqlState(cause) ?? '')
@@ -151,7 +167,7 @@ async function patiently<T>(work: () => Promise<T>, log: Log): Promise<T> {
         saidAt = Date.now()
         log.warn({ reason: why, secondsLeft: Math.ceil((end - saidAt) / 1_000) }, 'waiting for Postgres')
       }
-      await delay(500)
+      await Promise.race([delay(500), stop])
     }
   }
 }

@@ -99,6 +99,8 @@ interface Task {
 interface Connection {
   readonly socket: PostgresSocket
   readonly driver: Driver
+  /** Rejects when the connection is lost: the driver leaves a transaction unsettled whose rollback cannot be sent. */
+  readonly lost: Promise<never>
   isRetired: boolean
 }
 
@@ -199,7 +201,7 @@ class ConnectionPool implements Pool {
   async #carryOut(task: Task, connection: Connection): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        task.resolve((await task.attempt(connection.driver)) as never)
+        task.resolve((await Promise.race([task.attempt(connection.driver), connection.lost])) as never)
         break
       } catch (error) {
         const state = sqlState(error) ?? ''
@@ -295,20 +297,27 @@ class ConnectionPool implements Pool {
       const at = this.#idle.indexOf(connection)
       if (at !== -1) this.#idle.splice(at, 1)
     }
+    let lose: (cause: Error) => void = () => {}
+    const lost = new Promise<never>((_, reject) => {
+      lose = reject
+    })
+    lost.catch(() => {}) // perhaps nothing runs on it
     const socket = new PostgresSocket(opened, {
       // The driver ends a connection by itself when Postgres says that it is over.
       ended: () => {
         gone()
+        lose(new ConnectionLost('Postgres closed the connection'))
         if (!connection.isRetired) onLost?.()
       },
       lost: (cause) => {
         gone()
+        lose(cause)
         if (connection.isRetired) return // we closed it ourselves
         this.#options.log.debug({ err: cause }, 'connection to Postgres lost')
         onLost?.()
       }
     })
-    const connection: Connection = { socket, driver: this.#driver(() => socket, onNotify), isRetired: false }
+    const connection: Connection = { socket, driver: this.#driver(() => socket, onNotify), lost, isRetired: false }
     among.add(connection)
     return connection
   }

@@ -4,6 +4,7 @@ import { createPool } from '../../src/database/pool.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
 import { emptyTestDatabase } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
+import { until } from '../helpers/wait.ts'
 
 /** A pool of two connections, both open, and one of them busy with a long statement. */
 async function poolWithLongStatement(t: Scope) {
@@ -60,6 +61,22 @@ test('a statement that waits when a connection is lost runs on a new one', async
   await long
   const [other] = await waiting
   assert.notEqual(other?.pid, backend?.pid)
+})
+
+test('a transaction whose connection is lost in the middle of its first statement fails, and what waits runs', async (t) => {
+  const { sql: admin, url } = await emptyTestDatabase(t)
+  const pool = createPool({ url, size: 1, statementMs: 30_000, log: silentLog })
+  atEnd(t, () => pool.end(0))
+  // With a parameter the driver asks what type it has, and queues the rollback behind the answer.
+  const lost = assert.rejects(
+    pool.sql.begin((tx) => tx`select pg_sleep(${30}::int)`),
+    { name: 'ConnectionLost' }
+  )
+  const waiting = pool.sql`select 1`.execute()
+  const end = () =>
+    admin`select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep($1::int)'`.execute()
+  await until('the statement runs', async () => (await end()).count > 0)
+  await Promise.all([lost, waiting])
 })
 
 test('a statement whose caller has given up by the time a connection is free never runs', async (t) => {

@@ -21,10 +21,16 @@ export interface Surroundings {
   readonly cwd?: string
   /** A program that runs the rest of its arguments, and its own: the program is started by it. */
   readonly within?: readonly string[]
+  /** When it is stopped, besides. */
+  readonly stopWhen?: Promise<unknown>
 }
 
 /** Starts the program with no variables but these, until it has ended: it is stopped when it is ready. */
-export async function startProgram(t: Scope, env: Env, { cwd, within = [] }: Surroundings = {}): Promise<Started> {
+export async function startProgram(
+  t: Scope,
+  env: Env,
+  { cwd, within = [], stopWhen }: Surroundings = {}
+): Promise<Started> {
   const ports = { RPC_SIGNALING_PORT: '0', L2PS_MESSAGING_PORT: '0' }
   const [file, ...words] = [...within, process.execPath, ...OWN_OPTIONS, ownFile('src/main.ts')]
   const child = spawn(file!, words, {
@@ -33,6 +39,7 @@ export async function startProgram(t: Scope, env: Env, { cwd, within = [] }: Sur
     stdio: ['ignore', 'pipe', 'pipe']
   })
   atEnd(t, () => child.kill('SIGKILL'))
+  void stopWhen?.then(() => child.kill('SIGTERM'))
   let [output, errors] = ['', '']
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk
