@@ -1,5 +1,8 @@
-// plugins/routes.ts: answers paths that no route has: 404, or 405 where the path is there and the method is not.
+// plugins/routes.ts: answers paths that no route has: 404, or 405 where the path is there and the method is not; and requests
+// whose handler fails, below /admin and /audit in words of their own.
+import type { FastifyError } from 'fastify'
 import fp from 'fastify-plugin'
+import { limitedLog } from '../src/util/limited-log.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -22,6 +25,13 @@ export default fp(
       const path = url.split('?')[0]!
       const found = [...routes.values()].filter(({ matches }) => matches.test(path))
       return [...new Set(found.flatMap(({ methods }) => [...methods]))].sort()
+    })
+    const log = limitedLog(app.log)
+    app.setErrorHandler<FastifyError>((error, { method, routeOptions }, reply) => {
+      if ((error.statusCode ?? 500) < 500) return reply.send(error) // Fastify's words for a request that is wrong
+      log.error({ err: error, method, route: routeOptions.url }, 'request failed')
+      const message = 'The server has made a mistake. Its operator finds the cause in the log.'
+      return reply.code(500).send({ message, error: 'Internal Server Error', statusCode: 500 })
     })
     app.setNotFoundHandler((request, reply) => {
       const [path] = request.url.split('?')

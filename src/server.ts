@@ -85,9 +85,8 @@ const MAX_PARAMETER = 4_096
 /** How often expired messages are looked for, in ms. */
 const SWEEP_MS = 60_000
 
-/** The server, composed and not yet listening: each concern is a plugin, below it only those it needs. */
+/** The server, composed and not yet listening. When that fails, what it had opened is closed. */
 async function buildServer(config: Config, options: ServerOptions = {}): Promise<FastifyInstance> {
-  const now = options.now ?? Date.now
   await prepareDataDirectory(config.DATA_DIR)
   const tlsFiles = certificateFiles(config)
   const certificate = tlsFiles && (await readCertificate(tlsFiles))
@@ -115,6 +114,29 @@ async function buildServer(config: Config, options: ServerOptions = {}): Promise
       'fewer sockets than MAX_CONNECTIONS fit: raise the limit of open files'
     )
 
+  try {
+    await compose(app, config, options, { room, tlsFiles, certificate })
+    return app
+  } catch (error) {
+    await app.close() // its place in the cluster, and the connections, are given up
+    throw error
+  }
+}
+
+interface Surroundings {
+  readonly room: Room
+  readonly tlsFiles: ReturnType<typeof certificateFiles>
+  readonly certificate: Awaited<ReturnType<typeof readCertificate>> | undefined
+}
+
+/** Each concern is a plugin, below it only those it needs. */
+async function compose(
+  app: FastifyInstance,
+  config: Config,
+  options: ServerOptions,
+  { room, tlsFiles, certificate }: Surroundings
+): Promise<void> {
+  const now = options.now ?? Date.now
   await app.register(securityHeaders)
   await app.register(routes)
   await app.register(requestBudget, { perAddress: config.WORK_PER_ADDRESS })
@@ -239,7 +261,6 @@ async function buildServer(config: Config, options: ServerOptions = {}): Promise
     newestMigration: await newestMigration(packageFile('migrations'))
   })
   app.addHook('preClose', () => finish(app, config.SHUTDOWN_GRACE_SECONDS * SECOND))
-  return app
 }
 
 /** Builds the server and starts to listen. */

@@ -5,6 +5,7 @@ import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { atEnd } from './helpers/at-end.ts'
 import { createTestDatabase, startPostgres, temporaryDirectory } from './helpers/database.ts'
+import { logLines } from './helpers/log-lines.ts'
 import { startDuringMigration } from './helpers/migration.ts'
 import { OWN_OPTIONS, ownFile } from './helpers/own-program.ts'
 import { openPeer } from './helpers/peer.ts'
@@ -190,4 +191,23 @@ test('a server outlives whoever read its log', async (t) => {
   child.kill('SIGTERM')
   assert.equal((await peer.closed).code, 1001)
   assert.deepEqual(await once(child, 'exit'), [0, null])
+})
+
+test('a public route that fails says nothing of the cause, which is one line of the log', async (t) => {
+  const log = logLines()
+  const { app } = await startTestServer(t, {}, { logger: log.logger })
+  app.metrics.onRead(() => {
+    throw new Error('the inside of the server')
+  })
+  const answer = await app.inject('/metrics?token=hunter2')
+  assert.equal(answer.statusCode, 500)
+  assert.doesNotMatch(answer.body, /inside|\bat /)
+  assert.match(answer.json().message, /its operator finds the cause in the log/i)
+  const failed = log.lines.filter(({ level }) => level === 'error')
+  assert.deepEqual(
+    failed.map(({ msg, method, route }) => [msg, method, route]),
+    [['request failed', 'GET', '/metrics']]
+  )
+  assert.match(JSON.stringify(failed), /the inside of the server/)
+  assert.doesNotMatch(JSON.stringify(log.lines), /hunter2/)
 })

@@ -162,6 +162,15 @@ async function silentServer(t: Scope): Promise<{ port: number; connected: Promis
   return { port: (server.address() as AddressInfo).port, connected }
 }
 
+test('a start that is refused after it joined a cluster leaves it', async (t) => {
+  const { sql, url } = await createTestDatabase(t)
+  const key = join(await temporaryDirectory(t), 'node.key')
+  await writeFile(key, 'nonsense')
+  const refused = startTestServer(t, { DATABASE_URL: url, CLUSTER_NAME: 'blue', NODE_KEY_FILE: key })
+  await assert.rejects(refused, /does not hold an ed25519 private key/)
+  assert.equal((await sql`select from relay`).length, 0)
+})
+
 test('a role without CREATE on the database works in a schema of its own, beside tables of others', async (t) => {
   const { sql, url } = await emptyTestDatabase(t)
   await sql`create table message (id int)`
