@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { migrate } from '../src/database/migrate.ts'
-import { createPool, type Sql } from '../src/database/pool.ts'
+import { Pool, type Sql } from '../src/database/pool.ts'
 import { conversationId, insertMessages, readHistory } from '../src/store/message.ts'
 import { insertEntries, type QueueEntry, releaseEntries, takePage } from '../src/store/queue-entry.ts'
 import { packageFile } from '../src/util/package-root.ts'
@@ -72,7 +72,7 @@ export function historyStraight(
 }
 
 async function withTables<T>(postgres: BenchPostgres, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const pool = createPool({ url: await postgres.newDatabase(), size: CONNECTIONS, statementMs: 60_000, log })
+  const pool = new Pool({ url: await postgres.newDatabase(), size: CONNECTIONS, statementMs: 60_000, log })
   try {
     await migrate(pool.sql, packageFile('migrations'))
     return await work(pool.sql)

@@ -18,7 +18,7 @@ function isPlain({ output, reasons }: Started): void {
   const [reason] = reasons
   assert.ok(typeof reason === 'string' && reason.length > 20, output)
   assert.doesNotMatch(output, /\n\s+at |"stack"|node:internal|\.ts:\d|\.js:\d|\(\?:|\\d|\[a-z\]|undefined|\[object/)
-  assert.doesNotMatch(reason, /\b(StartError|PostgresError|CannotConnect|ConnectionLost|SchemaTooNew|Type[A-Z]\w+)\b/)
+  assert.doesNotMatch(reason, /\b(StartError|PostgresError|CannotConnect|ConnectionLost|Type[A-Z]\w+)\b/)
 }
 
 const REFUSALS: Record<string, (t: TestContext, dataDir: string) => Promise<{ env: Env; says: RegExp }>> = {

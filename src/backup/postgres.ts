@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { createPool, type Sql } from '../database/pool.ts'
+import { Pool, type Sql } from '../database/pool.ts'
 import type { Log } from '../util/log.ts'
 
 export type ProgramName = 'pg_dump' | 'pg_restore'
@@ -22,7 +22,7 @@ const REMEMBERED_BYTES = 4_096
 
 /** Runs work on one connection of its own: what is bound to a session holds until the work is done. */
 export async function withConnection<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const pool = createPool({ url, size: 1, statementMs: 0, log: SILENT })
+  const pool = new Pool({ url, size: 1, statementMs: 0, log: SILENT })
   try {
     const sql = await pool.sql.reserve()
     return await work(sql)

@@ -5,7 +5,7 @@ import { StartError } from '../util/start-error.ts'
 import { CannotConnect, checkDefaults, findPooler, type Pooler, type Role } from './connect.ts'
 import { type Target, targetOf } from './connection-string.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.ts'
-import { createPool, type Pool, type ReservedListener, type ReservedSql, type Sql } from './pool.ts'
+import { Pool, type ReservedListener, type ReservedSql, type Sql } from './pool.ts'
 import { ConnectionLost } from './postgres-socket.ts'
 import type { ServerFacts } from './session-settings.ts'
 import { sqlState } from './sql-state.ts'
@@ -107,7 +107,7 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
     const { stopped } = settings
     const stop = givenUp(stopped)
     const pooler = embedded ? 'none' : await patiently(() => poolerOf(settings.pooler, target()), log, stop)
-    const pool = createPool({ url, pooler, size: settings.poolSize, statementMs: settings.deadlineMs, log })
+    const pool = new Pool({ url, pooler, size: settings.poolSize, statementMs: settings.deadlineMs, log })
     stopped?.addEventListener('abort', () => void pool.end(0))
     const database = new PooledDatabase(pool, pooler, embedded, settings.deadlineMs, log)
     try {
@@ -187,7 +187,6 @@ class PooledDatabase implements Database {
   /** When the last query got no answer; undefined once another was answered. */
   #unansweredAt: number | undefined
   #unanswered = 0
-  #probe: Promise<unknown> | undefined
   #nextDrop: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
@@ -258,12 +257,8 @@ class PooledDatabase implements Database {
     return { connections: this.#pool.connections(), unanswered: this.#unanswered }
   }
 
-  async answers(ms: number): Promise<boolean> {
-    // One probe at a time: they must not pile up while the database stands still.
-    this.#probe ??= this.within(this.sql`select 1`).finally(() => {
-      this.#probe = undefined
-    })
-    return this.within(this.#probe, ms).then(
+  answers(ms: number): Promise<boolean> {
+    return this.within(this.urgent`select 1`, ms).then(
       () => true,
       () => false
     )

@@ -5,16 +5,6 @@ import { StartError } from '../util/start-error.ts'
 import type { Sql, TransactionSql } from './pool.ts'
 import { sqlState } from './sql-state.ts'
 
-/** The database was migrated by a newer version of this server. */
-export class SchemaTooNew extends StartError {
-  override name = 'SchemaTooNew'
-}
-
-/** A migration that was applied has since been edited, removed, renumbered or preceded by another. */
-export class MigrationChanged extends StartError {
-  override name = 'MigrationChanged'
-}
-
 interface Migration {
   version: number
   name: string
@@ -36,7 +26,7 @@ export const RELAY_LOCK = 30_053_012
 /**
  * Brings the schema up to date with the files `NNNN_name.sql` of a directory, in the order of their numbers; returns
  * the names of those it applied. Each file runs in a transaction of its own together with the note that it ran, under
- * an advisory lock: any number of servers may do this at once. Throws `SchemaTooNew` or `MigrationChanged`.
+ * an advisory lock: any number of servers may do this at once. Throws `StartError` where the database has others than these.
  *
  * Why not postgrator: it writes that note in a separate statement, wants other file names, takes no lock, and says
  * nothing when the database is ahead of the files.
@@ -118,16 +108,16 @@ async function countApplied(tx: TransactionSql, migrations: readonly Migration[]
   const newest = migrations.at(-1)?.version ?? 0
   for (const [place, { version, name, checksum }] of applied.entries()) {
     if (version > newest) {
-      throw new SchemaTooNew(
+      throw new StartError(
         `the database has migration ${name}, this demos-relay knows up to ${newest}: use a newer one`
       )
     }
     const ours = migrations[place]
     if (ours?.version !== version) {
-      throw new MigrationChanged(`the database has migration ${name} where the files have ${ours?.name}`)
+      throw new StartError(`the database has migration ${name} where the files have ${ours?.name}`)
     }
     if (ours.checksum !== checksum) {
-      throw new MigrationChanged(`migration ${name} was edited after it was applied: put the change into a new file`)
+      throw new StartError(`migration ${name} was edited after it was applied: put the change into a new file`)
     }
   }
   return applied.length

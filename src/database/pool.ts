@@ -38,37 +38,7 @@ export interface ReservedListener {
   readonly onLost?: (() => void) | undefined
 }
 
-export interface Pool {
-  readonly sql: Sql
-  /** The same, before all that waits for a connection: for questions about the state of the server. */
-  readonly urgent: Sql
-  /** A connection of its own, beside the pool, until `release()`: for session locks, and to listen. */
-  reserve(listener?: ReservedListener): Promise<ReservedSql>
-  /** Open connections. */
-  connections(): number
-  /** The server of the newest connection. */
-  server(): ServerFacts | undefined
-  /** Why the last attempt to connect failed; undefined: it did not. */
-  fault(): Error | undefined
-  /** Gives up connections that have not answered a write for `ms`: cut off, or on a machine that stands still. */
-  dropSilent(ms: number): void
-  /** Lets queries in progress finish for at most `ms`. */
-  end(ms: number): Promise<void>
-}
-
-/**
- * A connection pool that survives Postgres. Each connection has a driver instance of its own; both are replaced when
- * the connection is lost (PostgresSocket says why), and the others never notice. `sql` stays the same.
- *
- * A query or transaction is handed to a connection only when that is free: the driver would send it on a busy one, behind
- * whatever runs there. One that met a deadlock or a serialization failure is carried out again, so what a transaction's
- * function does besides SQL must bear being done twice.
- */
-export function createPool(options: PoolOptions): Pool {
-  return new ConnectionPool(options)
-}
-
-function sqlOf(pool: ConnectionPool, isUrgent: boolean): Sql {
+function sqlOf(pool: Pool, isUrgent: boolean): Sql {
   const query = (made: Query) => pool.query(made, isUrgent)
   const gated: Partial<Record<PropertyKey, unknown>> = {
     reserve: () => pool.reserve(),
@@ -104,8 +74,17 @@ interface Connection {
   isRetired: boolean
 }
 
-class ConnectionPool implements Pool {
+/**
+ * A connection pool that survives Postgres. Each connection has a driver instance of its own; both are replaced when
+ * the connection is lost (PostgresSocket says why), and the others never notice. `sql` stays the same.
+ *
+ * A query or transaction is handed to a connection only when that is free: the driver would send it on a busy one, behind
+ * whatever runs there. One that met a deadlock or a serialization failure is carried out again, so what a transaction's
+ * function does besides SQL must bear being done twice.
+ */
+export class Pool {
   readonly sql: Sql
+  /** The same, before all that waits for a connection: for questions about the state of the server. */
   readonly urgent: Sql
   /** Makes queries; runs none. */
   readonly maker: Sql
@@ -137,14 +116,17 @@ class ConnectionPool implements Pool {
     this.urgent = sqlOf(this, true)
   }
 
+  /** Open connections. */
   connections(): number {
     return this.#all.size + this.#reserved.size
   }
 
+  /** The server of the newest connection. */
   server(): ServerFacts | undefined {
     return this.#server
   }
 
+  /** Why the last attempt to connect failed; undefined: it did not. */
   fault(): Error | undefined {
     return this.#fault
   }
@@ -161,6 +143,7 @@ class ConnectionPool implements Pool {
     })
   }
 
+  /** A connection of its own, beside the pool, until `release()`: for session locks, and to listen. */
   async reserve(listener: ReservedListener = {}): Promise<ReservedSql> {
     const connection = await this.#open(this.#reserved, listener)
     try {
@@ -178,10 +161,12 @@ class ConnectionPool implements Pool {
     }
   }
 
+  /** Gives up connections that have not answered a write for `ms`: cut off, or on a machine that stands still. */
   dropSilent(ms: number): void {
     for (const { socket } of [...this.#all, ...this.#reserved]) if (socket.silentMs() > ms) socket.reset()
   }
 
+  /** Lets queries in progress finish for at most `ms`. */
   end(ms: number): Promise<void> {
     this.#ending ??= this.#end(ms)
     return this.#ending

@@ -1,6 +1,6 @@
-import { numberColumn, textColumns } from '../database/columns.ts'
 import type { AnySql, TransactionSql } from '../database/database.ts'
 import { BYTEA } from './audit-log.ts'
+import { numberColumn, textColumns } from './rows.ts'
 
 /** A record in its place. */
 export interface NewEntry {

@@ -1,9 +1,9 @@
-import { numberColumn, textColumns } from '../database/columns.ts'
 import type { AnySql, Sql } from '../database/database.ts'
 import type { ProofAlgorithm } from '../protocol/peer-key.ts'
 import { insertAuditEvents } from './audit-inbox.ts'
 import { namesFrom } from './mailbox-overview.ts'
 import { judgeMalformedAgain } from './queue-entry.ts'
+import { numberColumn, textColumns } from './rows.ts'
 
 /** The keys pinned to a peer's name. */
 export interface Identity {

@@ -1,9 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { FEW_ROWS, numberColumn, parametersOf, remembered, textColumns } from '../database/columns.ts'
 import type { AnySql, Sql } from '../database/database.ts'
 import { rollupColumns, rollupJoin } from './audit-entry.ts'
 import { recordStored } from './audit-inbox.ts'
 import type { QueueEntry, StoreOptions } from './queue-entry.ts'
+import { FEW_ROWS, numberColumn, parametersOf, remembered, textColumns } from './rows.ts'
 
 /** A message on its way into history: an entry with its place in a conversation. */
 export interface NewMessage {

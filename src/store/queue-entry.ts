@@ -1,9 +1,9 @@
 import { hash } from 'node:crypto'
-import { FEW_ROWS, numberColumn, parametersOf, remembered, textColumns } from '../database/columns.ts'
 import type { AnySql, Sql, TransactionSql } from '../database/database.ts'
 import { SIGNALING_NETWORK } from '../protocol/signaling.ts'
 import { recordGiven } from './audit-inbox.ts'
 import { adjustQuotas, lockQuotas, releaseSlots, type SlotUse } from './quota.ts'
+import { FEW_ROWS, numberColumn, parametersOf, remembered, textColumns } from './rows.ts'
 
 /** A message as its sender hands it over. */
 export interface Message {

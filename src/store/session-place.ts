@@ -1,5 +1,5 @@
-import { numberColumn, textColumns } from '../database/columns.ts'
 import type { Sql, TransactionSql } from '../database/database.ts'
+import { numberColumn, textColumns } from './rows.ts'
 
 /** Of whom. */
 export interface PeerName {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createPool } from '../../src/database/pool.ts'
+import { Pool } from '../../src/database/pool.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
 import { emptyTestDatabase } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
@@ -9,7 +9,7 @@ import { until } from '../helpers/wait.ts'
 /** A pool of two connections, both open, and one of them busy with a long statement. */
 async function poolWithLongStatement(t: Scope) {
   const { url } = await emptyTestDatabase(t)
-  const pool = createPool({ url, size: 2, statementMs: 5_000, log: silentLog })
+  const pool = new Pool({ url, size: 2, statementMs: 5_000, log: silentLog })
   atEnd(t, () => pool.end(0))
   const { sql } = pool
   await sql`create table item (id int)`
@@ -50,7 +50,7 @@ test('statements run in the order they were asked for, and a fragment is no stat
 
 test('a statement that waits when a connection is lost runs on a new one', async (t) => {
   const { sql: admin, url } = await emptyTestDatabase(t)
-  const pool = createPool({ url, size: 1, statementMs: 5_000, log: silentLog })
+  const pool = new Pool({ url, size: 1, statementMs: 5_000, log: silentLog })
   atEnd(t, () => pool.end(0))
   const [backend] = await pool.sql<{ pid: number }[]>`select pg_backend_pid() as pid`
   const long = assert.rejects(pool.sql`select pg_sleep(30)`.execute())
@@ -65,7 +65,7 @@ test('a statement that waits when a connection is lost runs on a new one', async
 
 test('a transaction whose connection is lost in the middle of its first statement fails, and what waits runs', async (t) => {
   const { sql: admin, url } = await emptyTestDatabase(t)
-  const pool = createPool({ url, size: 1, statementMs: 30_000, log: silentLog })
+  const pool = new Pool({ url, size: 1, statementMs: 30_000, log: silentLog })
   atEnd(t, () => pool.end(0))
   // With a parameter the driver asks what type it has, and queues the rollback behind the answer.
   const lost = assert.rejects(
@@ -82,7 +82,7 @@ test('a transaction whose connection is lost in the middle of its first statemen
 test('a statement whose caller has given up by the time a connection is free never runs', async (t) => {
   const { sql: admin, url } = await emptyTestDatabase(t)
   await admin`create table item (id int)`
-  const pool = createPool({ url, size: 1, statementMs: 200, log: silentLog })
+  const pool = new Pool({ url, size: 1, statementMs: 200, log: silentLog })
   atEnd(t, () => pool.end(0))
   const long = pool.sql.begin(async (tx) => {
     await tx`set local statement_timeout = 0`
@@ -98,7 +98,7 @@ test('a transaction whose process stands still holds its locks for two deadlines
   const { sql: admin, url } = await emptyTestDatabase(t)
   await admin`create table item (id int)`
   await admin`insert into item values (1)`
-  const pool = createPool({ url, size: 1, statementMs: 500, log: silentLog })
+  const pool = new Pool({ url, size: 1, statementMs: 500, log: silentLog })
   atEnd(t, () => pool.end(0))
   await new Promise<void>((isLocked) => {
     const still = pool.sql.begin(async (tx) => {
@@ -115,7 +115,7 @@ test('a transaction whose process stands still holds its locks for two deadlines
 
 test('Postgres looks after a minute whether the machine of a connection is there still', async (t) => {
   const { url } = await emptyTestDatabase(t)
-  const pool = createPool({ url, size: 1, statementMs: 500, log: silentLog })
+  const pool = new Pool({ url, size: 1, statementMs: 500, log: silentLog })
   atEnd(t, () => pool.end(0))
   const [row] = await pool.sql<{ seconds: number }[]>`
     select current_setting('tcp_keepalives_idle')::int

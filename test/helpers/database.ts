@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts'
 import { goneWithin } from '../../src/database/embedded/process-identity.ts'
-import { createPool, type Sql } from '../../src/database/pool.ts'
+import { Pool, type Sql } from '../../src/database/pool.ts'
 import type { Log } from '../../src/util/log.ts'
 import { atEnd, type Scope } from './at-end.ts'
 import { processTree, signalTree } from './processes.ts'
@@ -44,7 +44,7 @@ async function newDatabase(t: Scope, template: string): Promise<TestDatabase> {
   })
   const url = new URL(adminUrl())
   url.pathname = name
-  const pool = createPool({ url: url.href, size: 4, statementMs: 30_000, log: silentLog })
+  const pool = new Pool({ url: url.href, size: 4, statementMs: 30_000, log: silentLog })
   atEnd(t, async () => {
     await pool.end(1_000)
     await asAdmin((admin) => admin`drop database ${admin(name)} with (force)`)

@@ -1,4 +1,4 @@
-import { createPool, type Sql } from '../../src/database/pool.ts'
+import { Pool, type Sql } from '../../src/database/pool.ts'
 import { atEnd, type Scope } from './at-end.ts'
 import { silentLog } from './test-cluster.ts'
 
@@ -23,7 +23,7 @@ export interface ExplainedSql {
 export async function explainedSql(t: Scope, url: string): Promise<ExplainedSql> {
   const notices: string[] = []
   const debug = (facts: object) => notices.push((facts as { notice: string }).notice)
-  const pool = createPool({ url, size: 1, statementMs: 30_000, log: { ...silentLog, debug } })
+  const pool = new Pool({ url, size: 1, statementMs: 30_000, log: { ...silentLog, debug } })
   atEnd(t, () => pool.end(1_000))
   const { sql } = pool
   await sql`load 'auto_explain'`

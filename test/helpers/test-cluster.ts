@@ -7,7 +7,7 @@ import postgres from 'postgres'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts'
 import { goneWithin } from '../../src/database/embedded/process-identity.ts'
 import { migrate } from '../../src/database/migrate.ts'
-import { createPool } from '../../src/database/pool.ts'
+import { Pool } from '../../src/database/pool.ts'
 import type { Log } from '../../src/util/log.ts'
 import { packageFile } from '../../src/util/package-root.ts'
 import { postgresUnder, processTree } from './processes.ts'
@@ -67,7 +67,7 @@ export async function startTestCluster(home: string): Promise<EmbeddedPostgres> 
   const admin = postgres(server.url('postgres'), { max: 1, onnotice: ignore })
   try {
     await admin`create database ${admin(TEMPLATE)}`
-    const pool = createPool({ url: server.url(TEMPLATE), size: 1, statementMs: 30_000, log: silentLog })
+    const pool = new Pool({ url: server.url(TEMPLATE), size: 1, statementMs: 30_000, log: silentLog })
     try {
       await migrate(pool.sql, packageFile('migrations'))
     } finally {

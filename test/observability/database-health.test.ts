@@ -123,9 +123,9 @@ test('a data directory that takes no writes is named', {
 })
 
 async function createAdmin(t: TestContext, url: string) {
-  const { createPool } = await import('../../src/database/pool.ts')
+  const { Pool } = await import('../../src/database/pool.ts')
   const { silentLog } = await import('../helpers/test-cluster.ts')
-  const pool = createPool({ url, size: 1, statementMs: 5_000, log: silentLog })
+  const pool = new Pool({ url, size: 1, statementMs: 5_000, log: silentLog })
   t.after(() => pool.end(0))
   return pool
 }

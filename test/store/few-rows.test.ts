@@ -1,11 +1,11 @@
 // A few rows are stored by another statement than many: what is stored is the same.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { FEW_ROWS } from '../../src/database/columns.ts'
-import { createPool, type Sql } from '../../src/database/pool.ts'
+import { Pool, type Sql } from '../../src/database/pool.ts'
 import { takeAuditEvents } from '../../src/store/audit-inbox.ts'
 import { conversationId, insertMessages } from '../../src/store/message.ts'
 import { insertEntries, type QueueEntry } from '../../src/store/queue-entry.ts'
+import { FEW_ROWS } from '../../src/store/rows.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 
@@ -14,7 +14,7 @@ const STORED = { isAudited: true, ttlMs: 1_000 }
 
 async function database(t: TestContext): Promise<Sql> {
   const { url } = await createTestDatabase(t)
-  const pool = createPool({ url, size: 1, statementMs: 30_000, log: silentLog })
+  const pool = new Pool({ url, size: 1, statementMs: 30_000, log: silentLog })
   t.after(() => pool.end(1_000))
   return pool.sql
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
-import { createPool } from '../../src/database/pool.ts'
+import { Pool } from '../../src/database/pool.ts'
 import { conversationId, insertMessages, type PageBounds, readHistory } from '../../src/store/message.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { BODIES } from '../helpers/handlers.ts'
@@ -25,7 +25,7 @@ interface Said {
 /** A database with this conversation, the oldest first, without audit records; each message waits in its mailbox. */
 async function conversation(t: TestContext, said: readonly Said[]) {
   const { url } = await createTestDatabase(t)
-  const pool = createPool({ url, size: 1, statementMs: 30_000, log: silentLog })
+  const pool = new Pool({ url, size: 1, statementMs: 30_000, log: silentLog })
   t.after(() => pool.end(1_000))
   const messages = said.map(({ sentAt, sender = 'alice', sealed = '"AAAA"', digest }, place) => {
     const recipient = sender === 'alice' ? 'bob' : 'alice'

@@ -1,7 +1,7 @@
 // Reading a mailbox costs what it holds, whatever Postgres believes the table to hold.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { createPool, type Sql } from '../../src/database/pool.ts'
+import { Pool, type Sql } from '../../src/database/pool.ts'
 import { insertEntries, mailboxContents, takePage } from '../../src/store/queue-entry.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
@@ -36,7 +36,7 @@ const page = (sql: Sql, known: readonly number[] = []) =>
 /** A database whose mailboxes are full, while Postgres believes that there are none. */
 async function forgottenMailboxes(t: TestContext): Promise<Sql> {
   const { url } = await createTestDatabase(t)
-  const pool = createPool({ url, size: 1, statementMs: 30_000, log: silentLog })
+  const pool = new Pool({ url, size: 1, statementMs: 30_000, log: silentLog })
   t.after(() => pool.end(1_000))
   const { sql } = pool
   await fill(sql)

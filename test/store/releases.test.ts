@@ -1,7 +1,7 @@
 // Entries leave their mailbox by receipt, by expiry or by purge; whoever comes first, their quotas are given back once.
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { createPool } from '../../src/database/pool.ts'
+import { Pool } from '../../src/database/pool.ts'
 import { purgeEntries } from '../../src/store/purge.ts'
 import { expireEntries, insertEntries, type QueueEntry, releaseEntries } from '../../src/store/queue-entry.ts'
 import { adjustQuotas, lockQuotas } from '../../src/store/quota.ts'
@@ -80,7 +80,7 @@ test('entries of a table that Postgres believes to be empty are deleted within t
   await sql`analyze queue_entry` // as autovacuum does when a backlog has been received
   const stored = (await insertEntries(sql, entries(8_000), STORED)).map((entry) => ({ ...entry, slot: false }))
   await sql`update queue_entry set slot = false`
-  const pool = createPool({ url, size: 2, statementMs: 5_000, log: silentLog })
+  const pool = new Pool({ url, size: 2, statementMs: 5_000, log: silentLog })
   t.after(() => pool.end(1_000))
   assert.equal(await releaseEntries(pool.sql, seqsOf(stored.slice(0, 3_000))), 3_000)
   assert.equal((await purgeEntries(pool.sql, { network: 'n' }, 2_000, NOW)).length, 2_000)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { createPool, type Sql } from '../../src/database/pool.ts'
+import { Pool, type Sql } from '../../src/database/pool.ts'
 import { purgeEntries } from '../../src/store/purge.ts'
 import {
   expireEntries,
@@ -116,7 +116,7 @@ function shareOf(seqs: readonly number[], { from, to }: { from: number; to: numb
 }
 
 function openPool(t: TestContext, url: string): Sql {
-  const pool = createPool({ url, size: CONNECTIONS, statementMs: 20_000, log: silentLog })
+  const pool = new Pool({ url, size: CONNECTIONS, statementMs: 20_000, log: silentLog })
   atEnd(t, () => pool.end(1_000))
   return pool.sql
 }

@@ -1,4 +1,4 @@
-import { DatabaseUnavailable } from './database.ts'
+import { DatabaseUnavailable } from '../database/database.ts'
 
 /**
  * How long one request of a peer may wait for Postgres, however many questions it asks, in whatever order: each of them
