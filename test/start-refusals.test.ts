@@ -41,6 +41,21 @@ const REFUSALS: Record<string, (t: TestContext, dataDir: string) => Promise<{ en
       says: /the user name or the password is wrong: correct DATABASE_URL/
     }
   },
+  'no password': async (t, dataDir) => {
+    const url = Object.assign(new URL((await emptyTestDatabase(t)).url), { password: '' }).href
+    return { env: { DATA_DIR: dataDir, DATABASE_URL: url }, says: /wants a password of \w+, and there is none: put it/ }
+  },
+  'TLS of a server that has none': async (t, dataDir) => {
+    const url = `${(await emptyTestDatabase(t)).url}?sslmode=require`
+    return { env: { DATA_DIR: dataDir, DATABASE_URL: url }, says: /does not speak TLS: turn that on there .* sslmode/ }
+  },
+  'a setting that the server does not have': async (t, dataDir) => {
+    const url = `${(await emptyTestDatabase(t)).url}?options=-c%20nonsense%3D1`
+    return {
+      env: { DATA_DIR: dataDir, DATABASE_URL: url },
+      says: /unrecognized configuration parameter "nonsense": correct the parameter "options"/
+    }
+  },
   'a connection string that asks for what cannot be': async (_t, dataDir) => ({
     env: { DATA_DIR: dataDir, DATABASE_URL: 'postgres://u:hunter2@db/x?target_session_attrs=standby' },
     says: /this server writes: use read-write/

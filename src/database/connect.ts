@@ -184,6 +184,9 @@ async function openAt(place: Place, target: Target, signal?: AbortSignal) {
   }
 }
 
+/** In the place of a SQLSTATE: sslmode demands TLS, and the server has none. */
+export const NO_TLS = 'NO_TLS'
+
 /** sslmode=prefer: with TLS, else without. allow: the other way round. */
 async function connectAt(place: Place, target: Target, signal?: AbortSignal): Promise<pg.Client> {
   const { sslmode = target.parameters.sslrootcert === 'system' ? 'verify-full' : 'prefer' } = target.parameters
@@ -192,6 +195,7 @@ async function connectAt(place: Place, target: Target, signal?: AbortSignal): Pr
   const ways = { prefer: [tls, undefined], allow: [undefined, tls] }[sslmode] ?? [tls]
   const [first, second] = isLocal ? [undefined] : ways
   return connectClient(place, target, first, signal).catch((error: Error) => {
+    if (/does not support SSL/.test(error.message)) Object.assign(error, { code: NO_TLS })
     if (ways.length === 1 || isLocal || !isAboutTls(error)) throw error
     return connectClient(place, target, second, signal)
   })

@@ -29,16 +29,19 @@ type Environment = Readonly<Record<string, string | undefined>>
 const URI = /^postgres(?:ql)?:\/\/(?:([^@/]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s
 const PLACE = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d*))?$/
 const MODES = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full']
+const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']
 const ONE_OF: Readonly<Record<string, readonly string[]>> = {
   sslmode: MODES,
   sslnegotiation: ['postgres', 'direct'],
   channel_binding: ['disable', 'prefer', 'require'],
+  ssl_min_protocol_version: TLS_VERSIONS,
+  ssl_max_protocol_version: TLS_VERSIONS,
   load_balance_hosts: ['disable', 'random'],
   target_session_attrs: ['any', 'read-write', 'primary', 'read-only', 'standby', 'prefer-standby']
 }
 const USED = [
   ...['application_name', 'connect_timeout', 'keepalives', 'keepalives_idle', 'options', 'passfile', 'sslcert'],
-  ...['sslkey', 'sslpassword', 'sslrootcert', 'sslsni', 'ssl_min_protocol_version', 'ssl_max_protocol_version'],
+  ...['sslkey', 'sslpassword', 'sslrootcert', 'sslsni'],
   ...Object.keys(ONE_OF)
 ]
 /** What the system or this server decides instead; or what changes nothing for it. */
@@ -90,6 +93,7 @@ export function targetOf(url: string | (() => string)): () => Target {
 const wrong = (what: string) => new StartError(`The connection string (DATABASE_URL) ${what}.`)
 
 function decode(text: string, what: string): string {
+  if (text.includes('%00')) throw wrong(`has %00 in ${what}, which PostgreSQL does not take`)
   try {
     return decodeURIComponent(text)
   } catch {

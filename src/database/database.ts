@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
 import type { Log } from '../util/log.ts'
 import { StartError } from '../util/start-error.ts'
-import { CannotConnect, checkDefaults, findPooler, type Pooler, type Role } from './connect.ts'
+import { CannotConnect, checkDefaults, findPooler, NO_TLS, type Pooler, type Role } from './connect.ts'
 import { type Target, targetOf } from './connection-string.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/embedded-postgres.ts'
 import { Pool, type ReservedListener, type ReservedSql, type Sql } from './pool.ts'
@@ -91,7 +91,8 @@ const FOR_GOOD: Readonly<Record<string, string>> = {
   '28000': 'it does not let this user in from here: see its pg_hba.conf, or correct DATABASE_URL',
   '28P01': 'the user name or the password is wrong: correct DATABASE_URL',
   '3D000': 'it has no database of that name: create it, or correct DATABASE_URL',
-  '42501': 'the user may not connect to that database: grant connect'
+  '42501': 'the user may not connect to that database: grant connect',
+  [NO_TLS]: 'it does not speak TLS: turn that on there ("ssl = on"), or correct the sslmode of DATABASE_URL'
 }
 
 /**
@@ -123,7 +124,9 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
   }
 }
 
-function reasonForGood(code: string): string | undefined {
+function reasonForGood({ code = '', message }: Error & { code?: string }): string | undefined {
+  // Syntax error, unknown name, value that is not taken: nothing else of ours can be wrong so early.
+  if (/^(42601|42704|22023)$/.test(code)) return `${message}: correct the parameter "options" of DATABASE_URL`
   if (!/CERT|UNABLE_TO_(GET|VERIFY)/.test(code)) return FOR_GOOD[code]
   return `its certificate is not trusted (${code}): correct sslrootcert, the name of the host, or sslmode`
 }
@@ -153,7 +156,7 @@ async function patiently<T>(work: () => Promise<T>, log: Log, stop: Promise<neve
       return await Promise.race([work(), stop])
     } catch (error) {
       const cause = error instanceof DatabaseUnavailable ? (error.cause as Error) : (error as Error)
-      const reason = reasonForGood(sqlState(cause) ?? '')
+      const reason = reasonForGood(cause)
       if (cause instanceof StartError) throw cause
       if (cause?.cause instanceof StartError) throw cause.cause
       if (reason !== undefined) throw new StartError(`Postgres refuses the connection: ${reason}`, { cause })

@@ -59,7 +59,10 @@ async function start(place: Place, target: Target, tls: ConnectionOptions | unde
   }
   const password = async () => {
     refuseUnbound()
-    return (await passwordFor(target, place, user, database)) ?? ''
+    const found = await passwordFor(target, place, user, database)
+    if (!found)
+      throw new StartError(`Postgres wants a password of ${user}, and there is none: put it into DATABASE_URL`)
+    return found
   }
   const ways = { ssl: tls ?? false, sslnegotiation, enableChannelBinding: tls !== undefined && binding !== 'disable' }
   const names = { host: place.host, port: place.port, user, database }

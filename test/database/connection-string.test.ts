@@ -118,7 +118,9 @@ test('a string that cannot be used is refused in words, without repeating any of
     ['postgres://u:hunter2@db/x?gssencmode=require', /use sslmode/],
     ['postgres://u:hunter2@db/x?require_auth=scram-sha-256', /require_auth, which this server cannot honour/],
     ['postgres://u:hunter2@db/x?sslnegotiation=direct', /sslmode=require/],
-    ['postgres://u:hunter2@db/x?connect_timeout=soon', /number of seconds/]
+    ['postgres://u:hunter2@db/x?connect_timeout=soon', /number of seconds/],
+    ['postgres://u:hunter2@db/x%00', /has %00 in the name of the database/],
+    ['postgres://u:hunter2@db/x?ssl_min_protocol_version=1.2', /not one of TLSv1, TLSv1\.1, TLSv1\.2, TLSv1\.3/]
   ]
   for (const [text, reason] of cases) {
     assert.throws(
