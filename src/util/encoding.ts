@@ -9,6 +9,8 @@ const ASCII_WHITE_SPACE = /[\t\n\f\r ]+/g
  * wrong padding and a length of 4n+1 are refused. Source: docs/protocol.md, 2.1.
  */
 export function decodeBase64(text: string): Uint8Array | undefined {
+  const written = Buffer.from(text, 'base64')
+  if (written.toString('base64') === text) return bytesOf(written) // as nearly all are written: several times as fast
   if (STANDARD_ALPHABET.test(text)) return decodeCompact(text)
   const compact = text.replace(ASCII_WHITE_SPACE, '')
   return STANDARD_ALPHABET.test(compact) ? decodeCompact(compact) : undefined
@@ -28,10 +30,11 @@ function isWhole(text: string): boolean {
 }
 
 function decodeCompact(text: string): Uint8Array | undefined {
-  if (!isWhole(text)) return undefined
-  const { buffer, byteOffset, length } = Buffer.from(text, 'base64')
-  return new Uint8Array(buffer, byteOffset, length) // a Buffer's slice() would be a window, not a copy
+  return isWhole(text) ? bytesOf(Buffer.from(text, 'base64')) : undefined
 }
+
+/** A Buffer's slice() would be a window, not a copy. */
+const bytesOf = ({ buffer, byteOffset, length }: Buffer) => new Uint8Array(buffer, byteOffset, length)
 
 const HEX = /^[0-9a-fA-F]+$/
 
