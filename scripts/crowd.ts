@@ -1,4 +1,6 @@
 // npm run crowd: very many registered peers in one network, over several relays; how late their event loops are meanwhile.
+import { constants, setPriority } from 'node:os'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { buildServer, makeWorkplace } from '../bench/build.ts'
@@ -15,6 +17,8 @@ const HELP = `npm run crowd -- [--peers N] [--relays N] [--bus nats|postgres] [-
 Peers (default: 10000) register in one network over relays (default: 2) in processes of their own, and stay. Then some leave
 and come back. Prints for each stretch the worst event loop lag of a relay, the 99th percentile over 10 s. A relay takes as
 many peers as it may open files, less some hundred: ulimit -n says how many. 100,000 peers take some twenty minutes on two cores.
+The processes of peers run at a low priority, as they would be other machines; beside the relays' lag stands that of a process
+that does nothing: where it is late too, the machine has too few processors for all of them.
 `
 const RESTLESS = 1_000
 const QUIET_MS = 25_000
@@ -59,7 +63,7 @@ else {
 async function main(peers: number, relays: number, protocol: ProtocolName): Promise<void> {
   const seats = await takeSeats(relays)
   const each = Math.ceil(peers / relays)
-  print('stretch', 'peers', 'seconds', 'worst lag p99 ms, by relay', 'memory MiB, by relay')
+  print('stretch', 'peers', 'seconds', 'worst lag p99 ms, by relay', 'an idle process', 'memory MiB, by relay')
   await stretch(seats, 'registering', async () => {
     for (let at = 0; at < each; at += STEP) {
       const count = Math.min(STEP, each - at)
@@ -94,11 +98,11 @@ async function takeSeats(count: number): Promise<Seat[]> {
   const settings = { main: build, home: workplace.directory, nodeOptions: [], postgres }
   const cluster = await startCluster(count, nats, settings)
   undo.push(() => cluster.stop())
-  return cluster.relays.map((relay, index) => ({
-    relay,
-    crowd: Child.module('peers', './load-worker.ts'),
-    number: index + 2
-  }))
+  return cluster.relays.map((relay, index) => {
+    const crowd = Child.module('peers', './load-worker.ts')
+    setPriority(crowd.pid, constants.priority.PRIORITY_BELOW_NORMAL)
+    return { relay, crowd, number: index + 2 }
+  })
 }
 
 function join(
@@ -116,7 +120,12 @@ function join(
 /** Does something, while the relays are asked again and again how late their event loops are. */
 async function stretch(seats: readonly Seat[], title: string, work: () => Promise<number>): Promise<void> {
   const worst = seats.map(() => 0)
+  let idle = 0
+  const own = monitorEventLoopDelay({ resolution: 10 })
+  own.enable()
   const look = async () => {
+    idle = Math.max(idle, own.percentile(99) / 1e6 - 10) // it counts the pause between two looks, too
+    own.reset()
     for (const [index, { relay }] of seats.entries()) worst[index] = Math.max(worst[index]!, await lagMs(relay))
   }
   const began = performance.now()
@@ -127,7 +136,7 @@ async function stretch(seats: readonly Seat[], title: string, work: () => Promis
   clearInterval(looking)
   const seconds = Math.round((performance.now() - began) / 1_000)
   const memory = await Promise.all(seats.map(async ({ relay }) => Math.round((await relay.memory()).rss / MIB)))
-  print(title, peers, seconds, worst.map((ms) => ms.toFixed(1)).join(' '), memory.join(' '))
+  print(title, peers, seconds, worst.map((ms) => ms.toFixed(1)).join(' '), idle.toFixed(1), memory.join(' '))
 }
 
 async function lagMs(relay: Contender): Promise<number> {
