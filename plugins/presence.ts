@@ -85,6 +85,7 @@ function countClosed({ socketsClosed }: RelayMetrics) {
 function showSessions(metrics: RelayMetrics, sessions: Sessions<Member>): void {
   metrics.onRead(() => {
     const stats = sumUpSessions(sessions.all(), sessions.clock.now)
+    metrics.handshakesWaiting.at().value = sessions.waiting
     for (const protocol of PROTOCOLS) {
       const { sockets, registered, windowMessages, windowBytes, stalledMs } = stats[protocol]
       metrics.sockets.at({ protocol }).value = sockets

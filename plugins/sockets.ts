@@ -152,12 +152,13 @@ export default fp<SocketsOptions>(
         socketsRefused.origin.inc()
         return reply.code(403).send({ error: 'Forbidden', message: 'This origin may not connect.' })
       }
-      await sessions.turn(request.ip)
-      const reason = sessions.refusal(request.ip)
+      const retryAfter = await sessions.turn(request.ip)
+      const reason = retryAfter === undefined ? sessions.refusal(request.ip) : 'busy'
       if (reason === undefined) return
       socketsRefused[reason].inc()
       const { status, message } = REFUSALS[reason]
-      return reply.code(status).header('retry-after', '5').send({ error: 'Try Again Later', message })
+      const seconds = retryAfter ?? RETRY_AFTER_SECONDS
+      return reply.code(status).header('retry-after', String(seconds)).send({ error: 'Try Again Later', message })
     }
   },
   { name: 'sockets', fastify: '5.x', dependencies: ['admin-listener', 'presence', 'metrics'] }
@@ -174,7 +175,11 @@ function refusalsOf({ framesRefused }: RelayMetrics, protocol: Name) {
 
 const NoSocket = Type.Object({ error: Type.String(), message: Type.String() }, { description: 'No socket, and why.' })
 
+/** Where nothing says when there will be room. */
+const RETRY_AFTER_SECONDS = 5
+
 const REFUSALS = {
+  busy: { status: 503, message: 'Too many connect at once. Come back after the seconds in Retry-After.' },
   full: { status: 503, message: 'The server takes no further connection now.' },
   address: { status: 429, message: 'Too many connections from this address. Close some first.' },
   unregistered: { status: 429, message: 'Too many unregistered connections.' }

@@ -5,7 +5,10 @@ import { Attempt, findWebSocket, type WebSocketConstructor } from './web-socket.
 
 const OPEN = 1
 
-/** How long to wait before connecting again: doubled from failure to failure, up to a maximum, with jitter. */
+/**
+ * How long to wait before connecting again: doubled from failure to failure, up to a maximum, with jitter. At least as long
+ * as `Retry-After` of the server says, where the platform shows it: `ws` does, browsers do not.
+ */
 export interface ReconnectPolicy {
   /** Default 1 000. */
   firstDelayMs: number
@@ -87,6 +90,8 @@ class ReconnectingTransport implements Transport {
   #current: Attempt | undefined
   #attempts = 0
   #timer: ReturnType<typeof setTimeout> | undefined
+  /** How long the server asked us to stay away. */
+  #retryAfterMs = 0
   /** Grows with each connect and close, so that callbacks of an earlier connection do not act on the present one. */
   #epoch = 0
 
@@ -156,6 +161,9 @@ class ReconnectingTransport implements Transport {
           this.events.emit('frame', frame)
         },
         onError: (error) => this.events.emit('error', error),
+        onRefused: (retryAfterMs) => {
+          this.#retryAfterMs = retryAfterMs
+        },
         onClose: (code, reason, wasOpen) => {
           if (this.#current === attempt) this.#current = undefined
           if (wasOpen) this.#lost(epoch, { code, reason }, Date.now() - openedAt)
@@ -179,7 +187,8 @@ class ReconnectingTransport implements Transport {
     // A `close` handler may have closed the transport, or connected anew: then this epoch is over.
     if (epoch !== this.#epoch || !this.#policy) return
     this.#attempts += 1
-    const delayMs = reconnectDelay(this.#attempts, this.#policy)
+    const delayMs = Math.max(reconnectDelay(this.#attempts, this.#policy), this.#retryAfterMs)
+    this.#retryAfterMs = 0
     this.#timer = setTimeout(() => {
       this.#attempt(epoch).catch((cause) => {
         if (epoch !== this.#epoch) return

@@ -14,6 +14,14 @@ export interface WebSocketLike {
   close(code?: number, reason?: string): void
   /** `ws` only: cut the connection without a handshake. */
   terminate?(): void
+  /** `ws` only: the server answered the handshake with an HTTP status. Other platforms do not show it. */
+  on?(event: 'unexpected-response', listener: (request: unknown, response: HttpAnswer) => void): unknown
+}
+
+/** The part of node's `IncomingMessage` that we use. */
+export interface HttpAnswer {
+  readonly statusCode?: number | undefined
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
 }
 
 export type WebSocketConstructor = new (url: string) => WebSocketLike
@@ -36,6 +44,8 @@ export interface AttemptHooks {
   onFrame(frame: unknown, text: string): void
   /** A frame that is not JSON text, or a socket error after the opening. */
   onError(error: Error): void
+  /** The server takes no connection now, and says when to come back. */
+  onRefused(retryAfterMs: number): void
   /** Called once, last. `wasOpen` is false when the attempt failed. */
   onClose(code: number, reason: string, wasOpen: boolean): void
 }
@@ -45,6 +55,9 @@ export interface AttemptOptions {
   openTimeoutMs: number
   closeTimeoutMs: number
 }
+
+/** A server that asks for more is not believed. */
+const LONGEST_RETRY_AFTER_MS = 300_000
 
 /**
  * One connection attempt and, when it succeeds, the connection. The constructor starts to connect, and throws what the
@@ -72,6 +85,7 @@ export class Attempt {
     this.socket.onmessage = (event: { data: unknown }) => this.#receive(event.data)
     this.socket.onerror = (event: { message?: unknown }) => this.#fail(event.message)
     this.socket.onclose = (event: { code: number; reason: string }) => this.#end(event.code, event.reason)
+    this.socket.on?.('unexpected-response', (_request, answer) => this.#refused(answer))
   }
 
   /** Resolves when open; rejects with a RelayError NOT_CONNECTED when it ended before that. */
@@ -90,6 +104,13 @@ export class Attempt {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#cut(), this.#options.closeTimeoutMs)
     this.socket.close(code, reason)
+  }
+
+  #refused({ statusCode, headers }: HttpAnswer): void {
+    this.#cause = `the server answered with HTTP ${statusCode}`
+    const seconds = Number(headers['retry-after'])
+    if (seconds > 0) this.#hooks.onRefused(Math.min(seconds * 1_000, LONGEST_RETRY_AFTER_MS))
+    this.#cut()
   }
 
   #giveUpOpening(): void {

@@ -158,6 +158,11 @@ const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
         unit: 'cps',
         queries: [per('reason', M.socketsRefused), { expr: `sum(${rate(M.proxyPongs)})`, legend: 'proxy pongs' }]
       },
+      {
+        title: 'Handshakes that wait',
+        unit: 'short',
+        queries: [{ expr: `sum(${M.handshakesWaiting.name})`, legend: 'waiting' }]
+      },
       { title: 'Proofs', unit: 'cps', queries: [per('algorithm, result', M.proofs)] }
     ]
   ],

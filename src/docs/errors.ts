@@ -71,6 +71,11 @@ const SECTIONS: readonly ErrorSection[] = [
         'too many HTTP requests of this address, whatever page they ask for (`WORK_PER_ADDRESS`)',
         'Wait `Retry-After` seconds.'
       ],
+      [
+        '503',
+        'so many connect at once that this one would have waited for more than five seconds',
+        'Wait `Retry-After` seconds: each is told another time, so that all of them get in.'
+      ],
       ['503', 'the server has `MAX_CONNECTIONS` sockets', 'Wait `Retry-After` seconds, or go to another server.']
     ]
   },

@@ -72,11 +72,19 @@ export class Sessions<M extends SessionMember = SessionMember> {
     return (this.#unregistered.get(key) ?? 0) >= this.#limits.unregisteredPerAddress ? 'unregistered' : undefined
   }
 
-  /** Resolves when a handshake from this address may go on: later, if connections from there used up its budget. */
-  async turn(address: string | undefined): Promise<void> {
+  /** Handshakes that wait for their turn. */
+  get waiting(): number {
+    return this.#handshakes.waiting
+  }
+
+  /**
+   * Resolves when a handshake from this address may go on: later, if connections from there used up its budget. A number: it
+   * may not, since too many come at once, and may come back after so many seconds.
+   */
+  async turn(address: string | undefined): Promise<number | undefined> {
     const ms = this.#accounts.arrivalMs(address)
     if (ms > 0) await delay(Math.min(ms, LONGEST_WAIT_MS))
-    await this.#handshakes.turn(ms === 0)
+    return this.#handshakes.turn(ms === 0)
   }
 
   /** Takes a new socket in. Listens to it before this returns, so no frame is missed. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -8,6 +9,7 @@ import {
   createTransport,
   DEFAULT_RECONNECT,
   reconnectDelay,
+  type Transport,
   type TransportOptions
 } from '../../client/src/transport.ts'
 import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
@@ -207,3 +209,31 @@ test('a process that has closed its transport can end', async (t) => {
   const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 15_000 })
   assert.equal(stdout.trim(), 'closed')
 })
+
+test('a server that is busy says when to come back, and the client comes no earlier', async (t) => {
+  const server = await startFakeServer(t)
+  const port = Number(new URL(server.url).port)
+  const transport = transportFor(t, { url: server.url, reconnect: quick })
+  const delays: number[] = []
+  transport.events.on('reconnecting', ({ delayMs }) => delays.push(delayMs))
+  await transport.connect()
+  await server.stop()
+  const busy = createHttpServer().on('upgrade', (_request, socket) =>
+    socket.end('HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n')
+  )
+  t.after(() => busy.close())
+  await new Promise<void>((resolve) => busy.listen(port, '127.0.0.1', resolve))
+  const cause = await nextThat(transport, /HTTP 503/)
+  assert.match(cause.message, /the server answered with HTTP 503/)
+  while (delays.at(-1) !== 1_000) await next(transport.events, 'reconnecting')
+  busy.close()
+  await startFakeServer(t, port)
+  await next(transport.events, 'open')
+})
+
+async function nextThat(transport: Transport, pattern: RegExp): Promise<Error> {
+  for (;;) {
+    const error = await next(transport.events, 'error')
+    if (pattern.test(error.message)) return error
+  }
+}

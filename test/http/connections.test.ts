@@ -157,3 +157,20 @@ for (const tls of [false, true]) {
     }
   )
 }
+
+test('while too many connect at once, a handshake gets 503 and when to come back, before it is a socket', async (t) => {
+  const server = await startTestServer(t)
+  const turn = t.mock.method(server.app.sessions, 'turn', async () => 7)
+  for (const port of portsOf(server)) {
+    const socket = connect(port, '127.0.0.1')
+    socket.write(`GET / HTTP/1.1\r\nHost: relay\r\n${UPGRADE}\r\n`)
+    const text = await heard(socket, (soFar) => soFar.endsWith('}'))
+    assert.match(text, /^HTTP\/1\.1 503 /)
+    assert.match(text, /\r\nretry-after: 7\r\n/i)
+    socket.destroy()
+  }
+  assert.equal(server.app.sessions.size, 0)
+  assert.match(await server.app.metrics.text(), /demos_relay_sockets_refused_total\{reason="busy"\} 2/)
+  turn.mock.restore()
+  await server.join('alice')
+})

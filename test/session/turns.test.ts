@@ -3,7 +3,6 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Rank } from '../../src/limits/accounts.ts'
-import { Handshakes } from '../../src/session/handshakes.ts'
 import { Turns } from '../../src/session/turns.ts'
 import { stopTime } from '../helpers/stop-time.ts'
 
@@ -75,17 +74,4 @@ test('in a turn that is young sockets need not wait, unless others of their rank
   await next()
   wait('noisy', 1)
   assert.deepEqual([turns.hasRoom('quiet'), turns.hasRoom('noisy')], [true, false])
-})
-
-test('of many handshakes at once some go on in each turn, those from quiet addresses first', async () => {
-  const handshakes = new Handshakes()
-  const gone: string[] = []
-  for (let n = 0; n < 20; n++) void handshakes.turn(false).then(() => gone.push('noisy'))
-  void handshakes.turn(true).then(() => gone.push('quiet'))
-  await Promise.resolve()
-  assert.equal(gone.length, 8)
-  await turn()
-  assert.deepEqual(gone.slice(8), ['quiet', ...Array<string>(7).fill('noisy')])
-  await turn()
-  assert.equal(gone.length, 21)
 })

@@ -65,8 +65,12 @@ const sockets = {
   sockets: gauge('demos_relay_sockets', 'Open sockets, registered or not.', { protocol }),
   sessions: gauge('demos_relay_sessions', 'Sockets that speak for a peer.', { protocol }),
   connectionsLimit: gauge('demos_relay_connections_limit', 'Sockets that may be open at once (MAX_CONNECTIONS).'),
+  handshakesWaiting: gauge(
+    'demos_relay_handshakes_waiting',
+    'Handshakes that wait for their turn, because many came at once.'
+  ),
   socketsRefused: counter('demos_relay_sockets_refused_total', 'Connections refused before they became a socket.', {
-    reason: ['origin', 'unregistered', 'address', 'full', 'connection']
+    reason: ['origin', 'unregistered', 'address', 'full', 'busy', 'connection']
   }),
   socketsSlowed: counter(
     'demos_relay_sockets_slowed_total',
