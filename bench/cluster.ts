@@ -66,6 +66,9 @@ function asOne(relays: readonly Contender[], nats: BenchNats | undefined): Clust
       ...(nats === undefined ? {} : { Nats: natsMs() })
     }),
     memory: () => first.memory(),
+    peakRss: () => first.peakRss(),
+    lagMs: () => first.lagMs(),
+    withMailboxesLocked: (work) => first.withMailboxesLocked(work),
     settle: async () => Math.min(...(await Promise.all(relays.map((relay) => relay.settle())))),
     unrecorded: () => first.unrecorded(),
     stop: async () => {

@@ -6,7 +6,7 @@ import postgres from 'postgres'
 import { freePort } from '../src/database/embedded/embedded-postgres.ts'
 import { Child } from './child.ts'
 import type { BenchPostgres } from './database.ts'
-import { cpuMsOfTree } from './processes.ts'
+import { cpuMsOfTree, takePeakRss } from './processes.ts'
 import { BENCH_NETWORK } from './protocols/l2ps.ts'
 import type { ProtocolName } from './protocols/protocol.ts'
 
@@ -22,10 +22,16 @@ export interface Contender {
   readonly processes?: () => Readonly<Record<string, number>>
   /** Memory after a garbage collection. */
   memory(): Promise<NodeJS.MemoryUsage>
+  /** The most memory it has used at once since it was asked last, in bytes; undefined where there is no /proc. */
+  peakRss(): number | undefined
+  /** How late its event loop was since it was asked last: the 99th percentile, in ms. */
+  lagMs(): Promise<number>
   /** Waits until nothing is left to do from the last run, and tells how many messages are stored. */
   settle(): Promise<number>
   /** Accepted messages whose audit record has no place in the log yet. */
   unrecorded(): Promise<number>
+  /** Runs `work` while no row can leave a mailbox, or enter one: whoever wants that waits. They can be read. */
+  withMailboxesLocked<T>(work: () => Promise<T>): Promise<T>
   stop(): Promise<void>
 }
 
@@ -41,10 +47,21 @@ export const RAISED_LIMITS = {
   WORK_PER_IDENTITY: '0'
 } as const
 
-/** The server does not know that it is being measured: this ends it with us, and tells its memory. */
+/** How closely the event loop is watched: that costs a wake-up each time. */
+const LAG_RESOLUTION_MS = 10
+
+/** The server does not know that it is being measured: this ends it with us, and tells its memory and its lag. */
 const COMPANION = `data:text/javascript,${encodeURIComponent(`
 if (process.channel !== undefined) { // not in its worker threads
-  process.on('message', ({ id }) => {
+  const { monitorEventLoopDelay } = await import('node:perf_hooks')
+  const delay = monitorEventLoopDelay({ resolution: ${LAG_RESOLUTION_MS} })
+  delay.enable()
+  process.on('message', ({ id, command }) => {
+    if (command === 'lag') {
+      process.send({ id, result: Math.max(0, delay.percentile(99) / 1e6 - ${LAG_RESOLUTION_MS}) })
+      delay.reset()
+      return
+    }
     globalThis.gc()
     process.send({ id, result: process.memoryUsage() })
   })
@@ -107,6 +124,8 @@ export async function startServer(name: Contender['name'], settings: ServerSetti
     cpuMs: () => cpuMsOfTree(child.pid),
     databaseCpuMs: () => cluster.cpuMs(),
     memory: () => child.call('memory', {}, MEMORY_MS),
+    peakRss: () => takePeakRss(child.pid),
+    lagMs: () => child.call('lag', {}, MEMORY_MS),
     settle: async () => {
       await atRest(() => cpuMsOfTree(child.pid))
       const [row] = await sql`select count(*)::int as stored from queue_entry`
@@ -116,6 +135,11 @@ export async function startServer(name: Contender['name'], settings: ServerSetti
       const [row] = await sql`select coalesce(sum(count), 0)::int as waiting from audit_inbox`
       return row!.waiting
     },
+    withMailboxesLocked: <T>(work: () => Promise<T>) =>
+      sql.begin(async (tx) => {
+        await tx`lock table queue_entry in share mode`
+        return work()
+      }) as Promise<T>,
     stop: async () => {
       await sql.end({ timeout: 1 })
       await child.stop(15_000, 'SIGTERM')
@@ -134,11 +158,14 @@ export async function startBare(): Promise<Contender> {
     cpuMs: () => cpuMsOfTree(child.pid),
     databaseCpuMs: () => undefined,
     memory: () => child.call('memory', {}, MEMORY_MS),
+    peakRss: () => takePeakRss(child.pid),
+    lagMs: () => child.call('lag', {}, MEMORY_MS),
     settle: async () => {
       await atRest(() => cpuMsOfTree(child.pid))
       return 0
     },
     unrecorded: async () => 0,
+    withMailboxesLocked: (work) => work(),
     stop: () => child.stop()
   }
 }

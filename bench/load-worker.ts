@@ -21,8 +21,11 @@ interface Crowd {
   readonly count: number
   readonly algorithm: Algorithm
   readonly concurrency?: number
-  /** The local address they connect from. */
+  /** The local address they connect from; `own`: each from one of its own, in the network 127.`own`. */
   readonly from?: string
+  readonly own?: number
+  /** Does one that is refused, or cut off, come back? */
+  readonly comesBack?: boolean
 }
 interface Pairs extends Target {
   readonly prefix: string
@@ -47,8 +50,10 @@ answerParent({
     const protocol = protocolNamed(request.protocol)
     const peers = await protocol.newPeers(request.prefix, request.count, request.algorithm)
     mark('begin')
-    const { url, concurrency = CONCURRENCY, from } = request
-    const { joined, report } = await joinAll(url, protocol, peers, concurrency, () => ({ from }))
+    const { url, concurrency = CONCURRENCY, from, own, comesBack = false } = request
+    const addressOf = (index: number) => (own === undefined ? from : `127.${own}.${index >> 7}.${1 + (index & 127)}`)
+    const optionsOf = (index: number) => ({ from: addressOf(index) })
+    const { joined, report } = await joinAll(url, protocol, peers, { concurrency, comesBack, optionsOf })
     mark('end')
     crowds.set(request.prefix, joined)
     return report
@@ -67,10 +72,10 @@ answerParent({
   /** The same bodies into a JetStream, each acknowledged. */
   publish: (request: PublishRequest) => publishDurably(request),
   /** Recipients stop to read, and are sent `each` messages all the same. They stay until this process ends. */
-  stall: async (request: Pairs & { each: number }) => {
+  stall: async (request: Pairs & { each: number; pauseMs?: number }) => {
     const { flows, recipients } = await seat(request)
     for (const recipient of recipients) recipient.stopReading()
-    await sendSteadily(flows, request.each)
+    await sendSteadily(flows, request.each, request.pauseMs ?? 2)
     return flows.length
   },
   /** Recipients register, so that their keys are known, and leave; then messages are stored for them. */
@@ -98,7 +103,8 @@ answerParent({
     let recipients: Joined[] = []
     const report = await emptyMailboxes(flows, async () => {
       const hear = (index: number) => ({ hear: flows[index]?.hearAsRecipient })
-      recipients = (await joinAll(url, protocolNamed(name), peers, CONCURRENCY, hear)).joined
+      recipients = (await joinAll(url, protocolNamed(name), peers, { concurrency: CONCURRENCY, optionsOf: hear }))
+        .joined
     })
     await Promise.all(recipients.map((peer) => peer.leave()))
     return report
@@ -125,7 +131,10 @@ async function seat({ url, protocol: name, prefix, pairs, bodyBytes, seats = [[u
   const there = Array.from({ length: pairs }, (_, i) => flow(i, pairs + i))
   const back = twoWay ? there.map((_, i) => flow(pairs + i, i)) : []
   const urlOf = (index: number) => seats[(index % pairs) % seats.length]![index < pairs ? 0 : 1]
-  const { joined } = await joinAll(url, protocol, peers, CONCURRENCY, (index) => ({ url: urlOf(index) }))
+  const { joined } = await joinAll(url, protocol, peers, {
+    concurrency: CONCURRENCY,
+    optionsOf: (index) => ({ url: urlOf(index) })
+  })
   const senders = joined.slice(0, pairs)
   const recipients = joined.slice(pairs)
   for (let i = 0; i < pairs; i++) {

@@ -50,6 +50,7 @@ async function runAll(options: Options): Promise<Report> {
   const rows: Row[] = []
   const failures: Failure[] = []
   for (const { protocol, scenario } of plan(options)) {
+    const began = performance.now()
     try {
       rows.push(...(await SCENARIOS[scenario].run(bench, protocolNamed(protocol))))
     } catch (error) {
@@ -58,17 +59,18 @@ async function runAll(options: Options): Promise<Report> {
       failures.push({ scenario, protocol, reason: (error as Error).message })
       await bench.stop() // their state is unknown
     }
+    bench.say(`${scenario}, ${protocol}: ${Math.round((performance.now() - began) / 1_000)} s`)
   }
   return makeReport(rows, failures, options, postgres)
 }
 
-/** What is run: with both protocols, scenarios about connections once, unless they were asked for by name. */
+/** What is run: each scenario with the protocols that were asked for, some with one of them unless they were asked for by name. */
 function plan({ protocols, only }: Options): { protocol: ProtocolName; scenario: ScenarioName }[] {
   const names = only ?? SCENARIO_NAMES
-  return protocols.flatMap((protocol, index) =>
+  return protocols.flatMap((protocol) =>
     names
       .filter((name) => SCENARIOS[name].protocols.includes(protocol))
-      .filter((name) => index === 0 || only !== undefined || SCENARIOS[name].aboutConnections !== true)
+      .filter((name) => only !== undefined || protocols.length === 1 || (SCENARIOS[name].once ?? protocol) === protocol)
       .map((scenario) => ({ protocol, scenario }))
   )
 }

@@ -36,12 +36,12 @@ export const HELP = `npm run bench -- [options]
 Measures this server beside a bare WebSocket relay on this machine, and checks every message it counts.
 
   --only NAMES       scenarios, separated by commas: ${SCENARIO_NAMES.join(', ')}
-  --protocol NAME    signaling, l2ps or both (both: storm, idle and population in one of them)
+  --protocol NAME    signaling, l2ps or both (both: storm, idle, crowd, population and cluster in one of them)
   --quick            seconds instead of minutes: shows that it works, not how fast it is
-  --repeat N         runs of each kind (3; 1 with --quick); medians are reported
+  --repeat N         runs of each kind (2; 1 with --quick); medians are reported
   --body N           bytes of a sealed message (1024)
   --pairs N,N        pairs of the relay scenario (1,50)
-  --relays N,N       numbers of relays of the cluster scenario (1,2,4); alone, it runs no other scenario
+  --relays N,N       numbers of relays of the cluster scenario (1,2); alone, it runs no other scenario
   --bus NAMES        its buses: postgres, nats or both (those that are installed)
   --patience S       before each run, wait up to S seconds for the machine to have nothing else to do (0)
   --json             prints one line of JSON and nothing else on stdout
@@ -81,12 +81,12 @@ export function readOptions(args: readonly string[]): Options | 'help' | { mista
     return {
       json: values.json,
       quick: values.quick,
-      repeat: count('--repeat', values.repeat ?? (values.quick ? '1' : '3')),
+      repeat: count('--repeat', values.repeat ?? (values.quick ? '1' : '2')),
       only: scenarios(values.only ?? (values.relays === undefined ? undefined : 'cluster')),
       protocols: protocols(values.protocol),
       bodyBytes: count('--body', values.body),
       pairs: values.pairs.split(',').map((text) => count('--pairs', text)),
-      relays: (values.relays ?? '1,2,4').split(',').map((text) => count('--relays', text)),
+      relays: (values.relays ?? '1,2').split(',').map((text) => count('--relays', text)),
       buses: values.bus?.split(',').map(bus),
       patienceMs: values.patience === '0' ? 0 : 1_000 * count('--patience', values.patience),
       server: values.server,

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** Linux counts CPU time in hundredths of a second, whatever the machine (USER_HZ). */
@@ -11,6 +11,14 @@ export function cpuMsOfTree(pid: number): number | undefined {
   let ticks = own
   for (const child of childrenOf(pid)) ticks += (cpuMsOfTree(child) ?? 0) / MS_PER_TICK
   return ticks * MS_PER_TICK
+}
+
+/** The most memory a process has used at once since this was asked last, in bytes; undefined where there is no /proc. */
+export function takePeakRss(pid: number): number | undefined {
+  const kb = /^VmHWM:\s+(\d+) kB$/m.exec(read(`/proc/${pid}/status`))?.[1]
+  if (kb === undefined) return undefined
+  writeFileSync(`/proc/${pid}/clear_refs`, '5') // proc(5): forgets the peak
+  return Number(kb) * 1_024
 }
 
 /** CPU time of the whole machine so far, in ms: everything but idle and waiting for disks. */

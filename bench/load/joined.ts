@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import type { BenchPeer, Protocol } from '../protocols/protocol.ts'
 import { type Quantiles, quantiles } from '../statistics.ts'
@@ -12,6 +13,17 @@ export interface JoinOptions {
   readonly url?: string | undefined
 }
 
+export class JoinFailed extends Error {
+  override name = 'JoinFailed'
+  /** Seconds that the server asked to wait, with its refusal; undefined: it did not refuse. */
+  readonly retryAfter: number | undefined
+
+  constructor(message: string, retryAfter: number | undefined) {
+    super(message)
+    this.retryAfter = retryAfter
+  }
+}
+
 /** One connected and registered peer. Its frames go to `hear`, when that is set. */
 export class Joined {
   readonly peer: BenchPeer
@@ -23,7 +35,7 @@ export class Joined {
     this.#socket = socket
   }
 
-  /** Connects and registers; anything but the reply to the registration is a failure. */
+  /** Connects and registers; anything but the reply to the registration is a `JoinFailed`. */
   static join(url: string, protocol: Protocol, peer: BenchPeer, options: JoinOptions = {}): Promise<Joined> {
     const { hear, from } = options
     const localAddress = from === undefined ? {} : { localAddress: from }
@@ -31,9 +43,9 @@ export class Joined {
     const joined = new Joined(peer, socket)
     if (hear !== undefined) joined.hear = hear
     return new Promise((resolve, reject) => {
-      const fail = (why: string) => {
+      const fail = (why: string, retryAfter?: number) => {
         socket.terminate()
-        reject(new Error(`${peer.name} could not register: ${why}`))
+        reject(new JoinFailed(`${peer.name} could not register: ${why}`, retryAfter))
       }
       const onReply = (frame: Buffer) => {
         if (protocol.kindOf(frame) !== 'registered') return fail(frame.toString('utf8', 0, 300))
@@ -42,6 +54,9 @@ export class Joined {
         resolve(joined)
       }
       socket.on('message', onReply)
+      socket.once('unexpected-response', (_request, { statusCode, headers }) =>
+        fail(`HTTP ${statusCode}`, Number(headers['retry-after'] ?? 0))
+      )
       socket.on('error', (error) => fail(error.message))
       socket.on('close', (code) => fail(`the socket was closed with ${code}`))
       socket.once('open', () => void peer.registerFrame().then((frame) => socket.send(frame), fail))
@@ -78,30 +93,58 @@ export class Joined {
 
 export interface JoinReport {
   readonly seconds: number
+  /** How often one was told to come back later, and did. */
+  readonly refused: number
+  /** How often one failed otherwise, and came again. */
+  readonly failed: number
   /** From the first byte of the connection to the reply, in ms. */
   readonly latencyMs: Quantiles
 }
 
-/** Joins many peers, at most `concurrency` of them on the way at once: the listen queue of a server is finite. */
+/** Failures that are told on the standard error: the first ones. */
+const SAID = 3
+
+export interface CrowdOptions {
+  /** Most that are on the way at once: the listen queue of a server is finite. */
+  readonly concurrency: number
+  /** Does one that failed try again? Else it fails all. */
+  readonly comesBack?: boolean
+  readonly optionsOf?: (index: number) => JoinOptions
+}
+
+/** Joins many peers. */
 export async function joinAll(
   url: string,
   protocol: Protocol,
   peers: readonly BenchPeer[],
-  concurrency: number,
-  optionsOf: (index: number) => JoinOptions = () => ({})
+  { concurrency, comesBack = false, optionsOf = () => ({}) }: CrowdOptions
 ): Promise<{ joined: Joined[]; report: JoinReport }> {
   const joined: Joined[] = new Array(peers.length)
   const latencies = new Float64Array(peers.length)
   const started = performance.now()
   let next = 0
+  let refused = 0
+  let failed = 0
+  const join = async (index: number): Promise<Joined> => {
+    const options = optionsOf(index)
+    try {
+      return await Joined.join(options.url ?? url, protocol, peers[index]!, options)
+    } catch (error) {
+      if (!comesBack || !(error instanceof JoinFailed)) throw error
+      if (error.retryAfter !== undefined) refused += 1
+      else if (++failed <= SAID) process.stderr.write(`bench: ${error.message}\n`)
+      await delay((error.retryAfter || 1) * 1_000)
+      return join(index)
+    }
+  }
   const worker = async () => {
     for (let index = next++; index < peers.length; index = next++) {
       const began = performance.now()
-      const options = optionsOf(index)
-      joined[index] = await Joined.join(options.url ?? url, protocol, peers[index]!, options)
+      joined[index] = await join(index)
       latencies[index] = performance.now() - began
     }
   }
   await Promise.all(Array.from({ length: Math.min(concurrency, peers.length) }, worker))
-  return { joined, report: { seconds: (performance.now() - started) / 1_000, latencyMs: quantiles(latencies) } }
+  const seconds = (performance.now() - started) / 1_000
+  return { joined, report: { seconds, refused, failed, latencyMs: quantiles(latencies) } }
 }

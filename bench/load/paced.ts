@@ -23,11 +23,11 @@ export interface PacedReport {
   readonly verification: Verification
 }
 
-/** Sends `each` messages in every flow, not faster than a server stores them. */
-export async function sendSteadily(flows: readonly Flow[], each: number): Promise<void> {
+/** Sends `each` messages in every flow, one of each and then a pause: not faster than a server stores them. */
+export async function sendSteadily(flows: readonly Flow[], each: number, pauseMs: number): Promise<void> {
   for (let sent = 0; sent < each; sent++) {
     for (const flow of flows) flow.send()
-    await delay(2)
+    await delay(pauseMs)
   }
 }
 

@@ -14,11 +14,10 @@ export const audit: Scenario = {
     const runs: Record<'server' | 'without audit', Run[]> = { server: [], 'without audit': [] }
     for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
       for (const name of ['server', 'without audit'] as const) {
-        const contender = await bench.fresh(name)
+        const contender = await bench.shared(name)
         const run = await relayRun(bench, contender, protocol, { pairs: PAIRS })
         bench.say(`audit, ${name}: ${Math.round(run.value)} messages/s`)
         runs[name].push({ ...run, ...(name === 'server' ? { facts: await catchUp(contender) } : {}) })
-        await bench.retire(contender)
       }
     }
     return [

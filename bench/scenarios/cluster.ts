@@ -9,7 +9,7 @@ import type { BusName } from '../options.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { summary } from '../statistics.ts'
 import { WINDOW } from './relay.ts'
-import { compared, NO_COST, type Run, type Scenario } from './scenario.ts'
+import { compared, NO_COST, type Run, runTimes, type Scenario } from './scenario.ts'
 
 const PAIRS = 50
 /** Messages a second over all pairs where latency is measured. */
@@ -27,6 +27,7 @@ const ways = (repeat: number): readonly Way[] => (repeat % 2 === 0 ? ['staying',
  */
 export const cluster: Scenario = {
   protocols: ['signaling', 'l2ps'],
+  once: 'l2ps',
   run: async (bench, protocol): Promise<Row[]> => {
     const rows: Row[] = []
     const buses = await busesOf(bench)
@@ -192,7 +193,7 @@ async function loopRun(
   more: { seats?: Seats; twoWay?: boolean } = {}
 ): Promise<Run> {
   const { bodyBytes } = bench.options
-  const request = { ...bench.target(contender, protocol), pairs: PAIRS, bodyBytes, window: WINDOW, ...times(bench) }
+  const request = { ...bench.target(contender, protocol), pairs: PAIRS, bodyBytes, window: WINDOW, ...runTimes(bench) }
   const asked = { ...request, ...more }
   const { report, cost } = await bench.measure<LoopReport>(contender, bench.worker, 'relay', asked, 60_000)
   const leftBehind = await contender.settle()
@@ -207,7 +208,7 @@ async function loopRun(
 
 async function pacedRun(bench: Bench, contender: Contender, protocol: Protocol, seats?: Seats) {
   const { bodyBytes } = bench.options
-  const request = { ...bench.target(contender, protocol), pairs: PAIRS, bodyBytes, rate: RATE, ...times(bench) }
+  const request = { ...bench.target(contender, protocol), pairs: PAIRS, bodyBytes, rate: RATE, ...runTimes(bench) }
   const asked = { ...request, seats }
   const { report, cost } = await bench.measure<PacedReport>(contender, bench.worker, 'paced', asked, 60_000)
   const leftBehind = await contender.settle()
@@ -217,14 +218,18 @@ async function pacedRun(bench: Bench, contender: Contender, protocol: Protocol, 
 
 async function jetStreamRun(bench: Bench, url: string, server: Contender, protocol: Protocol): Promise<Run> {
   const { bodyBytes } = bench.options
-  const request = { ...bench.target(server, protocol), url, pairs: PAIRS, bodyBytes, window: WINDOW, ...times(bench) }
+  const request = {
+    ...bench.target(server, protocol),
+    url,
+    pairs: PAIRS,
+    bodyBytes,
+    window: WINDOW,
+    ...runTimes(bench)
+  }
   const { report } = await bench.measure<PublishReport>(server, bench.worker, 'publish', request, 60_000)
   const value = report.messages / report.seconds
   bench.say(`cluster, JetStream: ${Math.round(value)} messages/s, load average ${load()}`)
   return { value, messages: report.messages, cost: NO_COST }
 }
-
-const times = ({ options }: Bench) =>
-  options.quick ? { warmUpMs: 500, measureMs: 1_500 } : { warmUpMs: 1_000, measureMs: 4_000 }
 
 const load = () => loadavg()[0]!.toFixed(1)

@@ -1,4 +1,5 @@
 import type { Bench } from '../bench.ts'
+import type { Contender } from '../contender.ts'
 import type { HistoryReport } from '../load/pages.ts'
 import { nothingYet } from '../load/verification.ts'
 import type { Protocol } from '../protocols/protocol.ts'
@@ -15,7 +16,7 @@ export const history: Scenario = {
     const ours: Run[] = []
     const straight: Run[] = []
     for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
-      ours.push(await historyRun(bench, protocol, messages))
+      ours.push(await historyRun(bench, await bench.shared('server'), protocol, messages))
       bench.say(`history, server: ${Math.round(ours.at(-1)!.value)} messages/s`)
       const seconds = await historyStraight(bench.postgres, messages, LIMIT, bench.options.bodyBytes)
       straight.push({ value: messages / seconds, messages, cost: NO_COST })
@@ -32,8 +33,7 @@ export const history: Scenario = {
   }
 }
 
-async function historyRun(bench: Bench, protocol: Protocol, messages: number): Promise<Run> {
-  const server = await bench.shared('server')
+export async function historyRun(bench: Bench, server: Contender, protocol: Protocol, messages: number): Promise<Run> {
   const { bodyBytes, quick } = bench.options
   const request = { ...bench.target(server, protocol), pairs: 1, bodyBytes, each: messages, limit: LIMIT }
   const rounds = quick ? 1 : 3

@@ -11,7 +11,7 @@ const QUIET_MS = 1_000
 /** Memory of the server for a registered connection that says nothing, after a garbage collection. */
 export const idle: Scenario = {
   protocols: ['signaling', 'l2ps'],
-  aboutConnections: true,
+  once: 'signaling',
   run: async (bench, protocol) => {
     const peers = bench.options.quick ? 300 : 2_000
     const runs: Record<(typeof CONTENDERS)[number], Run[]> = { server: [], bare: [] }

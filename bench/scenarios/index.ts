@@ -1,7 +1,9 @@
 import { audit } from './audit.ts'
 import { cluster } from './cluster.ts'
+import { crowd } from './crowd.ts'
 import { history } from './history.ts'
 import { idle } from './idle.ts'
+import { memory } from './memory.ts'
 import type { ScenarioName } from './names.ts'
 import { offline } from './offline.ts'
 import { paced } from './paced.ts'
@@ -13,5 +15,5 @@ import { storm } from './storm.ts'
 
 export const SCENARIOS: Readonly<Record<ScenarioName, Scenario>> = {
   ...{ relay, paced, stalled, offline },
-  ...{ storm, idle, population, history, audit, cluster }
+  ...{ storm, idle, memory, crowd, population, history, audit, cluster }
 }

@@ -5,6 +5,8 @@ export const SCENARIO_NAMES = [
   'offline',
   'storm',
   'idle',
+  'memory',
+  'crowd',
   'population',
   'history',
   'audit',

@@ -42,7 +42,7 @@ export const offline: Scenario = {
   }
 }
 
-async function offlineRun(bench: Bench, server: Contender, protocol: Protocol, each: number) {
+export async function offlineRun(bench: Bench, server: Contender, protocol: Protocol, each: number) {
   const { bodyBytes } = bench.options
   const target = bench.target(server, protocol)
   const request = { ...target, pairs: PAIRS, bodyBytes, each, window: WINDOW }

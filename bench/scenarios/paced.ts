@@ -2,7 +2,7 @@ import { type Bench, CONTENDERS, type Row } from '../bench.ts'
 import type { Contender } from '../contender.ts'
 import type { PacedReport } from '../load/paced.ts'
 import type { Protocol } from '../protocols/protocol.ts'
-import { compared, type Run, type Scenario } from './scenario.ts'
+import { compared, type Run, runTimes, type Scenario } from './scenario.ts'
 
 export const PAIRS = 50
 /** Messages a second over all pairs. */
@@ -35,9 +35,8 @@ export const paced: Scenario = {
 }
 
 async function pacedRun(bench: Bench, contender: Contender, protocol: Protocol) {
-  const { quick, bodyBytes } = bench.options
-  const times = quick ? { warmUpMs: 500, measureMs: 1_000 } : { warmUpMs: 1_000, measureMs: 3_000 }
-  const request = { ...bench.target(contender, protocol), pairs: PAIRS, bodyBytes, rate: RATE, ...times }
+  const { bodyBytes } = bench.options
+  const request = { ...bench.target(contender, protocol), pairs: PAIRS, bodyBytes, rate: RATE, ...runTimes(bench) }
   const { report, cost } = await bench.measure<PacedReport>(contender, bench.worker, 'paced', request, 60_000)
   const leftBehind = await contender.settle()
   const run = {

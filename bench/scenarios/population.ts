@@ -11,7 +11,7 @@ const PAIRS = 20
 /** The same relay among more and more peers that are connected and say nothing: the rate must not fall. */
 export const population: Scenario = {
   protocols: ['signaling', 'l2ps'],
-  aboutConnections: true,
+  once: 'signaling',
   run: async (bench, protocol) => {
     const levels = bench.options.quick ? [0, 100] : [0, 1_000, 5_000]
     const stages = await Promise.all(CONTENDERS.map((name) => stage(bench, name)))

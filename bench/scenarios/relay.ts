@@ -2,7 +2,7 @@ import { type Bench, CONTENDERS, type Row } from '../bench.ts'
 import type { Contender } from '../contender.ts'
 import type { LoopReport } from '../load/closed-loop.ts'
 import type { Protocol } from '../protocols/protocol.ts'
-import { compared, type Run, type Scenario } from './scenario.ts'
+import { compared, type Run, runTimes, type Scenario } from './scenario.ts'
 
 /** Messages of a pair that may be on their way: enough to fill group commits, few enough for no limit to be met. */
 export const WINDOW = 32
@@ -44,9 +44,8 @@ export async function relayRun(
   protocol: Protocol,
   { pairs, window = WINDOW }: { readonly pairs: number; readonly window?: number }
 ): Promise<Run> {
-  const { quick, bodyBytes } = bench.options
-  const times = quick ? { warmUpMs: 500, measureMs: 1_000 } : { warmUpMs: 1_000, measureMs: 3_000 }
-  const request = { ...bench.target(contender, protocol), pairs, bodyBytes, window, ...times }
+  const { bodyBytes } = bench.options
+  const request = { ...bench.target(contender, protocol), pairs, bodyBytes, window, ...runTimes(bench) }
   const { report, cost } = await bench.measure<LoopReport>(contender, bench.worker, 'relay', request, 60_000)
   const leftBehind = await contender.settle()
   return {

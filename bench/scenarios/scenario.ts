@@ -6,10 +6,14 @@ import { type Summary, summary } from '../statistics.ts'
 export interface Scenario {
   /** Protocols it makes sense for. */
   readonly protocols: readonly Protocol['name'][]
-  /** Is it about connections, which are the same in both protocols? Then one of them will do. */
-  readonly aboutConnections?: boolean
+  /** With which of them it is run where everything is: both say nearly the same. */
+  readonly once?: Protocol['name']
   run(bench: Bench, protocol: Protocol): Promise<Row[]>
 }
+
+/** How long a run is: what it takes until the code is compiled, and what is measured. */
+export const runTimes = ({ options }: Bench) =>
+  options.quick ? { warmUpMs: 500, measureMs: 1_000 } : { warmUpMs: 750, measureMs: 2_000 }
 
 /** What one run gave: the value it measures, and what it cost. */
 export interface Run {

@@ -4,7 +4,7 @@ import type { PacedReport } from '../load/paced.ts'
 import { nothingYet } from '../load/verification.ts'
 import type { Protocol } from '../protocols/protocol.ts'
 import { PAIRS, RATE } from './paced.ts'
-import { compared, type Run, type Scenario } from './scenario.ts'
+import { compared, type Run, runTimes, type Scenario } from './scenario.ts'
 
 /** Sent to each of them: more than its window holds (1 MiB, 1,024 messages). */
 const BYTES_EACH = 1.25 * 2 ** 20
@@ -47,9 +47,8 @@ export const stalled: Scenario = {
 }
 
 async function pace(bench: Bench, contender: Contender, protocol: Protocol): Promise<Run> {
-  const { quick, bodyBytes } = bench.options
-  const times = quick ? { warmUpMs: 500, measureMs: 1_000 } : { warmUpMs: 1_000, measureMs: 3_000 }
-  const request = { ...bench.target(contender, protocol), pairs: PAIRS, bodyBytes, rate: RATE, ...times }
+  const { bodyBytes } = bench.options
+  const request = { ...bench.target(contender, protocol), pairs: PAIRS, bodyBytes, rate: RATE, ...runTimes(bench) }
   const { report, cost } = await bench.measure<PacedReport>(contender, bench.worker, 'paced', request, 60_000)
   return {
     value: report.latencyMs.p99,

@@ -8,7 +8,7 @@ import { compared, type Run, type Scenario } from './scenario.ts'
 /** All peers connect and register at once, as after a restart; then all leave. */
 export const storm: Scenario = {
   protocols: ['signaling', 'l2ps'],
-  aboutConnections: true,
+  once: 'signaling',
   run: async (bench, protocol) => {
     const rows: Row[] = []
     const peers = bench.options.quick ? 100 : 1_000
@@ -37,7 +37,7 @@ export const storm: Scenario = {
   }
 }
 
-async function stormRun(
+export async function stormRun(
   bench: Bench,
   contender: Contender,
   protocol: Protocol,
