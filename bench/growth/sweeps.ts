@@ -2,6 +2,7 @@
 import { createPool, type Sql } from '../../src/database/pool.ts'
 import { deleteOldMessages, readHistory } from '../../src/store/message.ts'
 import { expireEntries } from '../../src/store/queue-entry.ts'
+import { BENCH_NETWORK } from '../protocols/l2ps.ts'
 import { HISTORY_MS, OF_A_CONVERSATION, WAITING_MS } from './fill.ts'
 
 /** As the relay does it. */
@@ -44,15 +45,18 @@ export function sweepExpired(url: string, count: number, queued: number): Promis
 /** Reads old conversations whole, whose rows lie far apart; messages a second. */
 export function readOld(url: string, conversations: number): Promise<number> {
   return timed(url, conversations * OF_A_CONVERSATION, async (sql) => {
-    const some = await sql<{ id: string }[]>`
-      select conversation as id from message where seq <= ${conversations * 7} and seq % 7 = 0`
+    const some = await sql<{ id: string; reader: string; other: string }[]>`
+      select conversation as id, sender as reader, recipient as other from message
+      where seq <= ${conversations * 7} and seq % 7 = 0`
     let read = 0
-    for (const { id } of some) {
+    for (const { id, reader, other } of some) {
+      const conversation = { id, network: BENCH_NETWORK, reader, readerKey: reader, otherKey: other }
       for (let before: number | undefined, hasMore = true; hasMore; ) {
-        const page = await readHistory(sql, id, { before, limit: PAGE, maxBytes: PAGE_BYTES })
-        before = page.messages.at(-1)?.sentAt
+        const page = await readHistory(sql, conversation, { before, limit: PAGE, maxBytes: PAGE_BYTES })
+        const messages: { timestamp: number }[] = JSON.parse(`[${page.messages}]`)
+        before = messages.at(-1)?.timestamp
         hasMore = page.hasMore
-        read += page.messages.length
+        read += messages.length
       }
     }
     return read

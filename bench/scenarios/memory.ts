@@ -9,8 +9,8 @@ import type { Scenario } from './scenario.ts'
 
 /** Recipients among which the releases are. */
 const DRAINED = 100
-/** Sent to each slow reader: more than its window holds (1 MiB), in large messages. */
-const STALLED = { bodyBytes: 60_000, each: 22, pauseMs: 1_000 }
+/** Sent to each slow reader: more than its window holds (1 MiB), 100 MB a second to all of them at most. */
+const STALLED = { bodyBytes: 10_000, each: 125, pauseMs: 100 }
 /** Until what was there at the end of the work is in the peak. */
 const AFTERMATH_MS = 1_000
 
