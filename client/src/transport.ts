@@ -90,7 +90,7 @@ class ReconnectingTransport implements Transport {
   #current: Attempt | undefined
   #attempts = 0
   #timer: ReturnType<typeof setTimeout> | undefined
-  /** How long the server asked us to stay away. */
+  /** How long the server asked us to stay away, at the last attempt. */
   #retryAfterMs = 0
   /** Grows with each connect and close, so that callbacks of an earlier connection do not act on the present one. */
   #epoch = 0
@@ -161,11 +161,9 @@ class ReconnectingTransport implements Transport {
           this.events.emit('frame', frame)
         },
         onError: (error) => this.events.emit('error', error),
-        onRefused: (retryAfterMs) => {
-          this.#retryAfterMs = retryAfterMs
-        },
         onClose: (code, reason, wasOpen) => {
           if (this.#current === attempt) this.#current = undefined
+          this.#retryAfterMs = attempt.retryAfterMs
           if (wasOpen) this.#lost(epoch, { code, reason }, Date.now() - openedAt)
         }
       }
@@ -188,7 +186,6 @@ class ReconnectingTransport implements Transport {
     if (epoch !== this.#epoch || !this.#policy) return
     this.#attempts += 1
     const delayMs = Math.max(reconnectDelay(this.#attempts, this.#policy), this.#retryAfterMs)
-    this.#retryAfterMs = 0
     this.#timer = setTimeout(() => {
       this.#attempt(epoch).catch((cause) => {
         if (epoch !== this.#epoch) return

@@ -14,14 +14,16 @@ export interface WebSocketLike {
   close(code?: number, reason?: string): void
   /** `ws` only: cut the connection without a handshake. */
   terminate?(): void
-  /** `ws` only: the server answered the handshake with an HTTP status. Other platforms do not show it. */
-  on?(event: 'unexpected-response', listener: (request: unknown, response: HttpAnswer) => void): unknown
 }
 
-/** The part of node's `IncomingMessage` that we use. */
-export interface HttpAnswer {
-  readonly statusCode?: number | undefined
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+/** What `ws` has beyond that: the server answered the handshake with an HTTP status. Other platforms do not show it. */
+interface NodeSocket {
+  on(event: 'unexpected-response', listener: (request: unknown, answer: HttpAnswer) => void): unknown
+}
+
+interface HttpAnswer {
+  readonly statusCode: number
+  readonly headers: Readonly<Record<string, string | undefined>>
 }
 
 export type WebSocketConstructor = new (url: string) => WebSocketLike
@@ -44,8 +46,6 @@ export interface AttemptHooks {
   onFrame(frame: unknown, text: string): void
   /** A frame that is not JSON text, or a socket error after the opening. */
   onError(error: Error): void
-  /** The server takes no connection now, and says when to come back. */
-  onRefused(retryAfterMs: number): void
   /** Called once, last. `wasOpen` is false when the attempt failed. */
   onClose(code: number, reason: string, wasOpen: boolean): void
 }
@@ -56,9 +56,6 @@ export interface AttemptOptions {
   closeTimeoutMs: number
 }
 
-/** A server that asks for more is not believed. */
-const LONGEST_RETRY_AFTER_MS = 300_000
-
 /**
  * One connection attempt and, when it succeeds, the connection. The constructor starts to connect, and throws what the
  * WebSocket constructor throws, for example on a URL it cannot read.
@@ -68,6 +65,8 @@ const LONGEST_RETRY_AFTER_MS = 300_000
  */
 export class Attempt {
   readonly socket: WebSocketLike
+  /** How long the server asked us to stay away. */
+  retryAfterMs = 0
   readonly #options: AttemptOptions
   readonly #hooks: AttemptHooks
   #phase: 'opening' | 'open' | 'ended' = 'opening'
@@ -85,7 +84,12 @@ export class Attempt {
     this.socket.onmessage = (event: { data: unknown }) => this.#receive(event.data)
     this.socket.onerror = (event: { message?: unknown }) => this.#fail(event.message)
     this.socket.onclose = (event: { code: number; reason: string }) => this.#end(event.code, event.reason)
-    this.socket.on?.('unexpected-response', (_request, answer) => this.#refused(answer))
+    const node = this.socket as Partial<NodeSocket>
+    node.on?.('unexpected-response', (_request, { statusCode, headers }) => {
+      this.#cause = `HTTP ${statusCode}`
+      this.retryAfterMs = Math.min(Number(headers['retry-after']) || 0, 300) * 1_000 // more is not believed
+      this.#cut()
+    })
   }
 
   /** Resolves when open; rejects with a RelayError NOT_CONNECTED when it ended before that. */
@@ -104,13 +108,6 @@ export class Attempt {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => this.#cut(), this.#options.closeTimeoutMs)
     this.socket.close(code, reason)
-  }
-
-  #refused({ statusCode, headers }: HttpAnswer): void {
-    this.#cause = `the server answered with HTTP ${statusCode}`
-    const seconds = Number(headers['retry-after'])
-    if (seconds > 0) this.#hooks.onRefused(Math.min(seconds * 1_000, LONGEST_RETRY_AFTER_MS))
-    this.#cut()
   }
 
   #giveUpOpening(): void {
