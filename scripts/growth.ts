@@ -20,7 +20,7 @@ import { relayRun } from '../bench/scenarios/relay.ts'
 import { compared, NO_COST, type Run } from '../bench/scenarios/scenario.ts'
 import { stormRun } from '../bench/scenarios/storm.ts'
 import { migrate } from '../src/database/migrate.ts'
-import { createPool } from '../src/database/pool.ts'
+import { Pool } from '../src/database/pool.ts'
 import { packageFile } from '../src/util/package-root.ts'
 
 const HELP = `npm run growth -- [options]
@@ -139,7 +139,7 @@ async function filled(cluster: BenchPostgres, size: Size): Promise<string> {
   const url = await cluster.newDatabase()
   const ignore = () => {}
   const log = { debug: ignore, info: ignore, warn: ignore, error: ignore }
-  const pool = createPool({ url, size: 2, statementMs: 60_000, log })
+  const pool = new Pool({ url, size: 2, statementMs: 60_000, log })
   try {
     await migrate(pool.sql, packageFile('migrations'))
   } finally {

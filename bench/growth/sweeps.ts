@@ -1,5 +1,5 @@
 // Retention, and pages of old conversations, by the functions of the store: rows a second.
-import { createPool, type Sql } from '../../src/database/pool.ts'
+import { Pool, type Sql } from '../../src/database/pool.ts'
 import { deleteOldMessages, readHistory } from '../../src/store/message.ts'
 import { expireEntries } from '../../src/store/queue-entry.ts'
 import { BENCH_NETWORK } from '../protocols/l2ps.ts'
@@ -65,7 +65,7 @@ export function readOld(url: string, conversations: number): Promise<number> {
 
 /** `expected`: so many rows must have been handled, give or take the first and the last. */
 async function timed(url: string, expected: number, work: (sql: Sql) => Promise<number>): Promise<number> {
-  const pool = createPool({ url, size: 1, statementMs: 60_000, log })
+  const pool = new Pool({ url, size: 1, statementMs: 60_000, log })
   try {
     const began = performance.now()
     const rows = await work(pool.sql)
