@@ -4,7 +4,7 @@ const TOKEN = 'demos-relay token'
 /** Longest wait for an answer, in ms. */
 const PATIENCE_MS = 15_000
 
-/** Longest wait for another tab that knows the token, in ms. */
+/** Longest wait for another tab that knows the token before a person is asked, in ms. */
 const TABS_MS = 200
 
 /** Tabs of the console in this browser: one that is signed in tells the others the token. Nothing is written to disk. */
@@ -14,32 +14,31 @@ const tabs = new BroadcastChannel(TOKEN)
 export const token = {
   read: () => sessionStorage.getItem(TOKEN),
   /** @param {string} text */
-  keep: (text) => {
-    sessionStorage.setItem(TOKEN, text)
-    tabs.postMessage({ token: text })
-  },
+  keep: (text) => sessionStorage.setItem(TOKEN, text),
+  /** The server takes it: other tabs may use it. */
+  tell: () => tabs.postMessage({ token: token.read() }),
   forget: () => sessionStorage.removeItem(TOKEN),
   /** Here and in every other tab. */
   signOut: () => {
     sessionStorage.clear()
     tabs.postMessage({ isOut: true })
   },
-  /** Asks the other tabs. @returns {Promise<string | null>} */
-  find: () =>
-    new Promise((resolve) => {
-      const known = sessionStorage.getItem(TOKEN)
-      if (known !== null) return resolve(known)
-      const timer = setTimeout(() => resolve(null), TABS_MS)
-      const heard = (/** @type {MessageEvent} */ { data }) => {
-        if (typeof data?.token !== 'string') return
-        clearTimeout(timer)
-        tabs.removeEventListener('message', heard)
-        sessionStorage.setItem(TOKEN, data.token)
-        resolve(data.token)
-      }
-      tabs.addEventListener('message', heard)
-      tabs.postMessage({ isAsked: true })
-    }),
+  /**
+   * Asks the other tabs.
+   * @param {() => void} found is called once there is a token, which may be long after `missing`: a busy tab answers late
+   * @param {() => void} missing
+   */
+  find: (found, missing) => {
+    if (token.read() !== null) return found()
+    const timer = setTimeout(missing, TABS_MS)
+    tabs.addEventListener('message', ({ data }) => {
+      if (typeof data?.token !== 'string' || token.read() !== null) return
+      clearTimeout(timer)
+      token.keep(data.token)
+      found()
+    })
+    tabs.postMessage({ isAsked: true })
+  },
   /** @param {() => void} listener hears that another tab signed out */
   onSignOut: (listener) =>
     tabs.addEventListener('message', ({ data }) => {

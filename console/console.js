@@ -151,6 +151,7 @@ async function tryToken() {
   try {
     await ask('GET', ['stats'])
     field.value = ''
+    token.tell()
     enter()
     byId('page-title').focus()
   } catch (error) {
@@ -197,5 +198,4 @@ byId('enter').addEventListener('submit', (event) => {
   event.preventDefault()
   tryToken()
 })
-if ((await token.find()) === null) askForToken('')
-else enter()
+token.find(enter, () => askForToken(''))

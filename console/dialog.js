@@ -1,5 +1,5 @@
 // One question at a time: the browser's own dialog, which holds the focus, closes on Escape and gives the focus back.
-import { byId, element, setText } from './dom.js'
+import { byId, element, headingOf, setText } from './dom.js'
 
 /**
  * What a dialog asks. `run` does it, and says what was done; when it throws, the dialog stays and says why.
@@ -12,6 +12,8 @@ const dialog = () => /** @type {HTMLDialogElement} */ (byId('dialog'))
 
 /** @type {Question | undefined} */
 let asked
+/** The heading above what opened the dialog, which may be gone when it closes. @type {HTMLElement | null} */
+let origin = null
 
 /** Wires the dialog of the page, once. */
 export function prepareDialog() {
@@ -20,7 +22,9 @@ export function prepareDialog() {
     const ended = asked
     asked = undefined
     byId('dialog-body').replaceChildren()
-    if (document.activeElement === document.body) byId('main').focus() // what opened it is gone
+    for (const next of [origin, byId('main')]) {
+      if (document.activeElement === document.body) next?.focus() // what opened it is gone
+    }
     ended?.onClose?.()
   })
   byId('dialog-form').addEventListener('submit', (event) => {
@@ -44,7 +48,9 @@ export function open(question) {
   button.disabled = false
   button.classList.toggle('danger', isDangerous)
   dialog().classList.toggle('wide', isWide)
-  if (!dialog().open) dialog().showModal()
+  if (dialog().open) return
+  origin = headingOf(document.activeElement)
+  dialog().showModal()
 }
 
 export const closeDialog = () => dialog().close()

@@ -78,3 +78,10 @@ export function setText(node, text) {
  * @returns {child is string | Node}
  */
 const isThere = (child) => child !== null && child !== undefined && child !== false
+
+/**
+ * The heading of the part of the page that has this element: what takes the focus of something that is gone.
+ * @param {Element | null} inside
+ */
+export const headingOf = (inside) =>
+  /** @type {HTMLElement | null} */ (inside?.closest('section')?.querySelector('h2') ?? null)

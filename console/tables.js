@@ -1,5 +1,5 @@
 // Tables that stay the same elements while their values change, so that focus and selection survive.
-import { element, nameElement, setText, visible } from './dom.js'
+import { element, headingOf, nameElement, setText, visible } from './dom.js'
 
 /**
  * @typedef {string | { text: string, tone?: 'good' | 'bad' | 'warn' | 'plain' }} Cell
@@ -67,6 +67,7 @@ export function liveTable(host, { caption, empty = '', isSmall = false, columns,
         row.line.remove()
         rows.delete(key)
       }
+      const focused = /** @type {HTMLElement | null} */ (document.activeElement)
       let place = body.firstElementChild
       for (const item of items) {
         const key = keyOf(item)
@@ -76,6 +77,7 @@ export function liveTable(host, { caption, empty = '', isSmall = false, columns,
         if (row.line === place) place = place.nextElementSibling
         else body.insertBefore(row.line, place)
       }
+      if (focused !== document.activeElement) focused?.focus() // its row has moved
       for (const [at, { isOptional, of }] of columns.entries()) {
         if (isOptional !== true) continue
         const isEmpty = items.every((item) => of(item) === '')
@@ -122,9 +124,6 @@ function sortable(columns) {
     }
   }
 }
-
-/** @param {HTMLElement} host */
-const headingOf = (host) => /** @type {HTMLElement | null} */ (host.closest('section')?.querySelector('h2') ?? null)
 
 /**
  * @template T

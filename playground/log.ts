@@ -8,6 +8,8 @@ const EXCERPT = 120
 export interface Entry {
   /** Replaces what is said below the message. */
   meta(text: string): void
+  /** What the relay saw of it: a sealed message, or what there is to say. */
+  relay(seen: Seen | string): void
 }
 
 export class Log {
@@ -20,7 +22,7 @@ export class Log {
   }
 
   /** A message of ours or of the other; `relay` is added when it is known what the relay saw. */
-  message(who: 'mine' | 'theirs', content: Node | string, meta: string): Entry & { relay(seen: Seen): void } {
+  message(who: 'mine' | 'theirs', content: Node | string, meta: string): Entry {
     const line = element('p', 'meta', meta)
     const side = element('div', 'relay')
     this.#add(who, element('div', 'seen', element('p', '', content), line), side)
@@ -29,7 +31,7 @@ export class Log {
         line.textContent = text
       },
       relay: (seen) => {
-        side.append(...this.#seen(seen))
+        side.append(...(typeof seen === 'string' ? [element('p', '', seen)] : this.#seen(seen)))
         this.#scroll()
       }
     }

@@ -14,7 +14,13 @@ const STATES: Readonly<Record<DirectState, string>> = {
   failed: 'No direct connection: files take the relay'
 }
 
+const ALONE = 'Nobody is here yet: send somebody the link.'
 const OUTCOMES = { sent: 'the relay has it', queued: 'kept by the relay until the other is back' } as const
+
+const SEEN_OF_FILES = {
+  directly: 'Nothing: it went from browser to browser.',
+  'through the relay': 'The file in sealed pieces, each a message like the others.'
+} as const
 
 export class Room implements TalkEvents {
   readonly #name: string
@@ -48,11 +54,11 @@ export class Room implements TalkEvents {
       this.#say()
     })
     byId('open-direct').onclick = () => this.#openDirect()
-    byId('picture').onclick = () => this.#direct?.share(movingPicture(this.#name))
+    byId('picture').onclick = () => this.#sharePicture()
     byId<HTMLInputElement>('file').onchange = () => void this.#sendFile()
     await this.#invite(talk)
     this.#open()
-    if (talk.peer === undefined) return
+    if (talk.peer === undefined) return this.#log.note(ALONE)
     this.met(other ?? 'the other')
     await this.#send({ kind: 'hello', name: this.#name }).catch((error) => this.problem(error.message))
   }
@@ -98,7 +104,7 @@ export class Room implements TalkEvents {
     const text = field.value.trim()
     if (text === '') return
     if (this.#talk?.peer === undefined) {
-      this.problem('Nobody is here yet: send somebody the link.')
+      this.problem(ALONE)
       return
     }
     field.value = ''
@@ -173,6 +179,12 @@ export class Room implements TalkEvents {
     return direct
   }
 
+  #sharePicture(): void {
+    this.#direct?.share(movingPicture(this.#name))
+    byId<HTMLButtonElement>('picture').disabled = true
+    byId('direct-state').textContent = `${STATES.open}. You share a moving picture.`
+  }
+
   async #takeData(data: string | ArrayBuffer): Promise<void> {
     if (typeof data !== 'string') return this.#incoming.piece(new Uint8Array(data))
     const start = JSON.parse(data) as Content
@@ -202,6 +214,7 @@ export class Room implements TalkEvents {
     try {
       const way = await sendFile(file, this.#direct, (content) => this.#send(content), show)
       entry.meta(`sent ${way}, ${clock()}`)
+      entry.relay(SEEN_OF_FILES[way])
     } catch (error) {
       entry.meta(`not sent. ${(error as Error).message}`)
     } finally {
@@ -215,7 +228,9 @@ export class Room implements TalkEvents {
     const link = element('a', '', `File ${name}, ${number(blob.size)} bytes`)
     link.href = URL.createObjectURL(blob)
     link.download = name
-    this.#log.message('theirs', link, `came ${way}, ${clock()}; SHA-256 ${sha256.slice(0, 16)}…`)
+    this.#log
+      .message('theirs', link, `came ${way}, ${clock()}; SHA-256 ${sha256.slice(0, 16)}…`)
+      .relay(SEEN_OF_FILES[way])
   }
 }
 

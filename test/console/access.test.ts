@@ -12,7 +12,7 @@ import {
   startConsoleServer,
   TOKEN
 } from './browser.ts'
-import { makeBusy } from './busy.ts'
+import { makeBusy, queue } from './busy.ts'
 
 after(closeBrowser)
 
@@ -87,13 +87,33 @@ test(
     await tabTo(page, 'Delete 3 messages')
     await page.keyboard.press('Enter')
     await page.getByRole('row', { name: /^carol/ }).waitFor({ state: 'detached' })
-    assert.equal((await focused(page)).name, 'Queues', 'its row is gone: the focus is on the heading')
+    await page.locator('h2:focus', { hasText: 'Queues' }).waitFor() // its row is gone: the focus is on the heading
     await page.getByRole('link', { name: 'Skip to the content' }).focus()
     await page.keyboard.press('Enter')
     assert.equal(await page.evaluate('document.activeElement.id'), 'main')
     assert.match(page.url(), /#queues$/, 'the page stays')
   }
 )
+
+test('the focus stays with a row that moves, and goes to the heading when the row is gone', BROWSER, async (t) => {
+  const server = await startConsoleServer(t)
+  const { alice } = await makeBusy(server)
+  await queue(alice, 'dave', 2)
+  const page = await openBoard(t, server, 'Queues')
+  const purge = page.getByRole('button', { name: 'Purge the queue of dave' })
+  await purge.focus()
+  const isFirst = (name: RegExp) => page.locator('#queues tbody tr:first-child', { hasText: name }).waitFor()
+  await isFirst(/carol/)
+  await queue(alice, 'dave', 3)
+  await isFirst(/dave/)
+  assert.equal((await focused(page)).name, 'Purge the queue of dave')
+  await page.keyboard.press('Enter')
+  await page.getByRole('dialog').waitFor()
+  await server.join('dave') // who takes the messages
+  await purge.waitFor({ state: 'detached' })
+  await page.keyboard.press('Escape')
+  await page.locator('h2:focus', { hasText: 'Queues' }).waitFor()
+})
 
 const REGIONS: Readonly<Record<string, readonly string[]>> = {
   Overview: ['Messages a second', 'Receipts by strength', 'Sessions', 'Waiting', 'Event loop', 'History'],

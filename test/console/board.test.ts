@@ -4,7 +4,9 @@ import { startPostgres } from '../helpers/database.ts'
 import {
   BROWSER,
   closeBrowser,
+  enter,
   goTo,
+  newTab,
   openBoard,
   openClockedBoard,
   openPage,
@@ -50,6 +52,37 @@ test('the token is asked once, kept by the open tabs alone, and forgotten on dem
   await later.goto(other.url())
   await later.getByLabel('Admin token').waitFor()
 })
+
+test(
+  'a tab that answers late still spares the next one the question, and a wrong token is told to nobody',
+  BROWSER,
+  async (t) => {
+    const server = await startConsoleServer(t)
+    const page = await newTab(t)
+    await page.context().addInitScript(() => {
+      const { postMessage } = BroadcastChannel.prototype
+      BroadcastChannel.prototype.postMessage = function (message) {
+        setTimeout(() => postMessage.call(this, message), 1_000) // longer than a new tab waits before it asks a person
+      }
+    })
+    const console = `${server.addresses.http}/console/`
+    await page.goto(console)
+    const other = await page.context().newPage()
+    const refused: string[] = []
+    other.on('response', (response) => response.status() === 401 && refused.push(response.url()))
+    await other.goto(console)
+    await other.getByLabel('Admin token').waitFor()
+    await page.getByLabel('Admin token').fill('not-the-token-at-all')
+    await page.keyboard.press('Enter')
+    await page.getByText('This is not the token.').waitFor()
+    await enter(page)
+    await other.getByText('Live', { exact: true }).waitFor()
+    assert.deepEqual(refused, [])
+    const third = await page.context().newPage()
+    await third.goto(console)
+    await third.getByText('Live', { exact: true }).waitFor()
+  }
+)
 
 test('the figures are those of real peers of both protocols, and rates are drawn', BROWSER, async (t) => {
   const server = await startConsoleServer(t)

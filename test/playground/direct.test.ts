@@ -37,8 +37,11 @@ test('a file of 5 MB and a moving picture go from browser to browser', BROWSER, 
   const before = await bytesThrough(server)
   assert.match(await pass(t, alice, bob), /^came directly, /)
   assert.ok((await bytesThrough(server)) - before < 100_000, 'nothing of the file went through the relay')
+  for (const page of [alice, bob]) await page.getByText('Nothing: it went from browser to browser.').waitFor()
 
   await bob.getByRole('button', { name: 'Share a moving picture' }).click()
+  await bob.getByText('Connected directly, browser to browser. You share a moving picture.').waitFor()
+  assert.ok(await bob.getByRole('button', { name: 'Share a moving picture' }).isDisabled(), 'it is shared once')
   const video = alice.getByLabel("The other's moving picture")
   await video.waitFor()
   await alice.waitForFunction(() => {

@@ -78,6 +78,7 @@ test('the QR code holds the link, and what is in its fragment is never sent to t
   const server = await startPlayground(t)
   const asked: string[] = []
   const alice = await arrive(t, server, { name: 'alice', via: 'l2ps' })
+  await alice.getByText('Nobody is here yet: send somebody the link.').waitFor()
   alice.on('request', (request) => asked.push(request.url()))
   const link = await linkOf(alice)
   assert.equal(decodeQR(await pixels(alice)), link)
