@@ -10,13 +10,24 @@ const TABS_MS = 200
 /** Tabs of the console in this browser: one that is signed in tells the others the token. Nothing is written to disk. */
 const tabs = new BroadcastChannel(TOKEN)
 
+/** The token of this tab is not known to be right yet: other tabs are not told. */
+let isTried = false
+
 /** The token lives as long as a tab of the console does, or until somebody signs out in one of them. */
 export const token = {
   read: () => sessionStorage.getItem(TOKEN),
   /** @param {string} text */
   keep: (text) => sessionStorage.setItem(TOKEN, text),
+  /** @param {string} text what a person has typed; `tell` says that the server takes it */
+  try: (text) => {
+    isTried = true
+    token.keep(text)
+  },
   /** The server takes it: other tabs may use it. */
-  tell: () => tabs.postMessage({ token: token.read() }),
+  tell: () => {
+    isTried = false
+    tabs.postMessage({ token: token.read() })
+  },
   forget: () => sessionStorage.removeItem(TOKEN),
   /** Here and in every other tab. */
   signOut: () => {
@@ -34,6 +45,7 @@ export const token = {
     tabs.addEventListener('message', ({ data }) => {
       if (typeof data?.token !== 'string' || token.read() !== null) return
       clearTimeout(timer)
+      isTried = false
       token.keep(data.token)
       found()
     })
@@ -48,7 +60,7 @@ export const token = {
 
 tabs.addEventListener('message', ({ data }) => {
   const known = token.read()
-  if (data?.isAsked === true && known !== null) tabs.postMessage({ token: known })
+  if (data?.isAsked === true && known !== null && !isTried) tabs.postMessage({ token: known })
 })
 
 /** The server said no (`status`, and a problem of RFC 9457), or nothing (`status` 0). */

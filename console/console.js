@@ -147,7 +147,7 @@ const field = /** @type {HTMLInputElement} */ (byId('token'))
 async function tryToken() {
   const problem = byId('enter-problem')
   setText(problem, '')
-  token.keep(field.value.trim())
+  token.try(field.value.trim())
   try {
     await ask('GET', ['stats'])
     field.value = ''

@@ -67,14 +67,25 @@ test(
     })
     const console = `${server.addresses.http}/console/`
     await page.goto(console)
+    let answer = () => {}
+    const isAsked = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    await page.route('**/admin/stats', async (route) => {
+      await isAsked
+      await route.continue()
+    })
+    await page.getByLabel('Admin token').fill('not-the-token-at-all')
+    await page.keyboard.press('Enter')
     const other = await page.context().newPage()
     const refused: string[] = []
     other.on('response', (response) => response.status() === 401 && refused.push(response.url()))
     await other.goto(console)
     await other.getByLabel('Admin token').waitFor()
-    await page.getByLabel('Admin token').fill('not-the-token-at-all')
-    await page.keyboard.press('Enter')
+    await other.waitForTimeout(2_500) // it has asked the first tab, which is trying a token
+    answer()
     await page.getByText('This is not the token.').waitFor()
+    await page.unroute('**/admin/stats')
     await enter(page)
     await other.getByText('Live', { exact: true }).waitFor()
     assert.deepEqual(refused, [])
