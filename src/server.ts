@@ -37,12 +37,15 @@ import { originsIn, socketOriginsIn } from './config/origins.ts'
 import { databaseUrl, hasPlayground, signalingPort } from './config/read.ts'
 import type { Config } from './config/schema.ts'
 import { trustedProxies } from './config/trusted-proxies.ts'
+import { DatabaseUnavailable } from './database/database.ts'
 import { newestMigration } from './database/migrate.ts'
+import { sqlState } from './database/sql-state.ts'
 import { CHECK_MS, createListener, KEEP_ALIVE_MS, type Listen, listenOnNextFreePort } from './http/listener.ts'
 import { certificateFiles, readCertificate } from './http/tls/certificate.ts'
 import { type Room, roomFor } from './limits/connections.ts'
 import { readFileDescriptors } from './observability/file-descriptors.ts'
 import { packageFile } from './util/package-root.ts'
+import { StartError } from './util/start-error.ts'
 
 export interface ServerOptions {
   readonly logger?: FastifyBaseLogger
@@ -119,9 +122,17 @@ async function buildServer(config: Config, options: ServerOptions = {}): Promise
     return app
   } catch (error) {
     await app.close() // its place in the cluster, and the connections, are given up
-    throw error
+    throw error instanceof DatabaseUnavailable ? new StartError(inWords(error), { cause: error }) : error
   }
 }
+
+/** SQLSTATE too_many_connections. */
+const TOO_MANY_CONNECTIONS = '53300'
+
+const inWords = ({ message, cause }: DatabaseUnavailable): string =>
+  sqlState(cause) === TOO_MANY_CONNECTIONS
+    ? `${message}. Let the role, the database and the server have more of them: three at least`
+    : `${message}. Start the server again when Postgres answers`
 
 interface Surroundings {
   readonly room: Room

@@ -56,6 +56,32 @@ const REFUSALS: Record<string, (t: TestContext, dataDir: string) => Promise<{ en
       says: /unrecognized configuration parameter "nonsense": correct the parameter "options"/
     }
   },
+  'one connection, where two are held': async (t, dataDir) => {
+    const { url } = await emptyTestDatabase(t)
+    const target = await roleOn(t, url, 'one_connection')
+    await asAdmin(async (admin) => {
+      await admin.unsafe(`alter role ${new URL(target).username} connection limit 1`)
+      await admin.unsafe(`alter database ${new URL(url).pathname.slice(1)} owner to ${new URL(target).username}`)
+    })
+    return {
+      env: { DATA_DIR: dataDir, DATABASE_URL: target },
+      says: /too many connections for role .*\. Let the role, the database and the server have more of them/
+    }
+  },
+  'a database that is set to read only': async (t, dataDir) => {
+    const { url } = await emptyTestDatabase(t)
+    const name = new URL(url).pathname.slice(1)
+    await asAdmin((admin) => admin.unsafe(`alter database ${name} set default_transaction_read_only = on`))
+    return { env: { DATA_DIR: dataDir, DATABASE_URL: url }, says: /set to read only\. Run "alter database NAME reset/ }
+  },
+  'a role that may not log in': async (t, dataDir) => {
+    const target = await roleOn(t, (await emptyTestDatabase(t)).url, 'no_login')
+    await asAdmin((admin) => admin.unsafe(`alter role ${new URL(target).username} nologin`))
+    return {
+      env: { DATA_DIR: dataDir, DATABASE_URL: target },
+      says: /is not permitted to log in: see its pg_hba\.conf and/
+    }
+  },
   'a connection string that asks for what cannot be': async (_t, dataDir) => ({
     env: { DATA_DIR: dataDir, DATABASE_URL: 'postgres://u:hunter2@db/x?target_session_attrs=standby' },
     says: /this server writes: use read-write/

@@ -67,8 +67,6 @@ export interface Database {
   server(): ServerFacts | undefined
   /** What the server was at the last attempt to connect; undefined: none answered. */
   role(): Role | undefined
-  /** Does a trivial query answer within `ms`? Never throws. */
-  answers(ms: number): Promise<boolean>
   /** Lets queries in progress finish, then disconnects and stops the embedded PostgreSQL. At most about 20 seconds. */
   close(): Promise<void>
 }
@@ -88,7 +86,6 @@ const CALM_MS = 1_000
 
 /** SQLSTATE: waiting does not help. */
 const FOR_GOOD: Readonly<Record<string, string>> = {
-  '28000': 'it does not let this user in from here: see its pg_hba.conf, or correct DATABASE_URL',
   '28P01': 'the user name or the password is wrong: correct DATABASE_URL',
   '3D000': 'it has no database of that name: create it, or correct DATABASE_URL',
   '42501': 'the user may not connect to that database: grant connect',
@@ -124,7 +121,16 @@ export async function openDatabase(settings: DatabaseSettings, log: Log): Promis
   }
 }
 
+/** What may pass, by what the server is or its SQLSTATE, and what helps where it does not. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  standby: 'Name its primary in DATABASE_URL, too',
+  'read-only': 'Run "alter database NAME reset default_transaction_read_only", or the same of the role or the server',
+  '53300': 'Let the role, the database and the server have more connections',
+  '55000': 'Let it accept them ("alter database NAME allow_connections true"), or correct DATABASE_URL'
+}
+
 function reasonForGood({ code = '', message }: Error & { code?: string }): string | undefined {
+  if (code === '28000') return `${message}: see its pg_hba.conf and the role, or correct DATABASE_URL`
   // Syntax error, unknown name, value that is not taken: nothing else of ours can be wrong so early.
   if (/^(42601|42704|22023)$/.test(code)) return `${message}: correct the parameter "options" of DATABASE_URL`
   if (!/CERT|UNABLE_TO_(GET|VERIFY)/.test(code)) return FOR_GOOD[code]
@@ -155,20 +161,21 @@ async function patiently<T>(work: () => Promise<T>, log: Log, stop: Promise<neve
     try {
       return await Promise.race([work(), stop])
     } catch (error) {
-      const cause = error instanceof DatabaseUnavailable ? (error.cause as Error) : (error as Error)
+      const cause = ((error instanceof DatabaseUnavailable && error.cause) || error) as Error
       const reason = reasonForGood(cause)
       if (cause instanceof StartError) throw cause
-      if (cause?.cause instanceof StartError) throw cause.cause
+      if (cause.cause instanceof StartError) throw cause.cause
       if (reason !== undefined) throw new StartError(`Postgres refuses the connection: ${reason}`, { cause })
       const isPassing = error instanceof DatabaseUnavailable || error instanceof ConnectionLost
       if (!isPassing) throw error
-      const why = cause?.message ?? (error as Error).message
       if (Date.now() > end) {
-        throw new StartError(`Postgres cannot be reached: ${why}. Start it, or correct DATABASE_URL`, { cause })
+        const { role, code = '' } = cause as Partial<CannotConnect>
+        const remedy = REMEDIES[role ?? code] ?? 'Start it, or correct DATABASE_URL'
+        throw new StartError(`Postgres cannot be used: ${cause.message}. ${remedy}`, { cause })
       }
       if (Date.now() >= saidAt + SAID_AGAIN_MS) {
         saidAt = Date.now()
-        log.warn({ reason: why, secondsLeft: Math.ceil((end - saidAt) / 1_000) }, 'waiting for Postgres')
+        log.warn({ reason: cause.message, secondsLeft: Math.ceil((end - saidAt) / 1_000) }, 'waiting for Postgres')
       }
       await Promise.race([delay(500), stop])
     }
@@ -260,13 +267,6 @@ class PooledDatabase implements Database {
     return { connections: this.#pool.connections(), unanswered: this.#unanswered }
   }
 
-  answers(ms: number): Promise<boolean> {
-    return this.within(this.urgent`select 1`, ms).then(
-      () => true,
-      () => false
-    )
-  }
-
   close(): Promise<void> {
     this.#closing ??= this.#pool.end(CLOSE_LIMIT_MS).finally(() => this.#server?.stop())
     return this.#closing
@@ -283,7 +283,8 @@ class PooledDatabase implements Database {
   }
 
   #unavailable(error: DatabaseUnavailable): DatabaseUnavailable {
-    if (this.#failedAt === undefined && !this.#closing) this.#log.warn({ err: error }, 'Postgres is not available')
+    if (this.#failedAt === undefined && !this.#closing)
+      this.#log.warn({ reason: error.message }, 'Postgres is not available')
     this.#failedAt = performance.now()
     if (sqlState(error.cause) === DISK_FULL) this.isDiskFull = true
     if (!isLoss(error.cause)) this.#unansweredAt = this.#failedAt

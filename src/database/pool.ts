@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events'
+import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../util/log.ts'
 import { CannotConnect, openConnection, type Pooler } from './connect.ts'
@@ -272,11 +273,7 @@ export class Pool {
     }
   }
 
-  #keep(
-    opened: ConstructorParameters<typeof PostgresSocket>[0],
-    among: Set<Connection>,
-    { onNotify, onLost }: ReservedListener
-  ) {
+  #keep(opened: Socket, among: Set<Connection>, { onNotify, onLost }: ReservedListener): Connection {
     const gone = () => {
       among.delete(connection)
       const at = this.#idle.indexOf(connection)

@@ -46,7 +46,6 @@ function fragile(database: Database): Database {
     ask: (question) => database.ask(question),
     reserve: (listener) => database.reserve(listener),
     stats: () => database.stats(),
-    answers: (ms) => database.answers(ms),
     close: () => database.close()
   }
 }

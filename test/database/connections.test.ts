@@ -8,6 +8,7 @@ import type { Log } from '../../src/util/log.ts'
 import { StartError } from '../../src/util/start-error.ts'
 import { atEnd } from '../helpers/at-end.ts'
 import {
+  answers,
   asAdmin,
   createTestDatabase,
   emptyTestDatabase,
@@ -141,7 +142,7 @@ test('a password that changes in its file is used for the next connection', asyn
   await asAdmin((admin) => admin.unsafe(`alter role ${role.name} password 'second'`))
   current = role.url.replace(':first@', ':second@')
   await sql`select pg_terminate_backend(pid) from pg_stat_activity where usename = ${role.name}`
-  await until('it is connected again', () => database.answers(500))
+  await until('it is connected again', () => answers(database, 500))
   assert.equal(await failures(database), 0)
 })
 
@@ -168,7 +169,7 @@ test('a password with characters that SASLprep maps is the one that psql sends',
   await asAdmin((admin) => admin.unsafe(`alter role ${role.name} password 'I\u00adX \u2168'`))
   for (const password of ['I\u00adX \u2168', 'IX IX']) {
     const target = Object.assign(new URL(role.url), { password: encodeURIComponent(password) })
-    assert.equal(await (await open(t, target.href, { poolSize: 1 })).answers(1_000), true)
+    assert.equal(await answers(await open(t, target.href, { poolSize: 1 }), 1_000), true)
   }
 })
 

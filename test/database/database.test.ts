@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Database, DatabaseUnavailable, openDatabase } from '../../src/database/database.ts'
 import type { Log } from '../../src/util/log.ts'
 import { atEnd } from '../helpers/at-end.ts'
-import { emptyTestDatabase, startPostgres } from '../helpers/database.ts'
+import { answers, emptyTestDatabase, startPostgres } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -19,7 +19,7 @@ async function open(t: TestContext, url: string, options: { deadlineMs?: number;
 /** Waits until the database answers again; returns how long that took, in ms. */
 async function recovery(database: Database, limitMs: number): Promise<number> {
   const start = performance.now()
-  await until('the database answers again', () => database.answers(250), limitMs)
+  await until('the database answers again', () => answers(database, 250), limitMs)
   return performance.now() - start
 }
 
@@ -91,7 +91,7 @@ test('a query past the deadline is given up here, and by Postgres', async (t) =>
   await assert.rejects(database.within(database.sql`select pg_sleep(60)`, 100), DatabaseUnavailable)
   const running = () => sql`select from pg_stat_activity where state = 'active' and query like '%pg_sleep(60)'`
   await until('Postgres gives it up', async () => (await running()).length === 0, 5_000)
-  assert.equal(await database.answers(1_000), true)
+  assert.equal(await answers(database, 1_000), true)
 })
 
 test('a violated constraint does not quote the row', async (t) => {
@@ -113,7 +113,7 @@ test('a Postgres that is frozen is noticed at the deadline, and used again when 
   const start = performance.now()
   await assert.rejects(database.within(database.sql`select 1`), DatabaseUnavailable)
   assert.ok(performance.now() - start < 600)
-  assert.equal(await database.answers(100), false)
+  assert.equal(await answers(database, 100), false)
   await load.hears('bad', 24)
   postgres.thaw()
   assert.ok((await recovery(database, 5_000)) < 5_000)
@@ -149,7 +149,7 @@ test('who has less patience than the deadline fails alone: others go on asking',
   await database.sql`select 1`
   postgres.freeze()
   await assert.rejects(database.within(database.sql`select 1`, 50), DatabaseUnavailable)
-  assert.equal(await database.answers(50), false)
+  assert.equal(await answers(database, 50), false)
   const asked = database.ask(() => database.sql`select 1 as one`)
   postgres.thaw()
   assert.deepEqual([...(await asked)], [{ one: 1 }])
@@ -163,7 +163,7 @@ test('a Postgres that is killed and started again is used again at once, under l
     const load = underLoad(t, database)
     await load.hears('good', 20)
     await postgres.kill()
-    assert.equal(await database.answers(500), false)
+    assert.equal(await answers(database, 500), false)
     await postgres.start()
     assert.ok((await recovery(database, 3_000)) < 3_000)
     const { good, bad } = await load.done()
@@ -334,3 +334,25 @@ async function startProxy(t: TestContext, target: string) {
   })
   return proxy
 }
+
+test('a start whose first question is not answered in time waits on, says so, and ends when it is stopped', async (t) => {
+  const postgres = await startPostgres(t)
+  postgres.freeze()
+  const stop = new AbortController()
+  const reasons: unknown[] = []
+  const warn = (facts: object, message: string) => {
+    if (message !== 'waiting for Postgres') return
+    reasons.push((facts as { reason: unknown }).reason)
+    stop.abort()
+  }
+  const settings = {
+    url: postgres.url(),
+    pooler: 'session',
+    dataDir: '/nonexistent',
+    poolSize: 1,
+    deadlineMs: 50
+  } as const
+  const opening = openDatabase({ ...settings, stopped: stop.signal }, { ...silentLog, warn })
+  await assert.rejects(opening, { name: 'StartError', message: 'the server was stopped before it had started' })
+  assert.deepEqual(reasons, ['Postgres did not answer within 50 ms'])
+})

@@ -48,7 +48,10 @@ test(
       const [row] = await database.sql`select ssl from pg_stat_ssl where pid = pg_backend_pid()`
       assert.equal(row!.ssl, true, query)
     }
-    await assert.rejects(open(t, `${url}?sslmode=disable`), /does not let this user in from here/)
+    await assert.rejects(
+      open(t, `${url}?sslmode=disable`),
+      /no pg_hba\.conf entry for host .*: see its pg_hba\.conf and the role/
+    )
     await assert.rejects(
       open(t, `${url.replace('127.0.0.1', 'localhost')}?sslmode=verify-full&sslrootcert=${certificate.certFile}`),
       /its certificate is not trusted/

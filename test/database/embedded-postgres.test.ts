@@ -13,7 +13,7 @@ import { goneWithin, isPostgresOn, processIdentity } from '../../src/database/em
 import type { Log } from '../../src/util/log.ts'
 import { packageFile } from '../../src/util/package-root.ts'
 import { atEnd } from '../helpers/at-end.ts'
-import { temporaryDirectory, usedDataDirectory } from '../helpers/database.ts'
+import { answers, temporaryDirectory, usedDataDirectory } from '../helpers/database.ts'
 import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { until } from '../helpers/wait.ts'
@@ -105,7 +105,7 @@ test('a Postgres that is killed while we run starts again by itself, with all th
     process.kill(pid, 'SIGKILL')
     assert.ok(await goneWithin(pid, 5_000))
     const end = Date.now() + 10_000
-    while (!(await database.answers(500))) assert.ok(Date.now() < end, 'no answer again within 10 s')
+    while (!(await answers(database, 500))) assert.ok(Date.now() < end, 'no answer again within 10 s')
     assert.equal((await database.sql`select from parcel`).length, round)
   }
   assert.ok(errors.some((message) => message.includes('started again')))

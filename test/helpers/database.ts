@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
+import type { Database } from '../../src/database/database.ts'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded/embedded-postgres.ts'
 import { goneWithin } from '../../src/database/embedded/process-identity.ts'
 import { Pool, type Sql } from '../../src/database/pool.ts'
@@ -67,6 +68,13 @@ function adminUrl(): string {
   if (!url) throw new Error('this test needs the database that the test runner starts: run it by `npm test -- <file>`')
   return url
 }
+
+/** Does a trivial query answer within `ms`? */
+export const answers = (database: Database, ms: number): Promise<boolean> =>
+  database.within(database.urgent`select 1`, ms).then(
+    () => true,
+    () => false
+  )
 
 /** A directory of its own, removed after the test. */
 export async function temporaryDirectory(t: Scope): Promise<string> {
