@@ -27,6 +27,8 @@ export interface Sockets {
   serve(protocol: SessionProtocol<Member>): void
   /** The second listener: the same routes, but `/` is L2PS. The server makes it listen. */
   readonly l2psListener: Server
+  /** Has listeners that listen accept several connections in a turn of the event loop. */
+  acceptMore(): void
   /** Lets requests be answered for at most `ms`, then ends every connection of both listeners. */
   endConnections(ms: number): Promise<void>
 }
@@ -82,6 +84,9 @@ export default fp<SocketsOptions>(
 
     app.decorate('sockets', {
       l2psListener,
+      acceptMore: () => {
+        for (const [at, each] of acceptors.entries()) if (listeners[at]!.listening) each.start()
+      },
       endConnections: async (ms) => {
         await Promise.all(followed.map((each) => each.end(ms)))
       },

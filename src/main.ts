@@ -118,6 +118,7 @@ async function serve(): Promise<ExitCode> {
     starting = startServer(config, { logger: log, stopped: givenUp.signal })
     server = await starting
     if (stop.begun()) return EXIT.ok
+    server.app.sockets.acceptMore()
     const { addresses } = server
     const facts = serverFacts(config, addresses, VERSION)
     if (terminal) process.stdout.write(banner(facts, { colours, width: Math.min(process.stdout.columns || 80, 80) }))

@@ -1,12 +1,10 @@
 import { spawn } from 'node:child_process'
 import { createServer, type Server, type Socket } from 'node:net'
 
-/** Connections that one turn of the event loop may accept from a listener under a storm. */
+/** Connections that one turn of the event loop may accept from a listener. */
 const ACCEPTED_IN_A_TURN = 8
-/** So many connections within so many ms are a storm. */
-const STORM = { connections: 30, ms: 1_000 } as const
 /** Longest that the other process may take, in ms. */
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 30_000
 
 /**
  * Node.js has no dup(2), but a descriptor that is sent to another process and back is a new one of the same socket. What is
@@ -18,7 +16,7 @@ const SEND_BACK = `process.on('message', (times, handle) => {
 })`
 
 /**
- * Accepts several connections of a listener in a turn of the event loop, from the first storm on.
+ * Accepts several connections of a listener in a turn of the event loop.
  *
  * Node.js accepts one for each descriptor, as libuv does not accept in a loop. When turns are long, a flood of connections
  * fills the system's queue; newcomers are then not let into it at all, and try again after 1, 3 and 7 s. So the listener
@@ -27,13 +25,10 @@ const SEND_BACK = `process.on('message', (times, handle) => {
 export class Acceptors {
   readonly #listener: Server
   readonly #acceptors: Server[] = []
-  #isStarted = false
   #isClosed = false
-  #connections = 0
 
   constructor(listener: Server) {
     this.#listener = listener
-    listener.on('connection', () => this.#count())
   }
 
   /** Connections that one turn accepts. */
@@ -41,21 +36,8 @@ export class Acceptors {
     return 1 + this.#acceptors.length
   }
 
-  /** The listener itself accepts as long as it listens. */
-  close(): void {
-    this.#isClosed = true
-    for (const acceptor of this.#acceptors.splice(0)) acceptor.close()
-  }
-
-  #count(): void {
-    if (this.#isStarted || this.#isClosed) return
-    this.#connections += 1
-    if (this.#connections === 1) setTimeout(() => (this.#connections = 0), STORM.ms).unref()
-    if (this.#connections >= STORM.connections) this.#start()
-  }
-
-  #start(): void {
-    this.#isStarted = true
+  /** Begins, once the listener listens. A process is started: not for the first time under a flood. */
+  start(): void {
     const other = spawn(process.execPath, ['-e', SEND_BACK], {
       ...{ stdio: ['ignore', 'ignore', 'ignore', 'ipc'], env: {}, timeout: PATIENCE_MS, killSignal: 'SIGKILL' }
     })
@@ -64,6 +46,12 @@ export class Acceptors {
     other.on('message', (_left, handle) => this.#add(handle as object))
     const { _handle } = this.#listener as Server & { readonly _handle: never }
     if (other.connected) other.send(ACCEPTED_IN_A_TURN - 1, _handle, () => {})
+  }
+
+  /** The listener itself accepts as long as it listens. */
+  close(): void {
+    this.#isClosed = true
+    for (const acceptor of this.#acceptors.splice(0)) acceptor.close()
   }
 
   #add(handle: object): void {

@@ -5,8 +5,8 @@
 export type Effect = Answer | Later | Promise<Answer | Later>
 
 export interface Answer {
-  /** The text to send, or its frame (`encodeTextFrame`); undefined: nothing is said. */
-  readonly frame: string | Buffer | undefined
+  /** The text to send, or its frame in pieces (`encodeTextFrame`); undefined: nothing is said. */
+  readonly frame: string | readonly Buffer[] | undefined
   /** The error code when the frame refuses the request. Counted, so that a flood of bad frames slows only its sender down. */
   readonly refusal?: string
   /** The request is refused for a reason of ours: it is not held against its sender. */
@@ -25,5 +25,5 @@ export interface Later {
 }
 
 export const silence: Answer = { frame: undefined }
-export const answer = (frame: string | Buffer): Answer => ({ frame })
+export const answer = (frame: string | readonly Buffer[]): Answer => ({ frame })
 export const later = (begin: Later['begin']): Later => ({ begin })

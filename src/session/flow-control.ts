@@ -25,6 +25,14 @@ export interface FlowControlled {
   resume(): void
 }
 
+/** Whose turn it is, and who has to rest. */
+export interface FlowTurns {
+  /** Calls what is passed to it in a turn of this socket. */
+  wait(proceed: () => void): void
+  /** Asked before each kept frame: is the budget used up? Then there is a reason, `rate`, from now on. */
+  rests(): boolean
+}
+
 /**
  * Decides when the frames of one socket are handled.
  *
@@ -44,17 +52,16 @@ export class FlowControl {
   #isPaused = false
   #isHandling = false
   #isWaiting = false
-  /** Calls what is passed to it in a turn of this socket. */
-  readonly #inTurn: (proceed: () => void) => void
+  readonly #turns: FlowTurns
 
   constructor(
     socket: FlowControlled,
     handle: (data: Buffer, isBinary: boolean) => void,
-    inTurn: (proceed: () => void) => void = setImmediate
+    turns: FlowTurns = { wait: setImmediate, rests: () => false }
   ) {
     this.#socket = socket
     this.#handle = handle
-    this.#inTurn = inTurn
+    this.#turns = turns
   }
 
   get reasons(): ReadonlySet<HoldReason> {
@@ -118,7 +125,7 @@ export class FlowControl {
     this.#isHandling = true
     let handled = 0
     try {
-      while (handled < Math.min(this.#kept.length, AT_ONCE) && this.#reasons.size === 0) {
+      while (handled < Math.min(this.#kept.length, AT_ONCE) && this.#reasons.size === 0 && !this.#turns.rests()) {
         const { data, isBinary } = this.#kept[handled]!
         handled += 1
         this.#keptBytes -= data.length + FRAME_BYTES
@@ -135,7 +142,7 @@ export class FlowControl {
 
   #proceedLater(): void {
     this.#isWaiting = true
-    this.#inTurn(() => {
+    this.#turns.wait(() => {
       this.#isWaiting = false
       if (this.#reasons.size === 0) this.#proceed()
     })

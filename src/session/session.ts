@@ -166,11 +166,10 @@ export class Session<M extends SessionMember = SessionMember> {
       overdrawn: (why) => this.#overdrawn(why),
       recovered: () => this.#flow.release('rate')
     })
-    this.#flow = new FlowControl(
-      this.#reader,
-      (data, isBinary) => this.#handle(data, isBinary),
-      (proceed) => this.#inTurn(proceed)
-    )
+    this.#flow = new FlowControl(this.#reader, (data, isBinary) => this.#handle(data, isBinary), {
+      wait: (proceed) => this.#inTurn(proceed),
+      rests: () => this.isOpen && this.#reader.rests()
+    })
     this.writer = new SocketWriter(socket, origin.stream, {
       onFull: () => this.#flow.hold('writer'),
       onDrained: () => this.#drained()
@@ -327,11 +326,10 @@ export class Session<M extends SessionMember = SessionMember> {
     return since !== undefined && !isOurs && now - since > this.#hooks.limits.messageDeadlineMs
   }
 
-  /** Kept frames are handled in turn, and as the budget allows: what is not goes on when it has recovered. */
+  /** Kept frames are handled in turn. */
   #inTurn(proceed: () => void): void {
     const { meter, turns } = this.#hooks
     const serve = () => {
-      this.#reader.rests()
       proceed()
       return false
     }
@@ -418,7 +416,7 @@ export class Session<M extends SessionMember = SessionMember> {
     if (answer.refusal !== undefined) this.#countRefused(answer.refusal)
     const { frame } = answer
     if (frame !== undefined && this.isOpen) {
-      if (answer.isNotification) this.push(frame)
+      if (answer.isNotification && typeof frame === 'string') this.push(frame)
       else {
         this.#writeAnswer(frame)
         this.#repliesFirst?.replied(answer.isFollowed === true)
@@ -428,18 +426,23 @@ export class Session<M extends SessionMember = SessionMember> {
   }
 
   /** A large answer is out of this process before the next frame is handled: who does not read asks for no more. */
-  #writeAnswer(frame: string | Buffer): void {
-    this.#hooks.meter.pay('answered', frame.length / 1_024)
-    if (frame.length <= LARGE_ANSWER) {
-      this.#write(frame)
-      return
-    }
+  #writeAnswer(frame: string | readonly Buffer[]): void {
+    const isText = typeof frame === 'string'
+    const length = isText ? frame.length : frame.reduce((sum, piece) => sum + piece.length, 0)
+    this.#hooks.meter.pay('answered', length / 1_024)
+    const written = length > LARGE_ANSWER ? this.#holdUntilWritten() : undefined
+    if (isText) this.writer.write(frame, written)
+    else for (const [at, piece] of frame.entries()) this.#write(piece, at === frame.length - 1 ? written : undefined)
+  }
+
+  /** Handles no further frame until what is returned is called. */
+  #holdUntilWritten(): () => void {
     this.#unwritten += 1
     this.#flow.hold('unwritten')
-    this.#write(frame, () => {
+    return () => {
       this.#unwritten -= 1
       if (this.#unwritten === 0) this.#flow.release('unwritten')
-    })
+    }
   }
 
   #write(frame: string | Buffer, written?: (error?: Error | null) => void): void {

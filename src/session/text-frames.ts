@@ -7,13 +7,11 @@ const LONG = 65_535
  * for many sockets: the WebSocket layer would frame it again for each of them.
  */
 export function encodeTextFrames(texts: readonly string[]): Buffer {
-  return Buffer.concat(texts.flatMap((text) => partsOf([Buffer.from(text)])))
+  return Buffer.concat(texts.flatMap((text) => encodeTextFrame([Buffer.from(text)])))
 }
 
-/** One text frame of several pieces of UTF-8, as above. */
-export const encodeTextFrame = (pieces: readonly Buffer[]): Buffer => Buffer.concat(partsOf(pieces))
-
-const partsOf = (pieces: readonly Buffer[]): readonly Buffer[] => [
+/** One text frame of several pieces of UTF-8, as above; they are not copied. */
+export const encodeTextFrame = (pieces: readonly Buffer[]): readonly Buffer[] => [
   header(pieces.reduce((sum, { length }) => sum + length, 0)),
   ...pieces
 ]

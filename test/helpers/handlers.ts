@@ -132,8 +132,6 @@ export const BODIES: Readonly<Record<string, string>> = {
 }
 
 /** The text of an answer's frame, which may be encoded (`encodeTextFrame`). */
-export function textOf(frame: string | Buffer): string {
-  if (typeof frame === 'string') return frame
-  const length = frame[1]!
-  return frame.toString('utf8', length < 126 ? 2 : length === 126 ? 4 : 10)
+export function textOf(frame: string | readonly Buffer[]): string {
+  return typeof frame === 'string' ? frame : Buffer.concat(frame.slice(1)).toString()
 }

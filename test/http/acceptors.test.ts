@@ -42,27 +42,20 @@ async function busyListener(t: TestContext) {
 
 test('a storm of connections is accepted several in a turn of the event loop', async (t) => {
   const { acceptors, storm, sockets, inTurns } = await busyListener(t)
-  assert.equal(acceptors.atOnce, 1)
-  storm(100)
+  storm(50)
+  await until('50 are accepted', () => sockets.length === 50)
+  assert.equal(Math.max(...inTurns), 1, 'as Node.js does it')
+  acceptors.start()
   await until('there are more acceptors', () => acceptors.atOnce === 8)
-  await until('100 are accepted', () => sockets.length === 100)
-  inTurns.length = 0
   storm(200)
-  await until('300 are accepted', () => sockets.length === 300)
+  await until('250 are accepted', () => sockets.length === 250)
   assert.ok(Math.max(...inTurns) > 1, 'more than one in a turn')
   for (const { allowHalfOpen } of sockets) assert.equal(allowHalfOpen, true, 'set up as the listener says')
 })
 
-test('few connections start no other process', async (t) => {
-  const { acceptors, storm, sockets } = await busyListener(t)
-  storm(5)
-  await until('5 are accepted', () => sockets.length === 5)
-  assert.equal(acceptors.atOnce, 1)
-})
-
 test('once it is closed, the port is nobody’s when the listener closes too', async (t) => {
-  const { listener, port, acceptors, storm } = await busyListener(t)
-  storm(100)
+  const { listener, port, acceptors } = await busyListener(t)
+  acceptors.start()
   await until('there are more acceptors', () => acceptors.atOnce === 8)
   acceptors.close()
   listener.close()

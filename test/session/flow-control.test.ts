@@ -10,6 +10,11 @@ const LIMIT_BYTES = 65_536
 function flowOf(onFrame: (name: string, flow: FlowControl) => void = () => {}) {
   const handled: string[] = []
   const socket = { isPaused: false, pauses: 0 }
+  const budget = { isUsedUp: false }
+  const rests = () => {
+    if (budget.isUsedUp) flow.hold('rate')
+    return budget.isUsedUp
+  }
   const flow: FlowControl = new FlowControl(
     {
       pause: () => Object.assign(socket, { isPaused: true, pauses: socket.pauses + 1 }),
@@ -19,11 +24,12 @@ function flowOf(onFrame: (name: string, flow: FlowControl) => void = () => {}) {
       const name = data.subarray(0, 8).toString().trimEnd()
       handled.push(name)
       onFrame(name, flow)
-    }
+    },
+    { wait: setImmediate, rests }
   )
   /** A frame that begins with its name and is so long. */
   const come = (name: string, bytes = 8) => flow.receive(Buffer.alloc(bytes, name.padEnd(8)), false)
-  return { flow, socket, handled, come }
+  return { flow, socket, budget, handled, come }
 }
 
 test('a frame is handled at once while there is no reason to hold it', () => {
@@ -204,4 +210,19 @@ test('a kept frame that closes the session is the last one handled', () => {
   for (const name of ['a', 'b']) come(name)
   flow.release('answer')
   assert.deepEqual(handled, ['a'])
+})
+
+test('what was kept behind an answer waits for the budget, frame by frame', () => {
+  const { flow, budget, handled, come } = flowOf((_name, flow) => {
+    budget.isUsedUp = true // each of them uses it up
+    flow.hold('answer')
+  })
+  for (const name of ['a', 'b', 'c']) come(name)
+  flow.release('answer')
+  assert.deepEqual([handled, [...flow.reasons]], [['a'], ['rate']])
+  budget.isUsedUp = false
+  flow.release('rate')
+  assert.deepEqual([handled, [...flow.reasons]], [['a', 'b'], ['answer']])
+  flow.release('answer')
+  assert.deepEqual([handled, [...flow.reasons]], [['a', 'b'], ['rate']])
 })
