@@ -105,10 +105,11 @@ export interface Rollup {
 
 /**
  * For a query over `message as m` (any relation m with m.seq): what to join, and what to select as `rollup` and `"txHash"`.
- * A message without an entry is still in the inbox: every accepted message is in one of the two.
+ * A message without an entry is still in the inbox: every accepted message is in one of the two. It has one at most; the limit
+ * keeps the planner, whatever it believes of the tables, from reading all of them.
  */
 export const rollupJoin = (sql: AnySql) => sql`
-  left join audit_entry audit on audit.message_seq = m.seq
+  left join lateral (select log, idx, entry from audit_entry where message_seq = m.seq limit 1) as audit on true
   left join audit_log audited on audited.id = audit.log`
 
 export const rollupColumns = (sql: AnySql) => sql`

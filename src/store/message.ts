@@ -180,12 +180,13 @@ export async function readHistory(sql: Sql, conversation: Conversation, page: Pa
       select * from message where conversation = ${id} and sent_at < ${page.before ?? Number.MAX_SAFE_INTEGER}
       order by sent_at desc fetch first ${page.limit} rows with ties
     ), shown as (
-      select m.*, ${rollupColumns(sql)}, exists (select from queue_entry as entry where entry.seq = m.seq) as waiting
+      select m.*, ${rollupColumns(sql)}, coalesce(waits, false) as waiting
       from (
         select *, coalesce(sum(size_bytes) over (
             order by sent_at desc groups between unbounded preceding and 1 preceding), 0) as newer_bytes
         from head) as m
         ${rollupJoin(sql)}
+        left join lateral (select true as waits from queue_entry where seq = m.seq limit 1) as queued on true
       where newer_bytes < ${page.maxBytes}
     )
     select
