@@ -55,7 +55,8 @@ const WORDS: Readonly<Record<string, string>> = {
 }
 
 /** Errors of several addresses of one name have no message of their own. */
-const inWords = (error: Error): string => WORDS[sqlState(error) ?? ''] ?? (error.message || error.name)
+const inWords = (error: Error): string =>
+  WORDS[sqlState(error) ?? (error.message === 'Query read timeout' ? 'ETIMEDOUT' : '')] ?? (error.message || error.name)
 
 interface Failure {
   readonly place: string

@@ -12,8 +12,9 @@ import type { Place, Target } from './connection-string.ts'
 import { passwordFor } from './passfile.ts'
 import { ConnectionLost } from './postgres-socket.ts'
 
-/** Longest attempt at one host, unless the connection string has connect_timeout. */
+/** Longest attempt at one host, and longest answer while the session is set up, unless connect_timeout says so. */
 const CONNECT_MS = 5_000
+const limitMsOf = ({ connect_timeout: s = '0' }: Target['parameters']) => 1_000 * Math.max(0, Number(s)) || CONNECT_MS
 const KEEP_ALIVE_MS = 10_000
 const BOUND = 'SCRAM-SHA-256-PLUS'
 
@@ -31,7 +32,7 @@ export async function connectClient(
   signal?: AbortSignal
 ): Promise<pg.Client> {
   const socket = socketTo(place, target.parameters)
-  const limitMs = 1_000 * Math.max(0, Number(target.parameters.connect_timeout ?? 0)) || CONNECT_MS
+  const limitMs = limitMsOf(target.parameters)
   const giveUp = (what: string) => socket.destroy(new ConnectionLost(what))
   const timer = setTimeout(giveUp, limitMs, `no answer to the attempt to connect within ${limitMs} ms`)
   const stop = () => giveUp('stopped')
@@ -65,7 +66,7 @@ async function start(place: Place, target: Target, tls: ConnectionOptions | unde
     return found
   }
   const ways = { ssl: tls ?? false, sslnegotiation, enableChannelBinding: tls !== undefined && binding !== 'disable' }
-  const names = { host: place.host, port: place.port, user, database }
+  const names = { host: place.host, port: place.port, user, database, query_timeout: limitMsOf(target.parameters) }
   const client = new pg.Client({ ...names, ...ways, password, stream: () => socket } as pg.ClientConfig) as Client
   client.on('error', () => {}) // whoever has the socket hears of it
   client.connection.on('authenticationSASL', ({ mechanisms }: { mechanisms: string[] }) => {

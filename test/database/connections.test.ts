@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { openConnection } from '../../src/database/connect.ts'
+import { targetOf } from '../../src/database/connection-string.ts'
 import { type Database, DatabaseUnavailable, openDatabase } from '../../src/database/database.ts'
 import type { Log } from '../../src/util/log.ts'
 import { StartError } from '../../src/util/start-error.ts'
@@ -217,4 +222,33 @@ test('a database that is not there, or a wrong password, is one plain sentence a
       return true
     })
   }
+})
+
+test('a server that stands still once the password is accepted is given up as one that does not answer', async (t) => {
+  const { url } = await emptyTestDatabase(t)
+  const { hostname, port } = new URL(url)
+  const readyForQuery = Buffer.from([0x5a, 0, 0, 0, 5, 0x49])
+  const proxy = createServer((client) => {
+    const server = connect(Number(port), hostname)
+    let stands = false
+    client.on('data', (chunk) => stands || server.write(chunk))
+    server.on('data', (chunk) => {
+      stands ||= chunk.includes(readyForQuery)
+      client.write(chunk)
+    })
+    for (const [from, to] of [[client, server] as const, [server, client] as const]) {
+      from.on('error', () => {})
+      from.on('close', () => to.destroy())
+    }
+  }).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  atEnd(t, () => proxy.close())
+  const through = Object.assign(new URL(url), { hostname: '127.0.0.1', port: (proxy.address() as AddressInfo).port })
+  const attempt = openConnection({
+    target: targetOf(`${through}?connect_timeout=1`)(),
+    pooler: 'none',
+    statementMs: 1_000
+  })
+  const outcome = await Promise.race([attempt.catch((error: Error) => error.message), delay(20_000, 'it still waits')])
+  assert.match(String(outcome), /^127\.0\.0\.1:\d+: no answer$/)
 })
