@@ -70,8 +70,8 @@ interface Task {
 interface Connection {
   readonly socket: PostgresSocket
   readonly driver: Driver
-  /** Rejects when the connection is lost: the driver leaves a transaction unsettled whose rollback cannot be sent. */
-  readonly lost: Promise<never>
+  /** Ends the task under way when the connection is lost: the driver leaves a transaction unsettled whose rollback cannot be sent. */
+  lose: (cause: Error) => void
   isRetired: boolean
 }
 
@@ -187,7 +187,11 @@ export class Pool {
   async #carryOut(task: Task, connection: Connection): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        task.resolve((await Promise.race([task.attempt(connection.driver), connection.lost])) as never)
+        const result = await new Promise((resolve, reject) => {
+          connection.lose = reject // no promise of the connection: it would keep every result as long as it lives
+          task.attempt(connection.driver).then(resolve, reject)
+        })
+        task.resolve(result as never)
         break
       } catch (error) {
         const state = sqlState(error) ?? ''
@@ -279,27 +283,23 @@ export class Pool {
       const at = this.#idle.indexOf(connection)
       if (at !== -1) this.#idle.splice(at, 1)
     }
-    let lose: (cause: Error) => void = () => {}
-    const lost = new Promise<never>((_, reject) => {
-      lose = reject
-    })
-    lost.catch(() => {}) // perhaps nothing runs on it
     const socket = new PostgresSocket(opened, {
       // The driver ends a connection by itself when Postgres says that it is over.
       ended: () => {
         gone()
-        lose(new ConnectionLost('Postgres closed the connection'))
+        connection.lose(new ConnectionLost('Postgres closed the connection'))
         if (!connection.isRetired) onLost?.()
       },
       lost: (cause) => {
         gone()
-        lose(cause)
+        connection.lose(cause)
         if (connection.isRetired) return // we closed it ourselves
         this.#options.log.debug({ err: cause }, 'connection to Postgres lost')
         onLost?.()
       }
     })
-    const connection: Connection = { socket, driver: this.#driver(() => socket, onNotify), lost, isRetired: false }
+    const driver = this.#driver(() => socket, onNotify)
+    const connection: Connection = { socket, driver, lose: () => {}, isRetired: false }
     among.add(connection)
     return connection
   }
