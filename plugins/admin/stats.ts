@@ -1,9 +1,7 @@
 // /admin/stats: how the server is doing.
-
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
-import type { Database } from '../../src/database/database.ts'
-import { DatabaseUnavailable } from '../../src/database/database.ts'
+import { type Database, DatabaseUnavailable } from '../../src/database/database.ts'
 import type { Member } from '../../src/delivery/member.ts'
 import type { QueueStats } from '../../src/delivery/queue-stats.ts'
 import type { ReceiptStrength } from '../../src/delivery/receipts.ts'

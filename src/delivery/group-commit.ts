@@ -3,7 +3,7 @@ import { Batcher, type BatchFailure, type BatchObserver } from '../util/batcher.
 
 /** As long as no more are under way, one partition takes all: few messages in two batches cost as much as twice as many. */
 const FEW_MESSAGES = 32
-/** A sender with no more messages under way asks for little. */
+/** A sender with fewer messages under way asks for little. */
 const FEW_OF_A_SENDER = 4
 /** Of what may wait, senders with more may use so much. */
 const SHARE_OF_BUSY = 3 / 4
@@ -44,8 +44,8 @@ type Partition<T extends Item, R> = Batcher<T, R>
  * Commits messages in groups, in partitions that are written side by side:
  *
  * - `live`, two: for connected recipients. While Postgres writes one group, the next one is prepared.
- * - `away`, two: for recipients that are away. Their groups wait for the locks of quotas, which no live message should. What
- *   one sender has under way is in one of them, or they would wait for each other.
+ * - `away`, two: for recipients that are away. Their groups wait for the locks of quotas, which no live message should. While
+ *   both are busy, the name of the sender chooses, so that they seldom wait for the same sender's quota.
  * - `quiet`: for connected recipients, from senders that have little under way, once others have much.
  *
  * The groups of one recipient are written one after the other, in the order in which its messages were handed over, so

@@ -43,7 +43,9 @@ export class Acceptors {
     })
     other.unref()
     other.on('error', () => {})
-    other.on('message', (_left, handle) => this.#add(handle as object))
+    other.on('message', (_left, handle) => {
+      if (handle) this.#add(handle) // it may be lost where no descriptor is left: listen() would open another port without
+    })
     const { _handle } = this.#listener as Server & { readonly _handle: never }
     if (other.connected) other.send(ACCEPTED_IN_A_TURN - 1, _handle, () => {})
   }

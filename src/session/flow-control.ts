@@ -54,11 +54,7 @@ export class FlowControl {
   #isWaiting = false
   readonly #turns: FlowTurns
 
-  constructor(
-    socket: FlowControlled,
-    handle: (data: Buffer, isBinary: boolean) => void,
-    turns: FlowTurns = { wait: setImmediate, rests: () => false }
-  ) {
+  constructor(socket: FlowControlled, handle: (data: Buffer, isBinary: boolean) => void, turns: FlowTurns) {
     this.#socket = socket
     this.#handle = handle
     this.#turns = turns

@@ -331,7 +331,7 @@ export class Session<M extends SessionMember = SessionMember> {
     const { meter, turns } = this.#hooks
     const serve = () => {
       proceed()
-      return false
+      return false // nothing is left: what is kept waits for another turn by itself
     }
     turns.wait({ serve }, meter.rank)
   }
