@@ -1,6 +1,8 @@
 // A machine for one relay: a network namespace with a cable to this one. Takes root.
 import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { promisify } from 'node:util'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
@@ -33,17 +35,17 @@ export async function missingForHosts(): Promise<string | undefined> {
   }
 }
 
-let hosts = 0
-
-/** `number`s are those of this process, so that several runs at once do not meet. */
+/**
+ * Each has a net of its own, 10.231.1 to 10.250.250. The cable bears its name, and the kernel makes no two of one name: so
+ * runs at the same time, and what a run that was killed left behind, are in nobody's way.
+ */
 export async function makeHost(scope: Scope): Promise<RelayHost> {
-  const number = ++hosts
-  const name = `dr-${process.pid}-${number}`
-  const [here, there] = [`dr${process.pid % 10_000}h${number}`, `dr${process.pid % 10_000}r${number}`]
-  const net = `10.${231 + (process.pid % 20)}.${number}`
+  await removeAbandoned()
+  const name = `dr-${process.pid}-${randomUUID().slice(0, 8)}`
   await ip('netns', 'add', name)
   atEnd(scope, () => ip('netns', 'del', name)) // and with it the cable
-  await ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', name)
+  const net = await layCable(name)
+  const [here, there] = cableOf(net)
   await ip('addr', 'add', `${net}.1/24`, 'dev', here)
   await ip('link', 'set', here, 'up')
   await ip('-n', name, 'addr', 'add', `${net}.2/24`, 'dev', there)
@@ -61,6 +63,33 @@ export async function makeHost(scope: Scope): Promise<RelayHost> {
       return wireBetween(scope, { name, here, there, server, relay }, port)
     }
   }
+}
+
+/** The ends of the cable, here and in the namespace. */
+function cableOf(net: string): [string, string] {
+  return [`dr${net}h`, `dr${net}r`]
+}
+
+/** Into the namespace. Resolves with the first net that no cable has. */
+async function layCable(name: string): Promise<string> {
+  for (let number = 0; number < 5_000; number++) {
+    const net = `10.${231 + (number % 20)}.${1 + Math.floor(number / 20)}`
+    const [here, there] = cableOf(net)
+    try {
+      await ip('link', 'add', here, 'type', 'veth', 'peer', 'name', there, 'netns', name)
+      return net
+    } catch (error) {
+      if (!String(error).includes('File exists')) throw error
+    }
+  }
+  throw new Error('no net is left for another machine: remove what `ip netns` lists as dr-…')
+}
+
+/** Namespaces of processes that were killed before they could remove them. */
+async function removeAbandoned(): Promise<void> {
+  const { stdout } = await ip('netns', 'list')
+  for (const [name, pid] of stdout.matchAll(/^dr-(\d+)-\S+/gm))
+    if (!existsSync(`/proc/${pid}`)) await ip('netns', 'del', name).catch(() => {}) // another run was faster
 }
 
 interface Ends {
