@@ -11,7 +11,7 @@ import type { MailboxCounter, MailboxLimit } from './mailbox-counter.ts'
 import type { MailboxFloors } from './mailbox-floors.ts'
 import type { MessageStore, Repeat } from './message-store.ts'
 import type { NetworkTotals } from './network-totals.ts'
-import { SHARE_OF_STRANGERS } from './strangers.ts'
+import { limitOfStrangers, SHARE_OF_STRANGERS } from './strangers.ts'
 
 /** Committed, and the recipient is connected, or away. */
 export const ACCEPTED = ['live', 'queued'] as const
@@ -243,7 +243,8 @@ export class Mailbox {
     held: ReadonlyMap<string, Quota>
   ): Promise<Verdict[]> {
     const { store } = this.#options
-    const [repeats, isStranger] = [await store.repeats(tx, entries), await strangers(tx, entries)]
+    const repeats = await store.repeats(tx, entries)
+    const isStranger = await strangers(tx, this.#toNearlyFull(entries, held))
     const verdicts = entries.map((entry, index) => repeats[index] ?? this.#admit(entry, held, isStranger(entry)))
     const stored = await store.insert(tx, verdicts.filter(isEntry), false)
     await adjustQuotas(
@@ -255,17 +256,29 @@ export class Mailbox {
     return verdicts.map((verdict) => (isEntry(verdict) ? next.next().value! : verdict))
   }
 
+  /** Those for mailboxes in which strangers have no room left, or may have none after these. */
+  #toNearlyFull(entries: readonly QueueEntry[], held: ReadonlyMap<string, Quota>): QueueEntry[] {
+    const uses = entries.filter((entry) => entry.slot)
+    const full = quotasOf(uses).filter((use) => use.role === 'recipient' && this.#isNearlyFull(use, held))
+    const keys = new Set(full.map(({ network, peer, role }) => quotaKey(network, peer, role)))
+    return uses.filter(({ network, recipient }) => keys.has(quotaKey(network, recipient, 'recipient')))
+  }
+
   /** Do all of these fit their quotas, whoever sends them? */
   #haveRoom(uses: readonly QueueEntry[], held: ReadonlyMap<string, Quota>): boolean {
-    const { quotaPerSender, recipientMessages, recipientBytes } = this.#options.limits
-    return quotasOf(uses).every(({ network, peer, role, entries, bytes }) => {
-      const quota = held.get(quotaKey(network, peer, role))!
-      if (role === 'sender') return quota.entries + entries <= quotaPerSender
-      const isNearlyFull =
-        quota.entries + entries > recipientMessages * SHARE_OF_STRANGERS ||
-        quota.bytes + bytes > recipientBytes * SHARE_OF_STRANGERS
-      return !isNearlyFull
+    return quotasOf(uses).every((use) => {
+      if (use.role === 'recipient') return !this.#isNearlyFull(use, held)
+      const { entries } = held.get(quotaKey(use.network, use.peer, 'sender'))!
+      return entries + use.entries <= this.#options.limits.quotaPerSender
     })
+  }
+
+  /** Would this be more than strangers may have in a mailbox? */
+  #isNearlyFull(use: Quota, held: ReadonlyMap<string, Quota>): boolean {
+    const { entries, bytes } = held.get(quotaKey(use.network, use.peer, 'recipient'))!
+    const { recipientMessages, recipientBytes } = this.#options.limits
+    const share = limitOfStrangers({ messages: recipientMessages, bytes: recipientBytes })
+    return entries + use.entries > share.messages || bytes + use.bytes > share.bytes
   }
 
   /** Does an entry fit its quotas? What fits is counted in `held`, so the next one sees it; without a slot all fit. */

@@ -1,5 +1,6 @@
 import { addressKey } from './address.ts'
 import { Bucket } from './bucket.ts'
+import { NoisyBudget } from './noisy-budget.ts'
 import {
   ASSURED,
   ASSURED_REQUESTS,
@@ -20,6 +21,8 @@ const KEPT_ACCOUNTS = 50_000
  */
 export class Accounts {
   readonly rates: Rates
+  /** What all who asked for more than they may always have may ask for together. */
+  readonly noisy = new NoisyBudget()
   readonly #now: () => number
   readonly #buckets = new Map<string, Bucket>()
   readonly #moreRequests: Bucket
@@ -35,14 +38,16 @@ export class Accounts {
     const { rates } = this
     const key = addressKey(address)
     const arrivals = this.bucket('arrivals', key, rates.address)
-    return new Meter(rates, { arrivals, address: this.bucket('address', key, rates.address) }, this.#now)
+    const ofAddress = this.bucket('address', key, rates.address)
+    return new Meter(rates, { arrivals, address: ofAddress, noisy: this.noisy }, this.#now)
   }
 
   /** The meter of a new connection for its requests over HTTP. */
   requestMeter(address: string | undefined): RequestMeter {
     const { perSecond, atOnce } = ASSURED_REQUESTS
     const assured = this.#bucket(`assured ${addressKey(address)}`, perSecond, atOnce)
-    return new RequestMeter(this.rates.socket, { assured, more: this.#moreRequests }, this.#now)
+    const shared = { assured, more: this.#moreRequests, noisy: this.noisy }
+    return new RequestMeter(this.rates.socket, shared, this.#now)
   }
 
   /** How long until the arrivals of an address are within their budget, in ms. */
@@ -71,10 +76,10 @@ export class Accounts {
 }
 
 /**
- * Whose turn it is first: who asked for little lately; who asked for more; who asked for more than a registration takes
- * and has not registered.
+ * Whose turn it is first: a registered socket that asked for little lately; a visitor, who registers or asks for little over HTTP; who
+ * asked for more; and a stranger, who asked for more than a registration takes and has not registered.
  */
-export type Rank = 'quiet' | 'noisy' | 'stranger'
+export type Rank = 'quiet' | 'visitor' | 'noisy' | 'stranger'
 
 /** Why a socket has to wait: for what it did itself, or for what all of its address or identity did. */
 export type Overdrawn = 'own' | 'shared'
@@ -92,6 +97,7 @@ interface OfAddress {
   /** Connections and registrations, apart from the rest: peers that flood keep no neighbour from coming back. */
   readonly arrivals: Bucket
   readonly address: Bucket
+  readonly noisy: NoisyBudget
 }
 
 /**
@@ -103,14 +109,16 @@ export class Meter implements Payer {
   readonly #now: () => number
   readonly #own: Bucket
   readonly #address: Bucket
+  readonly #noisy: NoisyBudget
   #shared: readonly Bucket[]
   #assured: Bucket
   #isRegistered = false
 
-  constructor(rates: Rates, { arrivals, address }: OfAddress, now: () => number) {
+  constructor(rates: Rates, { arrivals, address, noisy }: OfAddress, now: () => number) {
     this.#now = now
     this.#own = new Bucket(rates.socket, rates.socket * BURST_SECONDS, now())
     this.#address = address
+    this.#noisy = noisy
     this.#shared = [arrivals]
     this.#assured = new Bucket(ASSURED_UNREGISTERED.perSecond, ASSURED_UNREGISTERED.atOnce, now())
     this.pay('connection')
@@ -120,7 +128,7 @@ export class Meter implements Payer {
   register(identity: Bucket): void {
     this.#isRegistered = true
     this.#shared = [this.#address, identity]
-    this.#assured = new Bucket(ASSURED.perSecond, ASSURED.atOnce, this.#now())
+    this.#assured = new Bucket(ASSURED.perSecond, ASSURED.atOnce, this.#now(), ASSURED.atFirst)
   }
 
   pay(work: Work, amount = 1): void {
@@ -129,12 +137,14 @@ export class Meter implements Payer {
     this.#own.spend(cost, now)
     const isAssured = this.#assured.has(now)
     if (isAssured) this.#assured.spend(cost, now)
+    else if (this.#isRegistered) this.#noisy.spend(cost, now)
     if (!isAssured || !this.#isRegistered) for (const bucket of this.#shared) bucket.spend(cost, now)
   }
 
   get rank(): Rank {
-    if (this.#assured.has(this.#now())) return 'quiet'
-    return this.#isRegistered ? 'noisy' : 'stranger'
+    const isAssured = this.#assured.has(this.#now())
+    if (this.#isRegistered) return isAssured ? 'quiet' : 'noisy'
+    return isAssured ? 'visitor' : 'stranger'
   }
 
   overdrawn(): { readonly ms: number; readonly why: Overdrawn } | undefined {
@@ -153,6 +163,7 @@ interface OfRequests {
   readonly assured: Bucket
   /** Of everybody: what exceeds that. */
   readonly more: Bucket
+  readonly noisy: NoisyBudget
 }
 
 /**
@@ -174,16 +185,20 @@ export class RequestMeter implements Payer {
   pay(work: Work, amount = 1): void {
     const now = this.#now()
     const cost = PRICES[work] * amount
-    const { assured, more } = this.#shared
+    const { assured, more, noisy } = this.#shared
     this.#own.spend(cost, now)
-    if (assured.has(now)) assured.spend(cost, now)
-    else more.spend(cost, now)
+    if (assured.has(now)) {
+      assured.spend(cost, now)
+      return
+    }
+    more.spend(cost, now)
+    noisy.spend(cost, now)
   }
 
   get rank(): Rank {
     const now = this.#now()
     const { assured, more } = this.#shared
-    if (assured.has(now)) return 'quiet'
+    if (assured.has(now)) return 'visitor'
     return more.has(now) ? 'noisy' : 'stranger'
   }
 

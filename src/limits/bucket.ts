@@ -8,10 +8,10 @@ export class Bucket {
   #level: number
   #at: number
 
-  constructor(perSecond: number, capacity: number, now: number) {
+  constructor(perSecond: number, capacity: number, now: number, level = capacity) {
     this.#perMs = perSecond / 1_000
     this.#capacity = capacity
-    this.#level = capacity
+    this.#level = level
     this.#at = now
   }
 

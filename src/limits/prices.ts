@@ -31,10 +31,10 @@ export interface Rates {
 export const BURST_SECONDS = 2
 
 /**
- * What a registered socket may always ask for, whatever its neighbours do, in microseconds (a second, and at once): about 30
- * frames a second. Who asks for no more is served before the others.
+ * What a registered socket may always ask for, whatever its neighbours do, in microseconds (a second, at once, and just after it
+ * has registered: a flood of newcomers is no crowd of quiet ones): about 30 frames a second. Who asks for no more is served before the others.
  */
-export const ASSURED = { perSecond: 1_000, atOnce: 5_000 } as const
+export const ASSURED = { perSecond: 1_000, atOnce: 5_000, atFirst: 300 } as const
 
 /** The same for one that has not registered: one registration. */
 export const ASSURED_UNREGISTERED = { perSecond: 50, atOnce: 1_500 } as const

@@ -9,11 +9,14 @@ export interface AnswersOptions {
   say(answer: Answer): void
   /** The answer to a frame whose handling failed for a reason of ours. `data`: the frame. */
   failed(error: unknown, data: Buffer): Answer
+  /** The answer to a frame with a `since` was there so many ms later. */
+  took(ms: number): void
 }
 
 /** The place of an answer in the order of frames. */
 interface Slot {
   answer: Answer | undefined
+  readonly since: number | undefined
 }
 
 /**
@@ -33,13 +36,13 @@ export class Answers {
     return this.#slots.length > 0
   }
 
-  carryOut(effect: Effect, data: Buffer): void {
+  carryOut(effect: Effect, data: Buffer, since?: number): void {
     const { framesInFlight, flow, say } = this.#options
     if (this.#slots.length === 0 && 'frame' in effect) {
       say(effect)
       return
     }
-    const slot: Slot = { answer: undefined }
+    const slot: Slot = { answer: undefined, since }
     this.#slots.push(slot)
     if (this.#slots.length >= framesInFlight) flow.hold('in-flight')
     if (effect instanceof Promise) this.#await(slot, effect, data)
@@ -70,8 +73,9 @@ export class Answers {
   }
 
   #fill(slot: Slot, answer: Answer): void {
-    const { framesInFlight, flow, say } = this.#options
+    const { framesInFlight, flow, say, took } = this.#options
     slot.answer = answer
+    if (slot.since !== undefined) took(performance.now() - slot.since)
     while (this.#slots[0]?.answer !== undefined) say(this.#slots.shift()!.answer!)
     if (this.#slots.length < framesInFlight) flow.release('in-flight')
   }

@@ -14,18 +14,45 @@ const REFUSED_OF_A_TURN = 16
 interface Waiting {
   readonly since: number
   readonly go: (retryAfter: number | undefined) => void
+  /** It went on, or was refused. */
+  isOver: boolean
+}
+
+/** Handshakes by address: addresses take turns, each with its oldest one. */
+class Line {
+  readonly #ofAddress = new Map<string, Waiting[]>()
+
+  add(address: string, waiting: Waiting): void {
+    const others = this.#ofAddress.get(address)
+    if (others === undefined) this.#ofAddress.set(address, [waiting])
+    else others.push(waiting)
+  }
+
+  /** Takes the next one out; undefined: nobody waits. */
+  next(): Waiting | undefined {
+    for (const [address, line] of this.#ofAddress) {
+      const first = line.shift()!
+      this.#ofAddress.delete(address)
+      if (line.length > 0) this.#ofAddress.set(address, line) // behind all others
+      if (!first.isOver) return first
+    }
+    return undefined
+  }
 }
 
 /**
  * Shares the turns of the event loop among handshakes, so that thousands of connections at once keep no socket waiting for
- * long: some go on in each turn, first come, first served, those from addresses that asked for little before the others. How
- * many depends on how long turns take, since each handshake becomes a registration a moment later. One whose turn has not
+ * long: some go on in each turn, in the order in which they came, but a second one of an address not before the first one of another; those
+ * from addresses that asked for little before the others. How many depends on how long turns take, since each handshake becomes a registration a moment later. One whose turn has not
  * come in time is refused, and told when to come back.
  */
 export class Handshakes {
   readonly #now: () => number
-  readonly #quiet: Waiting[] = []
-  readonly #noisy: Waiting[] = []
+  readonly #quiet = new Line()
+  readonly #noisy = new Line()
+  /** All that wait, the oldest first, and some that wait no more. */
+  #byAge: Waiting[] = []
+  #waits = 0
   readonly #rate: HandshakeRate
   #ofATurn = MOST_OF_A_TURN
   #left = MOST_OF_A_TURN
@@ -38,18 +65,24 @@ export class Handshakes {
 
   /** Handshakes that wait for their turn. */
   get waiting(): number {
-    return this.#quiet.length + this.#noisy.length
+    return this.#waits
   }
 
   /** Resolves in the turn of this handshake with undefined, or, where it is refused, with the seconds until it may come back. */
-  async turn(isQuiet: boolean): Promise<number | undefined> {
+  async turn(address: string, isQuiet: boolean): Promise<number | undefined> {
     this.#count()
     if (this.#left > 0) {
       this.#left -= 1
       return undefined
     }
     const since = this.#now()
-    return new Promise((go) => void (isQuiet ? this.#quiet : this.#noisy).push({ since, go }))
+    return new Promise((go) => {
+      const waiting = { since, go, isOver: false }
+      const line = isQuiet ? this.#quiet : this.#noisy
+      line.add(address, waiting)
+      this.#byAge.push(waiting)
+      this.#waits += 1
+    })
   }
 
   #count(): void {
@@ -64,25 +97,39 @@ export class Handshakes {
     this.#turnBeganAt = undefined
     this.#ofATurn = Math.min(MOST_OF_A_TURN, Math.max(LEAST_OF_A_TURN, this.#ofATurn + (isLong ? -1 : 1)))
     this.#left = this.#ofATurn
-    if (this.waiting === 0) {
+    if (this.#waits === 0) {
+      this.#byAge = []
       this.#rate.rest()
       return
     }
-    for (const queue of [this.#quiet, this.#noisy]) {
-      for (const { go } of queue.splice(0, this.#left)) {
-        this.#left -= 1
-        this.#rate.admitted()
-        go(undefined)
-      }
+    while (this.#left > 0) {
+      const first = this.#quiet.next() ?? this.#noisy.next()
+      if (first === undefined) break
+      this.#left -= 1
+      this.#rate.admitted()
+      this.#end(first)
     }
-    for (const queue of [this.#quiet, this.#noisy]) this.#refuseOverdue(queue, now)
+    this.#refuseOverdue(now)
     this.#count()
   }
 
-  #refuseOverdue(queue: Waiting[], now: number): void {
-    const isOverdue = ({ since }: Waiting) => now - since > LONGEST_WAIT_MS
-    let overdue = 0
-    while (overdue < REFUSED_OF_A_TURN && overdue < queue.length && isOverdue(queue[overdue]!)) overdue += 1
-    for (const { go } of queue.splice(0, overdue)) go(this.#rate.appointment())
+  #refuseOverdue(now: number): void {
+    let seen = 0
+    let refused = 0
+    for (const waiting of this.#byAge) {
+      if (!waiting.isOver) {
+        if (now - waiting.since <= LONGEST_WAIT_MS || refused === REFUSED_OF_A_TURN) break
+        refused += 1
+        this.#end(waiting, this.#rate.appointment())
+      }
+      seen += 1
+    }
+    this.#byAge.splice(0, seen)
+  }
+
+  #end(waiting: Waiting, retryAfter?: number): void {
+    waiting.isOver = true
+    this.#waits -= 1
+    waiting.go(retryAfter)
   }
 }

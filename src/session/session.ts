@@ -69,6 +69,8 @@ export interface SessionHooks {
   /** The clock of all sessions, in ms. */
   clock(): number
   frameReceived(bytes: number): void
+  /** A frame of a registered socket that asks for little was answered after so many ms. */
+  quietAnswered(ms: number): void
   frameRefused(code: string): void
   /** It has used up a budget and is read more slowly. */
   slowed(why: Overdrawn): void
@@ -179,7 +181,8 @@ export class Session<M extends SessionMember = SessionMember> {
       framesInFlight: hooks.limits.framesInFlight,
       flow: this.#flow,
       say: (answer) => this.#say(answer),
-      failed: (error, data) => this.#failed(error, data)
+      failed: (error, data) => this.#failed(error, data),
+      took: (ms) => hooks.quietAnswered(ms)
     })
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
     socket.on('ping', (data: Buffer) => this.#control(data))
@@ -392,7 +395,12 @@ export class Session<M extends SessionMember = SessionMember> {
     if (!this.isOpen) return
     this.#hooks.frameReceived(data.length)
     this.#repliesFirst?.called()
-    this.#answers.carryOut(this.#effectOf(data, isBinary), data)
+    const since = this.#isQuiet() ? performance.now() : undefined
+    this.#answers.carryOut(this.#effectOf(data, isBinary), data, since)
+  }
+
+  #isQuiet(): boolean {
+    return this.#member !== undefined && this.#hooks.meter.rank === 'quiet'
   }
 
   #effectOf(data: Buffer, isBinary: boolean): Effect {

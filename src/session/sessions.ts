@@ -24,7 +24,7 @@ export interface SessionsLimits extends LivenessLimits {
 const LONGEST_WAIT_MS = 1_000
 
 /** What a protocol's plugin brings; the rest is this file's. */
-export type ProtocolHooks = Omit<SessionHooks, 'clock' | 'meter' | 'turns' | 'registered' | 'closed'>
+export type ProtocolHooks = Omit<SessionHooks, 'clock' | 'meter' | 'turns' | 'quietAnswered' | 'registered' | 'closed'>
 
 /** Every open socket of this process, registered or not: admission, liveness and shutdown. */
 export class Sessions<M extends SessionMember = SessionMember> {
@@ -35,7 +35,7 @@ export class Sessions<M extends SessionMember = SessionMember> {
   readonly #onClosed: (session: Session<M>, isClean: boolean) => void
   readonly #open = new Set<Session<M>>()
   readonly #accounts: Accounts
-  readonly #turns = new Turns()
+  readonly #turns: Turns
   readonly #handshakes = new Handshakes()
   /** By address, see `addressKey`. */
   readonly #unregistered = new Map<string, number>()
@@ -48,6 +48,7 @@ export class Sessions<M extends SessionMember = SessionMember> {
   constructor(limits: SessionsLimits, onClosed: (session: Session<M>, isClean: boolean) => void = () => {}) {
     this.#limits = limits
     this.#accounts = new Accounts(limits.rates)
+    this.#turns = new Turns(this.#accounts.noisy)
     this.requests = new RequestReaders(this.#accounts, this.#turns)
     this.#onClosed = onClosed
     this.clock.onStep((now) => {
@@ -84,7 +85,7 @@ export class Sessions<M extends SessionMember = SessionMember> {
   async turn(address: string | undefined): Promise<number | undefined> {
     const ms = this.#accounts.arrivalMs(address)
     if (ms > 0) await delay(Math.min(ms, LONGEST_WAIT_MS))
-    return this.#handshakes.turn(ms === 0)
+    return this.#handshakes.turn(addressKey(address), ms === 0)
   }
 
   /** Takes a new socket in. Listens to it before this returns, so no frame is missed. */
@@ -94,6 +95,7 @@ export class Sessions<M extends SessionMember = SessionMember> {
     const session: Session<M> = new Session(socket, origin, protocol, {
       ...hooks,
       ...{ meter, turns: this.#turns },
+      quietAnswered: (ms) => this.#accounts.noisy.answered(ms, performance.now()),
       clock: () => this.clock.now,
       registered: ({ network, peer }) => {
         count(this.#unregistered, key, -1)

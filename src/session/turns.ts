@@ -1,9 +1,11 @@
 import type { Rank } from '../limits/accounts.ts'
+import { NoisyBudget } from '../limits/noisy-budget.ts'
 
 /** Longest that sockets of a rank are served in one turn of the event loop before others are heard, in ms. */
 const QUIET_MS = 10
 /** A message takes some ten turns through the database, and each of them is longer by this. */
 const NOISY_MS = 2
+const VISITORS_MS = 4
 /** Strangers are served for so long, and then not for four times as long as it took: together they get a fifth of the process. */
 const STRANGERS_MS = 2
 const STRANGERS_REST = 4
@@ -24,19 +26,21 @@ export interface Waiting {
  */
 export class Turns {
   readonly #now: () => number
-  #waiting: Record<Rank, Waiting[]> = { quiet: [], noisy: [], stranger: [] }
+  readonly #noisy: NoisyBudget
+  #waiting: Record<Rank, Waiting[]> = { quiet: [], visitor: [], noisy: [], stranger: [] }
   /** When this turn began; undefined: nothing was served in it yet. */
   #beganAt: number | undefined
   #strangersRestUntil = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 
-  constructor(now: () => number = () => performance.now()) {
+  constructor(noisy = new NoisyBudget(), now: () => number = () => performance.now()) {
+    this.#noisy = noisy
     this.#now = now
   }
 
   /** May a socket be served now? */
   hasRoom(rank: Rank): boolean {
-    if (rank === 'stranger') return false
+    if (rank === 'stranger' || this.#restMs(rank) > 0) return false
     if (this.#begins()) return true
     if (this.#waiting[rank].length > 0) return false
     return this.#now() - this.#beganAt! < (rank === 'quiet' ? QUIET_MS : NOISY_MS)
@@ -58,31 +62,31 @@ export class Turns {
   /** After the sockets were read: those that wait are served until the time of a turn is over. */
   #next(): void {
     this.#serve('quiet', QUIET_MS)
+    this.#serve('visitor', VISITORS_MS)
     this.#serve('noisy', NOISY_MS)
-    if (this.#restMs() <= 0) {
+    if (this.#restMs('stranger') <= 0) {
       const began = this.#now()
       this.#serve('stranger', STRANGERS_MS)
       const ended = this.#now()
       this.#strangersRestUntil = ended + Math.min(STRANGERS_REST * (ended - began), STRANGERS_LONGEST_REST_MS)
     }
-    const { quiet, noisy, stranger } = this.#waiting
-    if (quiet.length > 0 || noisy.length > 0) {
-      this.#beganAt = this.#now()
-      setImmediate(() => this.#next())
-      return
-    }
+    const ranks = (['quiet', 'visitor', 'noisy', 'stranger'] as const).filter((rank) => this.#waiting[rank].length > 0)
+    const restMs = Math.min(...ranks.map((rank) => this.#restMs(rank)))
     this.#beganAt = undefined
-    if (stranger.length > 0) this.#timer ??= setTimeout(() => this.#rested(), this.#restMs())
+    if (restMs <= 0) this.#begins()
+    else if (ranks.length > 0) this.#wakeAfter(restMs)
   }
 
-  /** How long strangers wait before they are served again. */
-  #restMs(): number {
-    return this.#strangersRestUntil - this.#now()
+  /** How long until a rank may be served, in ms. */
+  #restMs(rank: Rank): number {
+    const now = this.#now()
+    if (rank === 'noisy') return this.#noisy.waitMs(now)
+    return rank === 'stranger' ? Math.max(0, this.#strangersRestUntil - now) : 0
   }
 
-  #rested(): void {
-    this.#timer = undefined
-    this.#begins()
+  #wakeAfter(ms: number): void {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#begins(), ms)
   }
 
   /** One piece of each, round after round, for so long. */
@@ -91,7 +95,7 @@ export class Turns {
     if (waiting.length === 0) return
     const endsAt = this.#now() + ms
     let at = 0
-    for (; at < waiting.length && this.#now() < endsAt; at++) {
+    for (; at < waiting.length && this.#now() < endsAt && (rank !== 'noisy' || this.#restMs(rank) <= 0); at++) {
       const socket = waiting[at]!
       if (socket.serve()) waiting.push(socket)
     }

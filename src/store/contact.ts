@@ -25,13 +25,18 @@ export async function noteContacts(sql: Sql, pairs: readonly Pair[]): Promise<vo
  * write to it before a day ago.
  */
 export async function strangers(sql: AnySql, messages: readonly Pair[]): Promise<(message: Pair) => boolean> {
+  if (messages.length === 0) return () => false
   const { networks, senders, recipients } = columns(messages)
+  // `limit 1`: each pair is looked up by itself, however large Postgres takes the table for.
   const rows = await sql<Pair[]>`
     select distinct n as network, s as sender, r as recipient
     from unnest(${networks}::text[], ${senders}::text[], ${recipients}::text[]) as p (n, s, r)
-    where not exists (select from contact where network = n and recipient = s and sender = r)
-      and not exists (
-        select from contact where network = n and recipient = r and sender = s and since < now() - interval '1 day')`
+      left join lateral (
+        select true as found from contact where network = n and recipient = s and sender = r limit 1) as answered on true
+      left join lateral (
+        select true as found from contact
+        where network = n and recipient = r and sender = s and since < now() - interval '1 day' limit 1) as old on true
+    where answered.found is null and old.found is null`
   const found = new Set(rows.map(pairKey))
   return (message) => found.has(pairKey(message))
 }

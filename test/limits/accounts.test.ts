@@ -100,19 +100,32 @@ test('connections that register one after the other wait; registered neighbours 
   assert.equal(all.meter('192.0.2.2').overdrawn(), undefined)
 })
 
-test('a registration is served among the first; who then asks for much later, and before it last', () => {
+test('a registration is served before those who ask for much; who asks for more before it comes last', () => {
   const { accounts: all } = accounts()
   const stranger = all.meter('192.0.2.1')
   frame(stranger, 30)
   stranger.pay('signature')
   stranger.pay('registration')
-  assert.equal(stranger.rank, 'quiet')
+  assert.equal(stranger.rank, 'visitor')
   for (let n = 0; n < 5; n++) stranger.pay('refused')
   assert.equal(stranger.rank, 'stranger')
   const peer = join(all, '192.0.2.1', 'peer')
   assert.equal(peer.rank, 'quiet')
   for (let n = 0; n < 400; n++) frame(peer, 0)
   assert.equal(peer.rank, 'noisy')
+})
+
+test('who has just registered is among the quiet ones only for the first few frames, and for more a moment later', () => {
+  const { time, accounts: all } = accounts()
+  const talk = (meter: Meter) => {
+    let frames = 0
+    for (; meter.rank === 'quiet'; frames++) frame(meter, 0)
+    return frames
+  }
+  const early = talk(join(all, '192.0.2.1', 'early'))
+  const late = join(all, '192.0.2.2', 'late')
+  time.now += 5_000
+  assert.ok(early <= 20 && talk(late) > 300, `${early} frames`)
 })
 
 test('a rate of 0 is no limit', () => {
@@ -129,7 +142,7 @@ test('requests of an address that asks now and then come first, those of one tha
     for (let n = 0; n < 5; n++) probe.pay('request')
     probe.pay('answered', 40)
     time.now += 1_000
-    assert.equal(probe.rank, 'quiet')
+    assert.equal(probe.rank, 'visitor')
   }
   const ask = (address: string, times: number) => {
     for (let n = 0; n < times; n++) all.requestMeter(address).pay('request')
@@ -138,9 +151,9 @@ test('requests of an address that asks now and then come first, those of one tha
   assert.equal(ask('192.0.2.2', 101), 'noisy')
   assert.equal(ask('192.0.2.2', 1_500), 'stranger')
   assert.equal(ask('192.0.2.3', 101), 'stranger')
-  assert.equal(probe.rank, 'quiet')
+  assert.equal(probe.rank, 'visitor')
   time.now += 11_000
-  assert.deepEqual([ask('192.0.2.2', 0), ask('192.0.2.3', 101)], ['quiet', 'noisy'])
+  assert.deepEqual([ask('192.0.2.2', 0), ask('192.0.2.3', 101)], ['visitor', 'noisy'])
 })
 
 test('a connection is read more slowly for its own requests, not for those of others', () => {

@@ -10,10 +10,12 @@ function handshakesOf() {
   const time = { now: 1_000 }
   const handshakes = new Handshakes(() => time.now)
   const gone: string[] = []
+  let addresses = 0
   const refused: number[] = []
-  const come = (count: number, who = 'quiet') => {
+  /** Without an address: each from one of its own. */
+  const come = (count: number, who = 'quiet', address?: string) => {
     for (let n = 0; n < count; n++) {
-      void handshakes.turn(who === 'quiet').then((seconds) => {
+      void handshakes.turn(address ?? `${++addresses}`, who !== 'noisy').then((seconds) => {
         if (seconds === undefined) gone.push(who)
         else refused.push(seconds)
       })
@@ -39,6 +41,18 @@ test('of many handshakes at once some go on in each turn, those from quiet addre
   assert.deepEqual(gone.slice(8), ['quiet', ...Array<string>(7).fill('noisy')])
   await turns(1, 1)
   assert.equal(gone.length, 21)
+})
+
+test('addresses take turns, so that one with many keeps no other waiting', async () => {
+  const { gone, come, turns } = handshakesOf()
+  come(100, 'many', 'a')
+  come(100, 'more', 'b')
+  await turns(1, 1)
+  gone.length = 0
+  come(1, 'one', 'c')
+  come(1, 'other', 'd')
+  await turns(1, 1)
+  assert.deepEqual(gone, ['many', 'more', 'one', 'other', 'many', 'more', 'many', 'more'])
 })
 
 test('while turns take long fewer go on in each, but always some', async () => {

@@ -72,6 +72,7 @@ function open({ limits, frames }: { limits?: Partial<SessionLimits>; frames?: Fr
     {
       limits: { ...LIMITS, ...limits },
       ...{ meter, turns: new Turns() },
+      quietAnswered: () => {},
       clock: () => clock.now,
       frameReceived: (bytes) => {
         heard.bytes += bytes

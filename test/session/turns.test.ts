@@ -3,12 +3,14 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Rank } from '../../src/limits/accounts.ts'
+import { NoisyBudget } from '../../src/limits/noisy-budget.ts'
 import { Turns } from '../../src/session/turns.ts'
 import { stopTime } from '../helpers/stop-time.ts'
 
 function turnsOf(t: TestContext) {
   const time = stopTime(t)
-  const turns = new Turns()
+  const budget = new NoisyBudget()
+  const turns = new Turns(budget)
   const served: string[] = []
   const socket = (name: string, pieces: number) => ({
     serve: () => {
@@ -24,16 +26,18 @@ function turnsOf(t: TestContext) {
     await turn()
     return served.splice(0)
   }
-  return { time, turns, wait, next }
+  return { time, turns, budget, wait, next }
 }
 
-test('quiet sockets are served first and for longer, noisy ones in each turn, a piece each, round after round', async (t) => {
+test('quiet sockets are served first and for longer, visitors and noisy ones in each turn, a piece each, round after round', async (t) => {
   const { wait, next } = turnsOf(t)
   wait('noisy', 3, 'a')
   wait('noisy', 2, 'b')
+  wait('visitor', 5)
   wait('quiet', 11)
-  assert.deepEqual(await next(), [...Array<string>(10).fill('quiet'), 'a', 'b'])
-  assert.deepEqual(await next(), ['quiet', 'a', 'b'])
+  const [quiet, visitors] = [Array<string>(10).fill('quiet'), Array<string>(4).fill('visitor')]
+  assert.deepEqual(await next(), [...quiet, ...visitors, 'a', 'b'])
+  assert.deepEqual(await next(), ['quiet', 'visitor', 'a', 'b'])
   assert.deepEqual(await next(), ['a'])
 })
 
@@ -62,6 +66,20 @@ test('what a piece of a stranger takes is made up for by a longer rest', async (
   assert.deepEqual(await next(), [])
   await time.advance(20)
   assert.deepEqual(await next(), ['stranger'])
+})
+
+test('noisy sockets rest while their budget is used up, and nobody else', async (t) => {
+  const { time, turns, budget, wait, next } = turnsOf(t)
+  budget.spend(100_000, performance.now())
+  budget.answered(500, performance.now())
+  await time.advance(60)
+  budget.spend(5_000, performance.now())
+  assert.deepEqual([turns.hasRoom('noisy'), turns.hasRoom('quiet')], [false, true])
+  wait('noisy', 1)
+  wait('quiet', 1)
+  assert.deepEqual(await next(), ['quiet'])
+  await time.advance(budget.waitMs(performance.now()) + 1)
+  assert.deepEqual(await next(), ['noisy'])
 })
 
 test('in a turn that is young sockets need not wait, unless others of their rank do', async (t) => {

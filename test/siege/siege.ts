@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
+import { constants, setPriority } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { serverProcess } from '../chaos/server-process.ts'
@@ -183,6 +184,8 @@ async function defineNetwork(dataDir: string): Promise<void> {
 async function startAttacker(scope: Scope, url: string, attack: string): Promise<ChildProcess> {
   const child = fork(ownFile('test/siege/attacker.ts'), [url, attack], { execArgv: [...OWN_OPTIONS] })
   atEnd(scope, () => child.kill('SIGKILL'))
+  // On a machine of their own they would take no processor time from the server.
+  setPriority(child.pid!, constants.priority.PRIORITY_BELOW_NORMAL)
   await once(child, 'message')
   return child
 }
