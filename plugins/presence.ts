@@ -86,6 +86,7 @@ function showSessions(metrics: RelayMetrics, sessions: Sessions<Member>): void {
   metrics.onRead(() => {
     const stats = sumUpSessions(sessions.all(), sessions.clock.now)
     metrics.handshakesWaiting.at().value = sessions.waiting
+    metrics.noisyLimit.at().value = sessions.noisyLimit
     for (const protocol of PROTOCOLS) {
       const { sockets, registered, windowMessages, windowBytes, stalledMs } = stats[protocol]
       metrics.sockets.at({ protocol }).value = sockets

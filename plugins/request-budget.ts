@@ -22,7 +22,7 @@ const SOCKETS = /^\/(signaling|l2ps)?$/
  */
 export default fp<RequestBudgetOptions>(
   async (app, { perAddress }) => {
-    const accounts = new Accounts({ socket: 0, address: perAddress, identity: 0 })
+    const accounts = new Accounts({ socket: 0, address: perAddress, identity: 0, network: 0 })
     const budgetOf = (url: string | undefined, address: string) =>
       accounts.bucket(url === '/metrics' ? 'metrics' : 'requests', addressKey(address), perAddress)
     app.addHook('onRequest', async ({ headers, ip, routeOptions: { url = '' } }, reply) => {

@@ -172,7 +172,10 @@ async function compose(
     connections: room.sockets,
     unregisteredPerAddress: config.MAX_UNREGISTERED_PER_ADDRESS,
     perAddress: connectionsPerAddress(config, room),
-    rates: { socket: config.WORK_PER_SOCKET, address: config.WORK_PER_ADDRESS, identity: config.WORK_PER_IDENTITY },
+    rates: {
+      ...{ socket: config.WORK_PER_SOCKET, address: config.WORK_PER_ADDRESS },
+      ...{ identity: config.WORK_PER_IDENTITY, network: config.WORK_PER_NETWORK }
+    },
     heartbeatMs: config.HEARTBEAT_SECONDS * SECOND,
     answerMs: config.PONG_DEADLINE_SECONDS * SECOND,
     stallMs: config.STALL_DEADLINE_SECONDS * SECOND,

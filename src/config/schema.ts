@@ -235,6 +235,11 @@ export const SECTIONS = {
       0
     ),
     WORK_PER_IDENTITY: Count('The same for all sockets of one client id or L2PS key.', 250_000, 0),
+    WORK_PER_NETWORK: Count(
+      'The same for all registered sockets of one L2PS network, or of signaling. 0: only its operator knows how many they are.',
+      0,
+      0
+    ),
     MESSAGE_DEADLINE_SECONDS: Count('A socket whose message is not complete after this long is closed (1008).', 30),
     REGISTRATION_DEADLINE_SECONDS: Count('A socket that has not registered by then is closed (4001).', 10),
     MAX_FAILED_PROOFS_PER_ADDRESS: Count(

@@ -163,6 +163,11 @@ const ROWS: readonly (readonly [title: string, panels: readonly Panel[]])[] = [
         unit: 'short',
         queries: [{ expr: `sum(${M.handshakesWaiting.name})`, legend: 'waiting' }]
       },
+      {
+        title: 'Cores for those who ask for much',
+        unit: 'short',
+        queries: [{ expr: `min(${M.noisyLimit.name})`, legend: '10: no limit' }]
+      },
       { title: 'Proofs', unit: 'cps', queries: [per('algorithm, result', M.proofs)] }
     ]
   ],

@@ -56,9 +56,11 @@ export class Accounts {
     return bucket.waitMs(this.#now())
   }
 
-  /** The budget of an identity, shared by all its sessions. */
-  identity(network: string, peer: string): Bucket {
-    return this.bucket('identity', `${network} ${peer}`, this.rates.identity)
+  /** The budgets that a registered socket shares with all sessions of its identity, and with all of its network. */
+  ofMember(network: string, peer: string): Bucket[] {
+    const { identity, network: ofNetwork } = this.rates
+    const own = this.bucket('identity', `${network} ${peer}`, identity)
+    return ofNetwork === 0 ? [own] : [own, this.bucket('network', network, ofNetwork)]
   }
 
   bucket(kind: string, name: string, perSecond: number): Bucket {
@@ -81,7 +83,7 @@ export class Accounts {
  */
 export type Rank = 'quiet' | 'visitor' | 'noisy' | 'stranger'
 
-/** Why a socket has to wait: for what it did itself, or for what all of its address or identity did. */
+/** Why a socket has to wait: for what it did itself, or for what all of its address, identity or network did. */
 export type Overdrawn = 'own' | 'shared'
 
 /** Who pays for what a connection asks for. */
@@ -102,7 +104,7 @@ interface OfAddress {
 
 /**
  * What one socket pays for. Until it is registered it pays into the arrivals of its address. A registered one has a small
- * budget that nobody else can use up (`ASSURED`): only what exceeds it is charged to its address and its identity, so a
+ * budget that nobody else can use up (`ASSURED`): only what exceeds it is charged to its address, its identity and its network, so a
  * neighbour that floods slows itself down, not the others.
  */
 export class Meter implements Payer {
@@ -124,10 +126,10 @@ export class Meter implements Payer {
     this.pay('connection')
   }
 
-  /** It speaks for an identity from now on. */
-  register(identity: Bucket): void {
+  /** It speaks for an identity from now on, see `ofMember`. */
+  register(ofMember: readonly Bucket[]): void {
     this.#isRegistered = true
-    this.#shared = [this.#address, identity]
+    this.#shared = [this.#address, ...ofMember]
     this.#assured = new Bucket(ASSURED.perSecond, ASSURED.atOnce, this.#now(), ASSURED.atFirst)
   }
 

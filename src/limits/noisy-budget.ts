@@ -36,6 +36,12 @@ export class NoisyBudget {
   #leastBefore = Number.POSITIVE_INFINITY
   #leastSince = 0
 
+  /** In cores; ten: no limit. */
+  cores(now: number): number {
+    this.#fill(now)
+    return Math.min(this.#rate, NO_LIMIT) / 1_000_000
+  }
+
   spend(cost: number, now: number): void {
     this.#fill(now)
     this.#asked += cost

@@ -25,6 +25,8 @@ export interface Rates {
   readonly socket: number
   readonly address: number
   readonly identity: number
+  /** All registered sockets of a network together. */
+  readonly network: number
 }
 
 /** A bucket holds what comes in so many seconds: a burst of that is served at once. */

@@ -78,6 +78,11 @@ export class Sessions<M extends SessionMember = SessionMember> {
     return this.#handshakes.waiting
   }
 
+  /** What all noisy sockets together may ask for, in cores; ten: no limit. */
+  get noisyLimit(): number {
+    return this.#accounts.noisy.cores(performance.now())
+  }
+
   /**
    * Resolves when a handshake from this address may go on: later, if connections from there used up its budget. A number: it
    * may not, since too many come at once, and may come back after so many seconds.
@@ -99,7 +104,7 @@ export class Sessions<M extends SessionMember = SessionMember> {
       clock: () => this.clock.now,
       registered: ({ network, peer }) => {
         count(this.#unregistered, key, -1)
-        meter.register(this.#accounts.identity(network, peer))
+        meter.register(this.#accounts.ofMember(network, peer))
       },
       closed: (isClean) => this.#closed(session, isClean)
     })

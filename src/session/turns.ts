@@ -5,7 +5,7 @@ import { NoisyBudget } from '../limits/noisy-budget.ts'
 const QUIET_MS = 10
 /** A message takes some ten turns through the database, and each of them is longer by this. */
 const NOISY_MS = 2
-const VISITORS_MS = 4
+const VISITORS_MS = 2
 /** Strangers are served for so long, and then not for four times as long as it took: together they get a fifth of the process. */
 const STRANGERS_MS = 2
 const STRANGERS_REST = 4

@@ -5,7 +5,7 @@ import { readConfig } from '../../src/config/read.ts'
 import { Accounts, type Meter } from '../../src/limits/accounts.ts'
 
 const { WORK_PER_SOCKET, WORK_PER_ADDRESS, WORK_PER_IDENTITY } = readConfig({}).config!
-const DEFAULTS = { socket: WORK_PER_SOCKET, address: WORK_PER_ADDRESS, identity: WORK_PER_IDENTITY }
+const DEFAULTS = { socket: WORK_PER_SOCKET, address: WORK_PER_ADDRESS, identity: WORK_PER_IDENTITY, network: 0 }
 
 function accounts(rates = DEFAULTS) {
   const time = { now: 0 }
@@ -18,7 +18,7 @@ function join(all: Accounts, address: string, peer: string): Meter {
   frame(meter, 13)
   meter.pay('registration')
   meter.pay('signature')
-  meter.register(all.identity('signaling', peer))
+  meter.register(all.ofMember('signaling', peer))
   return meter
 }
 
@@ -128,8 +128,20 @@ test('who has just registered is among the quiet ones only for the first few fra
   assert.ok(early <= 20 && talk(late) > 300, `${early} frames`)
 })
 
+test('where networks have a budget, those who flood in one of them slow each other down, and no quiet socket', () => {
+  const { accounts: all } = accounts({ socket: 0, address: 0, identity: 0, network: 100_000 })
+  const floods = ['192.0.2.1', '192.0.2.2'].map((address, n) => join(all, address, `flood-${n}`))
+  const quiet = join(all, '192.0.2.3', 'quiet')
+  for (let n = 0; n < 12_000; n++) for (const flood of floods) frame(flood, 0)
+  assert.deepEqual(
+    floods.map((flood) => flood.overdrawn()?.why),
+    ['shared', 'shared']
+  )
+  assert.equal(quiet.overdrawn(), undefined)
+})
+
 test('a rate of 0 is no limit', () => {
-  const { accounts: all } = accounts({ socket: 0, address: 0, identity: 0 })
+  const { accounts: all } = accounts({ socket: 0, address: 0, identity: 0, network: 0 })
   const meter = join(all, '192.0.2.1', 'anybody')
   for (let n = 0; n < 1_000_000; n++) meter.pay('control')
   assert.equal(meter.overdrawn(), undefined)

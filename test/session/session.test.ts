@@ -42,7 +42,7 @@ type Frames = Record<string, (session: Session<FakeMember>) => Effect>
  * Answers are the frame itself. `frames` add to that.
  */
 function open({ limits, frames }: { limits?: Partial<SessionLimits>; frames?: Frames } = {}) {
-  const meter = new Accounts({ socket: 0, address: 0, identity: 0 }).meter('::1')
+  const meter = new Accounts({ socket: 0, address: 0, identity: 0, network: 0 }).meter('::1')
   const socket = new FakeSocket()
   const stream = new FakeStream(socket)
   const clock = { now: 0 }

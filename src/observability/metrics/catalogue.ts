@@ -74,8 +74,12 @@ const sockets = {
   }),
   socketsSlowed: counter(
     'demos_relay_sockets_slowed_total',
-    'Times a socket was read more slowly because a budget was used up: its own, or one shared with its address or identity.',
+    'Times a socket was read more slowly because a budget was used up: its own, or one shared with its address, identity or network.',
     { protocol, budget: ['own', 'shared'] }
+  ),
+  noisyLimit: gauge(
+    'demos_relay_noisy_limit_cores',
+    'What sockets that ask for much may use of a core together, while quiet ones wait too long for answers; 10: no limit.'
   ),
   socketsClosed: counter(
     'demos_relay_sockets_closed_total',
