@@ -6,7 +6,6 @@ import {
   ASSURED_REQUESTS,
   ASSURED_UNREGISTERED,
   BURST_SECONDS,
-  MORE_REQUESTS,
   PRICES,
   type Rates,
   type Work
@@ -25,12 +24,10 @@ export class Accounts {
   readonly noisy = new NoisyBudget()
   readonly #now: () => number
   readonly #buckets = new Map<string, Bucket>()
-  readonly #moreRequests: Bucket
 
   constructor(rates: Rates, now: () => number = () => performance.now()) {
     this.rates = rates
     this.#now = now
-    this.#moreRequests = new Bucket(MORE_REQUESTS.perSecond, MORE_REQUESTS.atOnce, now())
   }
 
   /** The meter of a new socket: the connection is paid for. */
@@ -46,8 +43,7 @@ export class Accounts {
   requestMeter(address: string | undefined): RequestMeter {
     const { perSecond, atOnce } = ASSURED_REQUESTS
     const assured = this.#bucket(`assured ${addressKey(address)}`, perSecond, atOnce)
-    const shared = { assured, more: this.#moreRequests, noisy: this.noisy }
-    return new RequestMeter(this.rates.socket, shared, this.#now)
+    return new RequestMeter(this.rates.socket, { assured, noisy: this.noisy }, this.#now)
   }
 
   /** How long until the arrivals of an address are within their budget, in ms. */
@@ -164,14 +160,13 @@ interface OfRequests {
   /** Of its address. */
   readonly assured: Bucket
   /** Of everybody: what exceeds that. */
-  readonly more: Bucket
   readonly noisy: NoisyBudget
 }
 
 /**
- * What one connection pays for with its requests over HTTP. Those of an address that asked for little lately are read first;
- * others with the noisy sockets, and last when all of these together are too many. A proxy's connections carry the requests
- * of many, so only one that is above its own budget has to wait in any case.
+ * What one connection pays for with its requests over HTTP. Those of an address that asked for little lately are visitors',
+ * others are read with the noisy sockets. A proxy's connections carry the requests of many, so only one that is above its own
+ * budget has to wait in any case.
  */
 export class RequestMeter implements Payer {
   readonly #now: () => number
@@ -187,21 +182,14 @@ export class RequestMeter implements Payer {
   pay(work: Work, amount = 1): void {
     const now = this.#now()
     const cost = PRICES[work] * amount
-    const { assured, more, noisy } = this.#shared
+    const { assured, noisy } = this.#shared
     this.#own.spend(cost, now)
-    if (assured.has(now)) {
-      assured.spend(cost, now)
-      return
-    }
-    more.spend(cost, now)
-    noisy.spend(cost, now)
+    if (assured.has(now)) assured.spend(cost, now)
+    else noisy.spend(cost, now)
   }
 
   get rank(): Rank {
-    const now = this.#now()
-    const { assured, more } = this.#shared
-    if (assured.has(now)) return 'visitor'
-    return more.has(now) ? 'noisy' : 'stranger'
+    return this.#shared.assured.has(this.#now()) ? 'visitor' : 'noisy'
   }
 
   overdrawn(): { readonly ms: number; readonly why: Overdrawn } | undefined {

@@ -70,8 +70,9 @@ export class RequestReaders {
     connection.underWay += 1
     connection.latest = request
     response.setTimeout(ANSWER_TAKEN_MS)
+    // All of it is handed over, whether anybody reads it or not.
+    response.once('prefinish', () => meter.pay('answered', (socket.bytesWritten - before) / 1_024))
     response.once('close', () => {
-      meter.pay('answered', (socket.bytesWritten - before) / 1_024)
       connection.underWay -= 1
       if (connection.underWay > 0) return
       delete connection.latest

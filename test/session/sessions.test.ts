@@ -8,7 +8,12 @@ import { FakeSocket, FakeStream } from '../helpers/fake-socket.ts'
 import { stopTime } from '../helpers/stop-time.ts'
 
 const LIMITS: SessionsLimits = {
-  ...{ connections: 100, unregisteredPerAddress: 2, perAddress: 50, rates: { socket: 0, address: 0, identity: 0, network: 0 } },
+  ...{
+    connections: 100,
+    unregisteredPerAddress: 2,
+    perAddress: 50,
+    rates: { socket: 0, address: 0, identity: 0, network: 0 }
+  },
   ...{ heartbeatMs: 30_000, answerMs: 10_000, stallMs: 60_000 }
 }
 

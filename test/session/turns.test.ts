@@ -33,9 +33,9 @@ test('quiet sockets are served first and for longer, visitors and noisy ones in 
   const { wait, next } = turnsOf(t)
   wait('noisy', 3, 'a')
   wait('noisy', 2, 'b')
-  wait('visitor', 5)
+  wait('visitor', 3)
   wait('quiet', 11)
-  const [quiet, visitors] = [Array<string>(10).fill('quiet'), Array<string>(4).fill('visitor')]
+  const [quiet, visitors] = [Array<string>(10).fill('quiet'), Array<string>(2).fill('visitor')]
   assert.deepEqual(await next(), [...quiet, ...visitors, 'a', 'b'])
   assert.deepEqual(await next(), ['quiet', 'visitor', 'a', 'b'])
   assert.deepEqual(await next(), ['a'])
