@@ -1,8 +1,8 @@
 /** An answer to a quiet socket is late after this time, in ms, and after so many times the least that one took lately. */
 const LATE_MS = 12
 const LATE_TIMES = 4
-/** "Lately": in this half minute or the last one, in ms. */
-const LATELY_MS = 15_000
+/** "Lately": in the last five to ten minutes, in ms: a flood must not pass for how things are. */
+const LATELY_MS = 300_000
 /** What noisy sockets may always ask for: a twentieth of a core, in microseconds a second. */
 const LEAST = 50_000
 /** How often the rate changes at most, in ms, and by how much. */

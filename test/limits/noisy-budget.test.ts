@@ -70,6 +70,14 @@ test('where answers always take long, late is what takes much longer', () => {
   assert.ok(run(budget, time, 1_000, 2_000, () => 500) < 200_000)
 })
 
+test('minutes of slow answers do not pass for how things are', () => {
+  const budget = new NoisyBudget()
+  const time = { now: 0 }
+  run(budget, time, 1_000, 500, () => 3)
+  run(budget, time, 240_000, 500, () => 30)
+  assert.ok(run(budget, time, 1_000, 500, () => 30) < 60_000)
+})
+
 test('what costs more than there is, is paid for before the next', () => {
   const budget = new NoisyBudget()
   const time = { now: 0 }
