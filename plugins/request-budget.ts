@@ -23,15 +23,18 @@ const SOCKETS = /^\/(signaling|l2ps)?$/
 export default fp<RequestBudgetOptions>(
   async (app, { perAddress }) => {
     const accounts = new Accounts({ socket: 0, address: perAddress, identity: 0, network: 0 })
-    const budgetOf = (url: string | undefined, address: string) =>
-      accounts.bucket(url === '/metrics' ? 'metrics' : 'requests', addressKey(address), perAddress)
     app.addHook('onRequest', async ({ headers, ip, routeOptions: { url = '' } }, reply) => {
       const isHandshake = headers.upgrade !== undefined && SOCKETS.test(url)
       if (isHandshake || FREE.test(url)) return
-      const budget = budgetOf(url, ip)
+      const budget = accounts.bucket(url === '/metrics' ? 'metrics' : 'requests', addressKey(ip), perAddress)
       const waitMs = budget.waitMs(performance.now())
       if (waitMs === 0) {
         budget.spend(PRICES.request, performance.now())
+        // Paid when it is handed over: who does not read an answer pays for it all the same.
+        reply.raw.once('prefinish', () => {
+          const kilobytes = Number(reply.getHeader('content-length') ?? 0) / 1_024
+          budget.spend(PRICES.answered * kilobytes, performance.now())
+        })
         return
       }
       const message = 'This address asks for more than it may. Wait as long as Retry-After says.'
@@ -39,11 +42,6 @@ export default fp<RequestBudgetOptions>(
         .code(429)
         .header('retry-after', Math.ceil(waitMs / 1_000))
         .send({ message, error: 'Too Many Requests', statusCode: 429 })
-    })
-    app.addHook('onResponse', async ({ ip, routeOptions: { url = '' } }, reply) => {
-      if (FREE.test(url) || reply.statusCode === 429) return
-      const kilobytes = Number(reply.getHeader('content-length') ?? 0) / 1_024
-      budgetOf(url, ip).spend(PRICES.answered * kilobytes, performance.now())
     })
   },
   { name: 'request-budget', fastify: '5.x' }
