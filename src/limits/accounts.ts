@@ -145,6 +145,11 @@ export class Meter implements Payer {
     return isAssured ? 'visitor' : 'stranger'
   }
 
+  /** Registered, and quiet for seconds: how long its answers take tells what noisy sockets do, and not what it did itself. */
+  get isLongQuiet(): boolean {
+    return this.#isRegistered && this.#assured.isHalfFull(this.#now())
+  }
+
   overdrawn(): { readonly ms: number; readonly why: Overdrawn } | undefined {
     const now = this.#now()
     const own = this.#own.waitMs(now)

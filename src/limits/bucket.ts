@@ -26,6 +26,12 @@ export class Bucket {
     return this.waitMs(now) === 0
   }
 
+  /** Is at least half of it there? */
+  isHalfFull(now: number): boolean {
+    this.#fill(now)
+    return this.#level >= this.#capacity / 2
+  }
+
   /** How long until it is not overdrawn, in ms. */
   waitMs(now: number): number {
     if (this.#perMs === 0) return 0

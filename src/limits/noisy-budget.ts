@@ -55,7 +55,7 @@ export class NoisyBudget {
     return this.#level > 0 ? 0 : ((1 - this.#level) / this.#rate) * 1_000
   }
 
-  /** A frame of a quiet socket was answered so long after it came. */
+  /** A frame of a socket that has been quiet for seconds was answered so long after it came. */
   answered(ms: number, now: number): void {
     if (now - this.#leastSince > LATELY_MS) {
       this.#leastBefore = this.#least

@@ -69,7 +69,7 @@ export interface SessionHooks {
   /** The clock of all sessions, in ms. */
   clock(): number
   frameReceived(bytes: number): void
-  /** A frame of a registered socket that asks for little was answered after so many ms. */
+  /** A frame of a socket that has been quiet for seconds was answered after so many ms. */
   quietAnswered(ms: number): void
   frameRefused(code: string): void
   /** It has used up a budget and is read more slowly. */
@@ -395,12 +395,8 @@ export class Session<M extends SessionMember = SessionMember> {
     if (!this.isOpen) return
     this.#hooks.frameReceived(data.length)
     this.#repliesFirst?.called()
-    const since = this.#isQuiet() ? performance.now() : undefined
+    const since = this.#hooks.meter.isLongQuiet ? performance.now() : undefined
     this.#answers.carryOut(this.#effectOf(data, isBinary), data, since)
-  }
-
-  #isQuiet(): boolean {
-    return this.#member !== undefined && this.#hooks.meter.rank === 'quiet'
   }
 
   #effectOf(data: Buffer, isBinary: boolean): Effect {

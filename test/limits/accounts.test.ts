@@ -128,6 +128,20 @@ test('who has just registered is among the quiet ones only for the first few fra
   assert.ok(early <= 20 && talk(late) > 300, `${early} frames`)
 })
 
+test('only who has asked for little for seconds is quiet for long, not a noisy one that was held back for a moment', () => {
+  const { time, accounts: all } = accounts()
+  const [quiet, noisy] = [join(all, '192.0.2.1', 'quiet'), join(all, '192.0.2.2', 'noisy')]
+  assert.equal(quiet.isLongQuiet, false)
+  for (let second = 0; second < 10; second++) {
+    for (let n = 0; n < 20; n++) message(quiet, 0.5)
+    for (let n = 0; n < 200; n++) message(noisy, 0.5)
+    time.now += 1_000
+  }
+  assert.deepEqual([quiet.isLongQuiet, noisy.isLongQuiet], [true, false])
+  while (noisy.rank !== 'quiet') time.now += 100
+  assert.equal(noisy.isLongQuiet, false)
+})
+
 test('where networks have a budget, those who flood in one of them slow each other down, and no quiet socket', () => {
   const { accounts: all } = accounts({ socket: 0, address: 0, identity: 0, network: 100_000 })
   const floods = ['192.0.2.1', '192.0.2.2'].map((address, n) => join(all, address, `flood-${n}`))
