@@ -21,6 +21,10 @@ const PUSHES = {
 /** Limits of docs/protocol.md, 1.8: what else INTERNAL_ERROR says is a failure of the server. */
 const LIMITS = /^(Offline message limit reached|Too many messages are waiting|The server is busy)/
 
+/** The server says that it has too much to do, and that the frame may be sent again. */
+export const isBusy = ({ payload }: ReceivedFrame): boolean =>
+  (payload.errorType ?? payload.code) === 'INTERNAL_ERROR' && LIMITS.test(String(payload.details ?? payload.message))
+
 export class FuzzSocket {
   readonly protocol: ProtocolName
   /** Since when every frame is one of a registered socket. */
@@ -121,7 +125,7 @@ export class FuzzSocket {
     if (expectation === undefined || !fits(expectation)) {
       this.#fail(`${excerpt(frame)} answers ${expectation?.text.slice(0, 2_000) ?? 'nothing'}`)
     }
-    if (word === 'INTERNAL_ERROR' && !LIMITS.test(String(frame.payload.details ?? frame.payload.message))) {
+    if (word === 'INTERNAL_ERROR' && !isBusy(frame)) {
       this.#fail(`${excerpt(frame)} to ${expectation?.text.slice(0, 2_000)}`)
     }
     this.answer = frame

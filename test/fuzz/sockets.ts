@@ -5,7 +5,7 @@ import { keyOf, registerFrame as l2psRegisterFrame } from '../helpers/l2ps-peer.
 import { quickIdentity, registerFrame } from '../helpers/peer.ts'
 import { type Cast, nextFrame } from './frames.ts'
 import type { Random } from './random.ts'
-import { FUZZ_ORIGIN, FuzzSocket, type ProtocolName } from './socket.ts'
+import { FUZZ_ORIGIN, FuzzSocket, isBusy, type ProtocolName } from './socket.ts'
 
 export const FUZZ_NETWORK = 'fuzz'
 
@@ -14,6 +14,8 @@ const MAX_EARLY_LENGTH = 10_000
 const MAX_SESSION_FRAMES = 400
 /** A worker has so many ids, and is connected with one of them. */
 const IDS = 4
+/** Fewer than the failed registrations that close a socket. */
+const REGISTRATION_TRIES = 10
 /** How the server may end a socket of the fuzzer: see the requests of http.ts, and docs/protocol.md, 8. */
 const DISMISSED = 4004
 
@@ -89,12 +91,16 @@ async function session(field: Field, random: Random, cast: Cast, frames: number)
 
 /** False: an early frame had registered it already. */
 async function register(socket: FuzzSocket, { protocol, name, identity }: Cast): Promise<boolean> {
-  const reply = await socket.ask(
-    protocol === 'l2ps'
-      ? { ...(await l2psRegisterFrame(identity, name)), requestId: 'register' }
-      : await signalingRegister(socket, name, identity)
-  )
-  return reply?.type === 'register' || reply?.type === 'registered'
+  for (let tries = 1; ; tries++) {
+    const reply = await socket.ask(
+      protocol === 'l2ps'
+        ? { ...(await l2psRegisterFrame(identity, name)), requestId: 'register' }
+        : await signalingRegister(socket, name, identity)
+    )
+    if (reply === undefined || !isBusy(reply) || tries === REGISTRATION_TRIES) {
+      return reply?.type === 'register' || reply?.type === 'registered'
+    }
+  }
 }
 
 async function signalingRegister(socket: FuzzSocket, name: string, identity: Identity): Promise<object> {
