@@ -3,7 +3,7 @@
 // `connection.stream`, and the event `authenticationSASL` of the connection.
 import type { EventEmitter } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { Socket } from 'node:net'
+import { type ConnectOpts, Socket, type SocketConstructorOpts } from 'node:net'
 import { userInfo } from 'node:os'
 import type { ConnectionOptions, SecureVersion } from 'node:tls'
 import pg from 'pg'
@@ -16,6 +16,11 @@ import { ConnectionLost } from './postgres-socket.ts'
 const CONNECT_MS = 5_000
 const limitMsOf = ({ connect_timeout: s = '0' }: Target['parameters']) => 1_000 * Math.max(0, Number(s)) || CONNECT_MS
 const KEEP_ALIVE_MS = 10_000
+/**
+ * What a connection has read, until it is copied, at once. Otherwise Node.js allocates 64 kB for each read, most of which are
+ * of a few hundred bytes. (TLS reads by itself.)
+ */
+const READ = Buffer.allocUnsafeSlow(65_536)
 const BOUND = 'SCRAM-SHA-256-PLUS'
 
 type Client = pg.Client & {
@@ -95,7 +100,16 @@ export function handOver(client: pg.Client): Socket {
 }
 
 function socketTo({ address }: Place, { keepalives, keepalives_idle: idle }: Target['parameters']): Socket {
-  const socket = new Socket()
+  const options: SocketConstructorOpts & ConnectOpts = {
+    onread: {
+      buffer: READ,
+      callback: (length) => {
+        socket.emit('data', Buffer.from(READ.subarray(0, length)))
+        return true
+      }
+    }
+  }
+  const socket: Socket = new Socket(options)
   if (keepalives !== '0') socket.setKeepAlive(true, 1_000 * Number(idle ?? 0) || KEEP_ALIVE_MS)
   if (address === undefined) return socket
   const { connect } = socket as { connect: (port: number, host: string) => Socket }
