@@ -16,10 +16,7 @@ import { ConnectionLost } from './postgres-socket.ts'
 const CONNECT_MS = 5_000
 const limitMsOf = ({ connect_timeout: s = '0' }: Target['parameters']) => 1_000 * Math.max(0, Number(s)) || CONNECT_MS
 const KEEP_ALIVE_MS = 10_000
-/**
- * What a connection has read, until it is copied, at once. Otherwise Node.js allocates 64 kB for each read, most of which are
- * of a few hundred bytes. (TLS reads by itself.)
- */
+/** What a connection has read, until it is copied: Node.js would allocate 64 kB for each read. (TLS reads by itself.) */
 const READ = Buffer.allocUnsafeSlow(65_536)
 const BOUND = 'SCRAM-SHA-256-PLUS'
 
@@ -100,15 +97,8 @@ export function handOver(client: pg.Client): Socket {
 }
 
 function socketTo({ address }: Place, { keepalives, keepalives_idle: idle }: Target['parameters']): Socket {
-  const options: SocketConstructorOpts & ConnectOpts = {
-    onread: {
-      buffer: READ,
-      callback: (length) => {
-        socket.emit('data', Buffer.from(READ.subarray(0, length)))
-        return true
-      }
-    }
-  }
+  const read = (length: number) => socket.emit('data', Buffer.from(READ.subarray(0, length))) || true // reads on, in any case
+  const options: SocketConstructorOpts & ConnectOpts = { onread: { buffer: READ, callback: read } }
   const socket: Socket = new Socket(options)
   if (keepalives !== '0') socket.setKeepAlive(true, 1_000 * Number(idle ?? 0) || KEEP_ALIVE_MS)
   if (address === undefined) return socket
