@@ -68,6 +68,11 @@ export class FlowControl {
     return this.#isPaused
   }
 
+  /** Do frames that are kept wait for the turn of their socket? */
+  get isWaiting(): boolean {
+    return this.#isWaiting
+  }
+
   /** Handles a frame now, or keeps it behind those that wait. */
   receive(data: Buffer, isBinary: boolean): void {
     const isOpen = this.#reasons.size === 0

@@ -288,7 +288,7 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#socket.terminate()
   }
 
-  /** Pings the peer; does anything come back within `ms`? Any frame proves life (RFC 6455 §5.5.3). */
+  /** Pings the peer; does anything come back within `ms`, or wait here by then? Any frame proves life (RFC 6455 §5.5.3). */
   async isAlive(ms: number): Promise<boolean> {
     if (!this.isOpen) return false
     return new Promise((resolve) => {
@@ -298,7 +298,7 @@ export class Session<M extends SessionMember = SessionMember> {
       }
       const cancel = awakeTimeout(ms, () => {
         this.#heardListeners = this.#heardListeners.filter((listener) => listener !== heard)
-        resolve(false)
+        resolve(this.isOpen && this.#waitsForTurn)
       })
       this.#heardListeners.push(heard)
       this.#flow.listen()
@@ -311,6 +311,7 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#member?.tick(now)
     if (!this.isOpen) return
     if (this.#member === undefined && this.#isOverdue(now)) this.close('unregistered')
+    else if (this.#waitsForTurn) return
     else if (this.#isUnfinished(now)) this.close('tooSlow')
     else if (this.#liveness.isUnresponsive(now, this.#member?.waitingSince, limits)) {
       this.close('unresponsive')
@@ -318,9 +319,16 @@ export class Session<M extends SessionMember = SessionMember> {
     } else if (this.#liveness.needsPing(now, limits)) this.ping()
   }
 
-  /** A registration that is under way has a deadline of its own. */
+  /** What came of it is not handled yet: its answer may be among that, so its silence is ours. */
+  get #waitsForTurn(): boolean {
+    return this.#reader.isWaiting || this.#flow.isWaiting
+  }
+
+  /** A registration that is under way has a deadline of its own, and one that waits for its turn has come in time. */
   #isOverdue(now: number): boolean {
-    return now - this.#openedAt > this.#hooks.limits.registrationDeadlineMs && !this.#flow.reasons.has('answer')
+    if (now - this.#openedAt <= this.#hooks.limits.registrationDeadlineMs) return false
+    const waits = this.#waitsForTurn && this.#hooks.meter.rank === 'visitor'
+    return !waits && !this.#flow.reasons.has('answer')
   }
 
   #isUnfinished(now: number): boolean {
@@ -341,6 +349,7 @@ export class Session<M extends SessionMember = SessionMember> {
 
   /** Bytes were handed to the WebSocket layer. */
   #fed(bytes: number): void {
+    this.#heard() // a part of a frame, too: while that comes, no pong can
     this.#flow.pieceEnded()
     this.#unfinished.fed(bytes, this.#hooks.clock())
     if (this.#member === undefined && this.isOpen && this.#unfinished.bytes > MAX_UNREGISTERED_FRAME_BYTES) {

@@ -67,6 +67,11 @@ export class SocketReader implements FlowControlled {
     stream.prependListener('close', this.#closed)
   }
 
+  /** Does something that has come wait for its turn? */
+  get isWaiting(): boolean {
+    return this.#isWaiting
+  }
+
   pause(): void {
     this.#isPaused = true
     this.#pauseStream()

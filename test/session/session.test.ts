@@ -7,7 +7,7 @@ import { MAX_FRAME_BYTES } from '../../src/protocol/frame.ts'
 import { type Answer, answer, type Effect, later, silence } from '../../src/session/effect.ts'
 import type { LivenessLimits } from '../../src/session/liveness.ts'
 import { Session, type SessionLimits, type SessionMember } from '../../src/session/session.ts'
-import { Turns } from '../../src/session/turns.ts'
+import { Turns, type Waiting } from '../../src/session/turns.ts'
 import { FakeSocket, FakeStream } from '../helpers/fake-socket.ts'
 import { stopTime } from '../helpers/stop-time.ts'
 
@@ -41,10 +41,20 @@ type Frames = Record<string, (session: Session<FakeMember>) => Effect>
  * `later` when the test fills it, `promise` when the test resolves it, `no` is refused, `throw` and `reject` fail.
  * Answers are the frame itself. `frames` add to that.
  */
-function open({ limits, frames }: { limits?: Partial<SessionLimits>; frames?: Frames } = {}) {
+function open({
+  limits,
+  frames,
+  turns = new Turns()
+}: {
+  limits?: Partial<SessionLimits>
+  frames?: Frames
+  turns?: Turns
+} = {}) {
   const meter = new Accounts({ socket: 0, address: 0, identity: 0, network: 0 }).meter('::1')
   const socket = new FakeSocket()
   const stream = new FakeStream(socket)
+  const fed: string[] = []
+  stream.on('data', (piece: Buffer) => fed.push(String(piece))) // the listener of the WebSocket layer
   const clock = { now: 0 }
   const handled: string[] = []
   const [filled, resolved] = [new Map<string, (answer: Answer) => void>(), new Map<string, (effect: Effect) => void>()]
@@ -71,7 +81,7 @@ function open({ limits, frames }: { limits?: Partial<SessionLimits>; frames?: Fr
     },
     {
       limits: { ...LIMITS, ...limits },
-      ...{ meter, turns: new Turns() },
+      ...{ meter, turns },
       quietAnswered: () => {},
       clock: () => clock.now,
       frameReceived: (bytes) => {
@@ -99,7 +109,7 @@ function open({ limits, frames }: { limits?: Partial<SessionLimits>; frames?: Fr
     session.tick(now, LIVENESS)
   }
   const member = new FakeMember()
-  return { session, socket, stream, clock, handled, heard, member, come, fill, resolve, tick }
+  return { session, socket, stream, fed, clock, handled, heard, member, come, fill, resolve, tick }
 }
 
 /** The same, registered. */
@@ -376,6 +386,57 @@ test('a pong or any frame in time keeps the socket', () => {
   }
 })
 
+/** Turns in which nobody is served before the test says so. */
+class BusyTurns extends Turns {
+  readonly waiting: Waiting[] = []
+  override hasRoom(): boolean {
+    return false
+  }
+  override wait(socket: Waiting): void {
+    this.waiting.push(socket)
+  }
+}
+
+test('a socket of which something waits for its turn is not taken for gone, however long that takes', () => {
+  const turns = new BusyTurns()
+  const all = join({ turns, limits: { messageDeadlineMs: 600_000 } })
+  all.tick(30_001)
+  all.stream.emit('data', Buffer.from('a pong'))
+  all.tick(90_000)
+  assert.equal(all.session.isOpen, true)
+  assert.deepEqual(all.fed, [])
+  turns.waiting[0]!.serve()
+  assert.deepEqual(all.fed, ['a pong'])
+  all.tick(99_000)
+  all.tick(120_001)
+  all.tick(130_001)
+  assert.equal(all.session.isOpen, true, 'the next ping counts anew')
+  all.tick(130_002)
+  assert.equal(isClosed(all), true)
+})
+
+test('a message whose rest waits for its turn is not too slow', () => {
+  const turns = new BusyTurns()
+  const all = join({ turns })
+  all.stream.emit('data', Buffer.from('half of a message'))
+  turns.waiting[0]!.serve()
+  all.clock.now = 1_000
+  all.stream.emit('data', Buffer.from('the rest'))
+  all.tick(40_000)
+  assert.equal(all.session.isOpen, true)
+})
+
+test('a socket from which a long frame comes piece by piece is not taken for gone: it cannot send a pong meanwhile', () => {
+  const all = join({ limits: { messageDeadlineMs: 600_000 } })
+  all.tick(30_001)
+  for (let now = 35_000; now <= 100_000; now += 5_000) {
+    all.clock.now = now
+    all.stream.emit('data', Buffer.from('a piece'))
+    all.tick(now)
+  }
+  assert.equal(all.session.isOpen, true)
+})
+
 test('a peer that reads, however slowly, is not taken for gone', () => {
   const all = join()
   const hold = (bytes: number) => {
@@ -501,6 +562,18 @@ test('a socket that nobody registered in time is closed, unless its registration
   assert.equal(busy.session.closeReason, 'unregistered')
 })
 
+test('a registration that waits for its turn has come in time, unless more was asked for than a registration takes', () => {
+  for (const [extra, reason] of [
+    ['', undefined],
+    ['x'.repeat(200_000), 'unregistered']
+  ] as const) {
+    const all = open({ turns: new BusyTurns() })
+    all.stream.emit('data', Buffer.from(`register${extra}`))
+    all.tick(15_001)
+    assert.equal(all.session.closeReason, reason)
+  }
+})
+
 test('any frame or pong proves that a socket lives, and its end that it does not', async () => {
   const asked = (prove: (all: ReturnType<typeof join>) => void) => {
     const all = join()
@@ -524,6 +597,15 @@ test('a socket from which nothing comes in time does not live; one that was clos
   all.session.close('replaced')
   assert.equal(await all.session.isAlive(2_000), false)
   assert.deepEqual(all.socket.sent, ['ping'])
+})
+
+test('a socket of which something waits for its turn lives', async (t) => {
+  const time = stopTime(t)
+  const all = join({ turns: new BusyTurns() })
+  all.stream.emit('data', Buffer.from('a pong, perhaps'))
+  const isAlive = all.session.isAlive(2_000)
+  await time.advance(2_000)
+  assert.equal(await isAlive, true)
 })
 
 test('a paused socket is read to learn whether it lives', async () => {
