@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert'
+import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
@@ -99,6 +100,8 @@ const TELL_AFTER_MS = 5_000
 const CLOSE_AFTER_MS = 30_000
 /** Used up again within this time: it has not slowed down. */
 const STILL_MS = 3_000
+/** Of the ping that asks whether a peer lives. */
+const PROBE_BYTES = 8
 
 /** Closed for what it sent: nothing more of that is read, and the WebSocket layer cuts it off a moment later. */
 const OVERDONE: ReadonlySet<CloseReason> = new Set(['tooMuch', 'tooLarge', 'tooSlow'])
@@ -152,7 +155,8 @@ export class Session<M extends SessionMember = SessionMember> {
   #second: NodeJS.Timeout | undefined
   /** By the clock of all sessions. */
   readonly #openedAt: number
-  #heardListeners: (() => void)[] = []
+  /** Pings that ask whether the peer lives, by their payload: whoever waits for the answer. */
+  readonly #probes = new Map<string, () => void>()
 
   constructor(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol<M>, hooks: SessionHooks) {
     this.#socket = socket
@@ -188,6 +192,7 @@ export class Session<M extends SessionMember = SessionMember> {
     socket.on('ping', (data: Buffer) => this.#control(data))
     socket.on('pong', (data) => {
       this.#control(data)
+      if (this.#probes.size > 0) this.#probes.get(data.toString('hex'))?.()
       this.#repliesFirst?.pong()
       this.#member?.pong(data)
     })
@@ -288,21 +293,24 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#socket.terminate()
   }
 
-  /** Pings the peer; does anything come back within `ms`, or wait here by then? Any frame proves life (RFC 6455 §5.5.3). */
+  /**
+   * Pings the peer; is this ping answered within `ms` (RFC 6455 §5.5.3)? Frames that come prove nothing: they may have waited here
+   * since before the peer went.
+   */
   async isAlive(ms: number): Promise<boolean> {
     if (!this.isOpen) return false
+    const payload = randomBytes(PROBE_BYTES)
+    const probe = payload.toString('hex')
     return new Promise((resolve) => {
-      const heard = () => {
+      const settle = (isAnswered: boolean) => {
         cancel()
-        resolve(this.isOpen)
+        this.#probes.delete(probe)
+        resolve(isAnswered && this.isOpen)
       }
-      const cancel = awakeTimeout(ms, () => {
-        this.#heardListeners = this.#heardListeners.filter((listener) => listener !== heard)
-        resolve(this.isOpen && this.#waitsForTurn)
-      })
-      this.#heardListeners.push(heard)
+      const cancel = awakeTimeout(ms, () => settle(false))
+      this.#probes.set(probe, () => settle(true))
       this.#flow.listen()
-      this.ping()
+      this.ping(payload)
     })
   }
 
@@ -483,7 +491,6 @@ export class Session<M extends SessionMember = SessionMember> {
 
   #heard(): void {
     this.#liveness.heard(this.#hooks.clock())
-    if (this.#heardListeners.length > 0) for (const listener of this.#heardListeners.splice(0)) listener()
   }
 
   #closed(isClean: boolean): void {
@@ -492,7 +499,7 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#repliesFirst?.stop()
     this.#flow.close()
     this.#reader.drop()
-    for (const listener of this.#heardListeners.splice(0)) listener()
+    for (const settle of [...this.#probes.values()]) settle()
     this.#hooks.closed(isClean)
   }
 }

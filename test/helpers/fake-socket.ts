@@ -15,13 +15,16 @@ export class FakeSocket extends EventEmitter {
   readonly sent: string[] = []
   readonly written: (Written | undefined)[] = []
   closeCode: number | undefined
+  /** The payload of the last ping. */
+  pinged = Buffer.alloc(0)
 
   send(frame: string, _options: object, written?: Written): void {
     this.sent.push(frame)
     this.written.push(written)
   }
 
-  ping(): void {
+  ping(payload = Buffer.alloc(0)): void {
+    this.pinged = payload
     this.sent.push('ping')
   }
 

@@ -574,7 +574,7 @@ test('a registration that waits for its turn has come in time, unless more was a
   }
 })
 
-test('any frame or pong proves that a socket lives, and its end that it does not', async () => {
+test('the answer to a ping proves that a socket lives, and its end that it does not', async () => {
   const asked = (prove: (all: ReturnType<typeof join>) => void) => {
     const all = join()
     const isAlive = all.session.isAlive(60_000)
@@ -582,37 +582,29 @@ test('any frame or pong proves that a socket lives, and its end that it does not
     prove(all)
     return isAlive
   }
-  assert.equal(await asked(({ socket }) => socket.pong()), true)
-  assert.equal(await asked(({ come }) => come('now 1')), true)
+  assert.equal(await asked(({ socket }) => socket.pong(socket.pinged)), true)
   assert.equal(await asked(({ socket }) => socket.closed(1006)), false)
 })
 
-test('a socket from which nothing comes in time does not live; one that was closed is not asked', async (t) => {
+test('what may have come before the question proves nothing; a socket that was closed is not asked', async (t) => {
   const time = stopTime(t)
   const all = join()
   const isAlive = all.session.isAlive(2_000)
+  all.socket.pong()
+  all.come('now 1')
   await time.advance(2_000)
   assert.equal(await isAlive, false)
-  all.socket.pong() // too late
+  all.socket.pong(all.socket.pinged) // too late
   all.session.close('replaced')
   assert.equal(await all.session.isAlive(2_000), false)
-  assert.deepEqual(all.socket.sent, ['ping'])
-})
-
-test('a socket of which something waits for its turn lives', async (t) => {
-  const time = stopTime(t)
-  const all = join({ turns: new BusyTurns() })
-  all.stream.emit('data', Buffer.from('a pong, perhaps'))
-  const isAlive = all.session.isAlive(2_000)
-  await time.advance(2_000)
-  assert.equal(await isAlive, true)
+  assert.deepEqual(all.socket.sent, ['ping', 'now 1'])
 })
 
 test('a paused socket is read to learn whether it lives', async () => {
   const all = paused()
   const isAlive = all.session.isAlive(60_000)
   assert.equal(all.socket.isPaused, false)
-  all.socket.pong()
+  all.socket.pong(all.socket.pinged)
   assert.equal(await isAlive, true)
 })
 
