@@ -1,9 +1,10 @@
 // plugins/identities.ts: which key owns which name; registers names one after the other and caches their keys.
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { lookUps } from '../src/database/batched.ts'
 import { IdentityCache } from '../src/identity/identity-cache.ts'
 import { Registration } from '../src/identity/registration.ts'
-import { deleteUnused } from '../src/store/identity.ts'
+import { deleteUnused, findIdentities } from '../src/store/identity.ts'
 import { KeyedMutex } from '../src/util/keyed-mutex.ts'
 import { limitedLog } from '../src/util/limited-log.ts'
 import { SteadyClock } from '../src/util/steady-clock.ts'
@@ -37,11 +38,16 @@ const DELETED_AT_ONCE = 500
 export default fp<IdentitiesOptions>(
   async (app, { now, idleDays, unusedDays }) => {
     const { database, cluster, log } = app
-    const identities = new IdentityCache(database, now, cluster === undefined)
+    const limited = limitedLog(log)
+    const find = lookUps({
+      ...{ database, find: findIdentities },
+      failed: (error, names) => limited.warn({ err: error, names }, 'keys of peers not looked up')
+    })
+    const identities = new IdentityCache(find, now, cluster === undefined)
     cluster?.on('identity', ({ network, peer }) => identities.forget(network, peer))
     cluster?.onMissed(() => identities.clear())
     app.decorate('identities', identities)
-    app.decorate('registration', new Registration({ database, idleDays, now, log: limitedLog(log) }))
+    app.decorate('registration', new Registration({ database, idleDays, now, log: limited }))
     app.decorate('nameMutex', new KeyedMutex())
     app.decorate('identityChanged', (network, peer) => cluster?.tell({ kind: 'identity', network, peer }))
     const clock = new SteadyClock(now)

@@ -1,6 +1,6 @@
 // plugins/l2ps.ts: the L2PS messaging protocol.
 import fp from 'fastify-plugin'
-import { batched } from '../src/database/batched.ts'
+import { batched, lookUps } from '../src/database/batched.ts'
 import type { Member } from '../src/delivery/member.ts'
 import { FailedProofs } from '../src/identity/failed-proofs.ts'
 import { KeyNames } from '../src/l2ps/key-names.ts'
@@ -11,7 +11,7 @@ import { ShownProofs } from '../src/l2ps/shown-proofs.ts'
 import { frameCounter } from '../src/observability/metrics.ts'
 import type { PageOfPeers } from '../src/presence/names.ts'
 import type { SessionProtocol } from '../src/session/session.ts'
-import { enterKeys } from '../src/store/identity.ts'
+import { enterKeys, findSigningKeys } from '../src/store/identity.ts'
 import { FairQueue } from '../src/util/fair-queue.ts'
 import { limitedLog } from '../src/util/limited-log.ts'
 
@@ -33,7 +33,12 @@ export default fp<L2psOptions>(
   async (app, { failedProofsPerMinute, ...options }) => {
     const { database, presence, cluster, proofs, networks } = app
     const log = limitedLog(app.log)
-    const names = new KeyNames(database)
+    const names = new KeyNames(
+      lookUps({
+        ...{ database, find: findSigningKeys },
+        failed: (error, keys) => log.warn({ err: error, keys }, 'signing keys not looked up')
+      })
+    )
     const peersInCluster = async (network: string, page: PageOfPeers) => {
       const found = await cluster!.page(network, page)
       await names.learn(network, found.peers) // a long key is shown as it is

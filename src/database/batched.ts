@@ -1,6 +1,6 @@
 import { Batcher, type BatchFailure } from '../util/batcher.ts'
 import { Deadlines } from '../util/deadlines.ts'
-import type { Database, Sql } from './database.ts'
+import { type Database, DatabaseUnavailable, type Sql } from './database.ts'
 import { sqlState } from './sql-state.ts'
 
 export interface BatchedOptions<T, R> {
@@ -21,19 +21,48 @@ const BATCH_ITEMS = 256
  */
 export function batched<T, R>(options: BatchedOptions<T, R>): (item: T) => Promise<R | BatchFailure> {
   const { database, work, failed } = options
+  return inBatches((some: readonly T[]) => database.within(work(database.sql, some)), database.deadlineMs, failed)
+}
+
+export interface LookUpOptions<K, R> {
+  readonly database: Pick<Database, 'sql' | 'ask' | 'deadlineMs'>
+  /** A result for each key, in their order, by one statement that changes nothing. */
+  readonly find: (sql: Sql, keys: readonly K[]) => Promise<readonly R[]>
+  readonly failed: (error: unknown, keys: number) => void
+}
+
+/** The same for questions, see `Database.ask`. Rejects with `DatabaseUnavailable`. */
+export function lookUps<K, R>({ database, find, failed }: LookUpOptions<K, R>): (key: K) => Promise<R> {
+  const ask = async (some: readonly K[]) => {
+    const found = await database.ask(() => find(database.sql, some))
+    return found.map((result) => ({ result }))
+  }
+  const look = inBatches(ask, database.deadlineMs, failed)
+  return async (key) => {
+    const answer = await look(key)
+    if (typeof answer === 'string') throw new DatabaseUnavailable('Postgres did not answer')
+    return answer.result
+  }
+}
+
+function inBatches<T, R>(
+  write: (batch: readonly T[]) => Promise<readonly R[]>,
+  deadlineMs: number,
+  failed: (error: unknown, items: number) => void
+): (item: T) => Promise<R | BatchFailure> {
   const unbounded = Number.POSITIVE_INFINITY
   const batcher = new Batcher<{ item: T; bytes: number }, R>({
     write: (batch) => {
       const items = batch.map(({ item }) => item)
-      return bisectOnError(items, (some) => database.within(work(database.sql, some)), failed)
+      return bisectOnError(items, write, failed)
     },
     limits: {
       ...{ batchItems: BATCH_ITEMS, batchBytes: unbounded, waitingItems: unbounded, waitingBytes: unbounded },
-      deadlineMs: database.deadlineMs
+      deadlineMs
     },
     failed: (error) => failed(error, 1)
   })
-  const deadlines = new Deadlines(database.deadlineMs)
+  const deadlines = new Deadlines(deadlineMs)
   return (item) =>
     new Promise((resolve) => {
       const wait = deadlines.begin(() => resolve('unavailable'))

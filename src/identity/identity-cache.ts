@@ -1,5 +1,4 @@
-import type { Database } from '../database/database.ts'
-import { findIdentity, type Identity } from '../store/identity.ts'
+import type { Identity, Name } from '../store/identity.ts'
 
 /** How long a looked-up identity is believed, in ms: another server over the same database may change it. */
 const BELIEVED_MS = 10_000
@@ -11,13 +10,13 @@ const MAX_ENTRIES = 20_000
  * no such peer is not kept: it may register at another relay in the next moment.
  */
 export class IdentityCache {
-  readonly #database: Pick<Database, 'sql' | 'ask'>
+  readonly #find: (name: Name) => Promise<Identity | undefined>
   readonly #now: () => number
   readonly #isAlone: boolean
   readonly #entries = new Map<string, { identity: Identity | undefined; at: number }>()
 
-  constructor(database: Pick<Database, 'sql' | 'ask'>, now: () => number, isAlone = true) {
-    this.#database = database
+  constructor(find: (name: Name) => Promise<Identity | undefined>, now: () => number, isAlone = true) {
+    this.#find = find
     this.#now = now
     this.#isAlone = isAlone
   }
@@ -36,7 +35,7 @@ export class IdentityCache {
     const known = this.peek(network, peer)
     if (known !== undefined) return known.identity
     const before = this.#entries.get(cacheKey(network, peer))
-    const identity = await this.#database.ask(() => findIdentity(this.#database.sql, network, peer))
+    const identity = await this.#find({ network, peer })
     const newer = this.#entries.get(cacheKey(network, peer))
     if (newer !== undefined && newer !== before) return newer.identity
     if (identity !== undefined || this.#isAlone) this.set(network, peer, identity)

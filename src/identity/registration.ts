@@ -5,7 +5,7 @@ import {
   type ClaimOutcome,
   changeOwnerOrKey,
   confirmOrCreate,
-  findIdentity,
+  findIdentities,
   type Identity,
   type NameOwner,
   ownersOf
@@ -55,7 +55,8 @@ export class Registration {
   /** What is handed out for a name that was just claimed; where names may change their owners, that is looked up. */
   async identityOf({ network, peer, encryptionKey, keyId }: Claim): Promise<Identity> {
     const { database, idleDays } = this.#options
-    const stored = idleDays === 0 ? undefined : await database.within(findIdentity(database.sql, network, peer))
+    const find = () => database.within(findIdentities(database.sql, [{ network, peer }]))
+    const [stored] = idleDays === 0 ? [] : await find()
     return { encryptionKey, keyId, ownerChangedAt: stored?.ownerChangedAt } // not the signing key: a view of a larger buffer
   }
 

@@ -1,17 +1,17 @@
-import type { Database } from '../database/database.ts'
 import type { PeerKey } from '../protocol/peer-key.ts'
-import { signingKeysOf } from '../store/identity.ts'
+import type { Name } from '../store/identity.ts'
 
 /** Long keys kept, at up to 4 KB each; the one used longest ago goes first. */
 const MAX_KEPT = 4_000
 
 /** The keys behind addresses: an ed25519 key is its own address, a longer one is remembered or looked up. */
 export class KeyNames {
-  readonly #database: Pick<Database, 'sql' | 'ask'>
+  readonly #find: (name: Name) => Promise<Uint8Array | undefined>
   readonly #kept = new Map<string, string>()
 
-  constructor(database: Pick<Database, 'sql' | 'ask'>) {
-    this.#database = database
+  /** `find`: the signing key pinned to a name. */
+  constructor(find: (name: Name) => Promise<Uint8Array | undefined>) {
+    this.#find = find
   }
 
   /**
@@ -30,9 +30,16 @@ export class KeyNames {
   /** Makes the keys behind these addresses known to keyOf(). */
   async learn(network: string, addresses: Iterable<string>): Promise<void> {
     const unknown = new Set([...addresses].filter((address) => !isWholeKey(address) && !this.#kept.has(address)))
-    if (unknown.size === 0) return
-    const keys = await this.#database.ask(() => signingKeysOf(this.#database.sql, network, [...unknown]))
-    for (const { peer, signingKey } of keys) this.#keep(peer, Buffer.from(signingKey).toString('hex'))
+    const learn = async (peer: string) => {
+      const signingKey = await this.#find({ network, peer })
+      if (signingKey !== undefined) this.#keep(peer, Buffer.from(signingKey).toString('hex'))
+    }
+    await Promise.all([...unknown].map(learn))
+  }
+
+  /** Is or was this key in the network? */
+  async hasEntered(network: string, { address }: PeerKey): Promise<boolean> {
+    return (await this.#find({ network, peer: address })) !== undefined
   }
 
   #keep(address: string, hex: string): void {

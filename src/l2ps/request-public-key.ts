@@ -2,12 +2,11 @@ import type { PayloadOf } from '../protocol/frame.ts'
 import type { RequestPublicKeyFrame } from '../protocol/l2ps.ts'
 import { peerKeyOf } from '../protocol/peer-key.ts'
 import type { Effect } from '../session/effect.ts'
-import { signingKeysOf } from '../store/identity.ts'
 import { failed, type L2psContext, type RegisteredSession, type Request, reply } from './context.ts'
 
 /** The key of a peer that is or was in the caller's network, null for any other text (docs/protocol.md, 4.5). */
 export function handleRequestPublicKey(
-  context: Pick<L2psContext, 'attachments' | 'database' | 'now' | 'log'>,
+  context: Pick<L2psContext, 'attachments' | 'names' | 'now' | 'log'>,
   { targetId }: PayloadOf<typeof RequestPublicKeyFrame>,
   session: RegisteredSession,
   request: Request
@@ -18,8 +17,7 @@ export function handleRequestPublicKey(
   if (key === undefined) return respond(null)
   if (context.attachments.registry.sessions(network, key.address).length > 0) return respond(key.hex)
   session.pay('query')
-  const { database } = context
-  return database
-    .ask(() => signingKeysOf(database.sql, network, [key.address]))
-    .then((keys) => respond(keys.length > 0 ? key.hex : null), failed(context, request, 'key not looked up'))
+  return context.names
+    .hasEntered(network, key)
+    .then((hasEntered) => respond(hasEntered ? key.hex : null), failed(context, request, 'key not looked up'))
 }

@@ -42,7 +42,7 @@ export const ASSURED = { perSecond: 1_000, atOnce: 5_000, atFirst: 300 } as cons
 export const ASSURED_UNREGISTERED = { perSecond: 50, atOnce: 1_500 } as const
 
 /** What the requests of an address over HTTP may always ask for: some ten small ones a second. Those within it are read first. */
-export const ASSURED_REQUESTS = { perSecond: 2_000, atOnce: 20_000 } as const
+export const ASSURED_REQUESTS = { perSecond: 2_000, atOnce: 8_000 } as const
 
 /** What all readings of the metrics together may ask for; above it, whoever asks gets the last one again. */
 export const RENDERINGS = { perSecond: 100_000, atOnce: 300_000 } as const

@@ -352,7 +352,12 @@ export class Session<M extends SessionMember = SessionMember> {
       proceed()
       return false // nothing is left: what is kept waits for another turn by itself
     }
-    turns.wait({ serve }, meter.rank)
+    turns.wait({
+      get rank() {
+        return meter.rank
+      },
+      serve
+    })
   }
 
   /** Bytes were handed to the WebSocket layer. */

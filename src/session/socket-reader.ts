@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { Overdrawn, Payer } from '../limits/accounts.ts'
+import type { Overdrawn, Payer, Rank } from '../limits/accounts.ts'
 import type { FlowControlled } from './flow-control.ts'
 import type { Turns } from './turns.ts'
 
@@ -72,6 +72,10 @@ export class SocketReader implements FlowControlled {
     return this.#isWaiting
   }
 
+  get rank(): Rank {
+    return this.#options.meter.rank
+  }
+
   pause(): void {
     this.#isPaused = true
     this.#pauseStream()
@@ -136,12 +140,11 @@ export class SocketReader implements FlowControlled {
   }
 
   #isTurn(): boolean {
-    const { meter, turns } = this.#options
-    const { rank } = meter
-    if (turns.hasRoom(rank)) return true
+    const { turns } = this.#options
+    if (turns.hasRoom(this.rank)) return true
     this.#isWaiting = true
     this.#pauseStream()
-    turns.wait(this, rank)
+    turns.wait(this)
     return false
   }
 

@@ -12,8 +12,13 @@ const STRANGERS_REST = 4
 /** Longest that they rest after a pause of the process, in ms. */
 const STRANGERS_LONGEST_REST_MS = 1_000
 
+/** In the order in which they are served. */
+const RANKS: readonly Rank[] = ['quiet', 'visitor', 'noisy', 'stranger']
+
 /** A socket that waits for its turn. */
 export interface Waiting {
+  /** May change while it waits: those of one address share its budget. */
+  readonly rank: Rank
   /** Handles some of what it has; false: nothing of it is left. */
   serve(): boolean
 }
@@ -47,9 +52,9 @@ export class Turns {
   }
 
   /** Serves a socket later. */
-  wait(socket: Waiting, rank: Rank): void {
+  wait(socket: Waiting): void {
     this.#begins()
-    this.#waiting[rank].push(socket)
+    this.#waiting[socket.rank].push(socket)
   }
 
   #begins(): boolean {
@@ -70,7 +75,7 @@ export class Turns {
       const ended = this.#now()
       this.#strangersRestUntil = ended + Math.min(STRANGERS_REST * (ended - began), STRANGERS_LONGEST_REST_MS)
     }
-    const ranks = (['quiet', 'visitor', 'noisy', 'stranger'] as const).filter((rank) => this.#waiting[rank].length > 0)
+    const ranks = RANKS.filter((rank) => this.#waiting[rank].length > 0)
     const restMs = Math.min(...ranks.map((rank) => this.#restMs(rank)))
     this.#beganAt = undefined
     if (restMs <= 0) this.#begins()
@@ -89,7 +94,7 @@ export class Turns {
     this.#timer = setTimeout(() => this.#begins(), ms)
   }
 
-  /** One piece of each, round after round, for so long. */
+  /** One piece of each, round after round, for so long. Who has come down in rank while it waited goes on waiting there. */
   #serve(rank: Rank, ms: number): void {
     const waiting = this.#waiting[rank]
     if (waiting.length === 0) return
@@ -97,7 +102,8 @@ export class Turns {
     let at = 0
     for (; at < waiting.length && this.#now() < endsAt && (rank !== 'noisy' || this.#restMs(rank) <= 0); at++) {
       const socket = waiting[at]!
-      if (socket.serve()) waiting.push(socket)
+      if (RANKS.indexOf(socket.rank) > RANKS.indexOf(rank)) this.#waiting[socket.rank].push(socket)
+      else if (socket.serve()) waiting.push(socket)
     }
     this.#waiting[rank] = waiting.slice(at)
   }

@@ -23,6 +23,8 @@ export interface Claim extends Identity {
   readonly isChallenged: boolean
 }
 
+export type Name = Pick<Claim, 'network' | 'peer'>
+
 /** Encryption keys that are kept of a name, the newest; the audit log has the changes of all. */
 const KEPT_KEYS = 100
 
@@ -32,12 +34,31 @@ const KEPT_KEYS = 100
  */
 export type ClaimOutcome = 'created' | 'confirmed' | 'rekeyed' | 'taken' | 'challenge'
 
-export async function findIdentity(sql: Sql, network: string, peer: string): Promise<Identity | undefined> {
-  const [row] = await sql<(Identity & { ownerChangedAt: number | null })[]>`
-    select encryption_key as "encryptionKey", key_id as "keyId",
+/** The identities of these names, in their order; undefined for one that never registered. */
+export async function findIdentities(sql: Sql, names: readonly Name[]): Promise<(Identity | undefined)[]> {
+  const rows = await sql<(Identity & { place: number; ownerChangedAt: number | null })[]>`
+    select place, encryption_key as "encryptionKey", key_id as "keyId",
       (extract(epoch from owner_changed_at) * 1000)::bigint as "ownerChangedAt"
-    from identity where network = ${network} and peer = ${peer}`
-  return row && { ...row, ownerChangedAt: row.ownerChangedAt ?? undefined }
+    from ${placed(sql, names)} join identity using (network, peer)`
+  return inPlaces(names, rows, ({ encryptionKey, keyId, ownerChangedAt }) => ({
+    ...{ encryptionKey, keyId, ownerChangedAt: ownerChangedAt ?? undefined }
+  }))
+}
+
+/** The signing keys pinned to these names, in their order; undefined for one that never registered. */
+export async function findSigningKeys(sql: Sql, names: readonly Name[]): Promise<(Uint8Array | undefined)[]> {
+  const rows = await sql<{ place: number; signingKey: Uint8Array }[]>`
+    select place, signing_key as "signingKey" from ${placed(sql, names)} join identity using (network, peer)`
+  return inPlaces(names, rows, ({ signingKey }) => signingKey)
+}
+
+const placed = (sql: Sql, names: readonly Name[]) => sql`
+  unnest(${names.map(({ network }) => network)}::text[], ${names.map(({ peer }) => peer)}::text[])
+    with ordinality as name (network, peer, place)`
+
+function inPlaces<Row extends { place: number }, R>(names: readonly Name[], rows: readonly Row[], of: (row: Row) => R) {
+  const found = new Map(rows.map((row) => [row.place - 1, of(row)]))
+  return names.map((_, index) => found.get(index))
 }
 
 /**
@@ -110,7 +131,6 @@ export async function confirmOrCreate(
   })
 }
 
-type Name = Pick<Claim, 'network' | 'peer'>
 const nameOf = (network: string, peer: string) => JSON.stringify([network, peer])
 const byName = (a: Name, b: Name) => (nameOf(a.network, a.peer) < nameOf(b.network, b.peer) ? -1 : 1)
 const hex = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
@@ -256,16 +276,6 @@ export async function sweepProofs(sql: Sql, now: number, limit: number): Promise
     delete from used_proof where digest = any(array(
       select digest from used_proof where expires_at < ${now} order by expires_at limit ${limit}))`
   return gone.count
-}
-
-/** The signing keys pinned to these peers; a peer that never registered is missing. */
-export async function signingKeysOf(
-  sql: Sql,
-  network: string,
-  peers: readonly string[]
-): Promise<{ peer: string; signingKey: Uint8Array }[]> {
-  return sql<{ peer: string; signingKey: Uint8Array }[]>`
-    select peer, signing_key as "signingKey" from identity where network = ${network} and peer = any(${peers}::text[])`
 }
 
 /** A line of the list of identities. */

@@ -10,8 +10,8 @@ const NEW: Identity = { encryptionKey: Uint8Array.of(2), keyId: 'new' }
 function setUp() {
   const waiting: ((identity: Identity | undefined) => void)[] = []
   const time = { now: 1_000_000 }
-  const ask = () => new Promise<never>((resolve) => waiting.push((identity) => resolve(identity as never)))
-  const cache = new IdentityCache({ sql: undefined as never, ask }, () => time.now)
+  const find = () => new Promise<Identity | undefined>((resolve) => waiting.push(resolve))
+  const cache = new IdentityCache(find, () => time.now)
   return { cache, time, waiting, answer: (identity: Identity | undefined) => waiting.shift()!(identity) }
 }
 

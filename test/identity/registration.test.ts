@@ -2,10 +2,18 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { type TestContext, test } from 'node:test'
-import { batched } from '../../src/database/batched.ts'
+import { batched, lookUps } from '../../src/database/batched.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { Registration } from '../../src/identity/registration.ts'
-import { type Claim, deleteUnused, enterKeys, type KeyEntry, readIdentity } from '../../src/store/identity.ts'
+import {
+  type Claim,
+  deleteUnused,
+  enterKeys,
+  findIdentities,
+  findSigningKeys,
+  type KeyEntry,
+  readIdentity
+} from '../../src/store/identity.ts'
 import { createTestDatabase } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 
@@ -207,5 +215,37 @@ test('a proof lets one entry in, also of those that come together', async (t) =>
   assert.deepEqual(
     known.map(({ peer }) => peer),
     ['a', 'b']
+  )
+})
+
+test('names that are looked up at the same time share a statement, and each gets its own answer; one that Postgres refuses costs no other its answer', async (t) => {
+  const { database, registration } = await openStore(t)
+  await settle(registration(), [claimOf('a'), claimOf('b'), { ...claimOf('c'), network: 'other' }])
+  const statements: number[] = []
+  const failures: number[] = []
+  const find = lookUps({
+    database,
+    find: (sql, names: readonly { network: string; peer: string }[]) => {
+      statements.push(names.length)
+      return findIdentities(sql, names)
+    },
+    failed: (_error, names) => void failures.push(names)
+  })
+  const nameOf = (peer: string) => ({ network: 'n', peer })
+  const keyIdOf = async (peer: string) => (await find(nameOf(peer)))?.keyId
+  const first = keyIdOf('a')
+  const [b, c, a, wrong] = await Promise.allSettled([keyIdOf('b'), keyIdOf('c'), keyIdOf('a'), keyIdOf('nul \0')])
+  assert.equal(await first, claimOf('a').keyId)
+  assert.deepEqual(
+    [b, c, a].map((each) => each.status === 'fulfilled' && each.value),
+    [claimOf('b').keyId, undefined, claimOf('a').keyId]
+  )
+  assert.match(String(wrong.status === 'rejected' && wrong.reason), /DatabaseUnavailable|Postgres did not answer/)
+  assert.equal(statements[0], 5)
+  assert.deepEqual(failures, [1])
+  const keys = await findSigningKeys(database.sql, [nameOf('b'), nameOf('nobody'), nameOf('a')])
+  assert.deepEqual(
+    keys.map((key) => key && Buffer.from(key).toString('hex')),
+    [claimOf('b').signingKey, undefined, claimOf('a').signingKey].map((key) => key && Buffer.from(key).toString('hex'))
   )
 })

@@ -12,7 +12,8 @@ function turnsOf(t: TestContext) {
   const budget = new NoisyBudget()
   const turns = new Turns(budget)
   const served: string[] = []
-  const socket = (name: string, pieces: number) => ({
+  const socket = (name: string, pieces: number, rank: Rank) => ({
+    rank,
     serve: () => {
       served.push(name)
       time.stall(1)
@@ -20,7 +21,7 @@ function turnsOf(t: TestContext) {
       return pieces > 0
     }
   })
-  const wait = (rank: Rank, pieces: number, name: string = rank) => turns.wait(socket(name, pieces), rank)
+  const wait = (rank: Rank, pieces: number, name: string = rank) => turns.wait(socket(name, pieces, rank))
   /** What is served in the next turn. */
   const next = async () => {
     await turn()
@@ -59,7 +60,7 @@ test('what a piece of a stranger takes is made up for by a longer rest', async (
     time.stall(50)
     return false
   }
-  turns.wait({ serve }, 'stranger')
+  turns.wait({ rank: 'stranger', serve })
   await next()
   wait('stranger', 1)
   await time.advance(190)
@@ -92,4 +93,24 @@ test('in a turn that is young sockets need not wait, unless others of their rank
   await next()
   wait('noisy', 1)
   assert.deepEqual([turns.hasRoom('quiet'), turns.hasRoom('noisy')], [true, false])
+})
+
+test('who asked for too much while it waited waits with those of its new rank; who asked for little meanwhile keeps its place', async (t) => {
+  const { turns, wait, next } = turnsOf(t)
+  const served: string[] = []
+  const changing = (name: string, rank: Rank) => ({
+    rank,
+    serve: () => {
+      served.push(name)
+      return false
+    }
+  })
+  const [louder, quieter] = [changing('louder', 'visitor'), changing('quieter', 'noisy')]
+  wait('noisy', 2)
+  turns.wait(louder)
+  turns.wait(quieter)
+  louder.rank = 'noisy'
+  quieter.rank = 'quiet'
+  assert.deepEqual(await next(), ['noisy', 'noisy'])
+  assert.deepEqual(served, ['quieter', 'louder'])
 })
