@@ -87,14 +87,14 @@ answerParent({
     await Promise.all(senders.map((peer) => peer.leave()))
     return report
   },
-  /** A conversation is made, and read back. */
+  /** A conversation of each pair is made, and read back, all of them at the same time. */
   history: (request: Pairs & { each: number; limit: number; rounds: number }) =>
-    withPairs({ ...request, pairs: 1 }, async (flows, confirmed, senders) => {
-      const [flow, reader] = [flows[0]!, senders[0]!]
+    withPairs(request, async (flows, confirmed, senders) => {
+      const readers = senders.map((reader, index) => ({ reader, peerKey: flows[index]!.recipient.name }))
       await sendAll(flows, request.each, HISTORY_WINDOW)
       const made = await settled(flows, confirmed)
       if (!isFlawless(made)) throw new Error(`the conversation could not be made: ${JSON.stringify(made)}`)
-      return readBack(reader, flow.recipient.name, request.each, request.limit, request.rounds)
+      return readBack(readers, request.each, request.limit, request.rounds)
     }),
   drain: async ({ prefix, url, protocol: name }: Target & { prefix: string }) => {
     const flows = flowsToAbsent.get(prefix) ?? []

@@ -48,25 +48,41 @@ export function storeStraight(
   })
 }
 
-/** Seconds to read one conversation, newest first, in pages (and one more, as the server does to know of the next). */
-export function historyStraight(
-  postgres: BenchPostgres,
-  messages: number,
-  limit: number,
-  bodyBytes: number
-): Promise<number> {
+export interface StraightHistory {
+  readonly readers: number
+  readonly rounds: number
+  /** Of each conversation. */
+  readonly messages: number
+  readonly limit: number
+  readonly bodyBytes: number
+}
+
+/**
+ * Seconds to read the conversation of each reader, newest first, in pages (and one more, as the server does to know of the
+ * next), all readers at the same time; a first round is not counted.
+ */
+export function historyStraight(postgres: BenchPostgres, asked: StraightHistory): Promise<number> {
+  const { readers, rounds, messages, limit, bodyBytes } = asked
   return withTables(postgres, async (sql) => {
-    const entries = Array.from({ length: messages }, (_, number) => newEntry('alice', 'bob', number, bodyBytes))
-    await keep(sql, entries)
-    const conversation = {
-      ...{ id: conversationId(NETWORK, 'alice', 'bob'), network: NETWORK },
-      ...{ reader: 'alice', readerKey: 'a1', otherKey: 'b0' }
+    const conversations = Array.from({ length: readers }, (_, i) => ({
+      ...{ id: conversationId(NETWORK, `alice-${i}`, `bob-${i}`), network: NETWORK },
+      ...{ reader: `alice-${i}`, readerKey: 'a1', otherKey: 'b0' }
+    }))
+    for (let i = 0; i < readers; i++) {
+      const entries = Array.from({ length: messages }, (_, n) => newEntry(`alice-${i}`, `bob-${i}`, n, bodyBytes))
+      await keep(sql, entries)
     }
+    const read = async (conversation: (typeof conversations)[number], times: number) => {
+      for (let round = 0; round < times; round++) {
+        for (let before = messages + 1; before > 1; before -= limit) {
+          const page = await readHistory(sql, conversation, { before, limit, maxBytes: 4_000_000 })
+          if (page.bytes < limit * (bodyBytes - 16)) throw new Error('rows are missing from the database')
+        }
+      }
+    }
+    await Promise.all(conversations.map((each) => read(each, 1)))
     const began = performance.now()
-    for (let before = messages + 1; before > 1; before -= limit) {
-      const page = await readHistory(sql, conversation, { before, limit, maxBytes: 4_000_000 })
-      if (page.bytes < limit * (bodyBytes - 16)) throw new Error('rows are missing from the database')
-    }
+    await Promise.all(conversations.map((each) => read(each, rounds)))
     return (performance.now() - began) / 1_000
   })
 }

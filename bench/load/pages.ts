@@ -16,19 +16,37 @@ interface Page {
   readonly hasMore: boolean
 }
 
-/** Reads a whole conversation of `expected` messages back, a page after the other, `rounds` times. */
+interface Reader {
+  readonly reader: Joined
+  /** Who it talked with. */
+  readonly peerKey: string
+}
+
+/** Reads whole conversations of `expected` messages back, each a page after the other, `rounds` times; the first is not counted. */
 export async function readBack(
-  reader: Joined,
-  peerKey: string,
+  readers: readonly Reader[],
   expected: number,
   limit: number,
   rounds: number
 ): Promise<HistoryReport> {
+  await Promise.all(readers.map((each) => readConversation(each, expected, limit, 1)))
+  mark('begin')
+  const began = performance.now()
+  const reports = await Promise.all(readers.map((each) => readConversation(each, expected, limit, rounds)))
+  mark('end')
+  const sum = (of: (report: Counted) => number) => reports.reduce((total, report) => total + of(report), 0)
+  return {
+    ...{ messages: sum(({ messages }) => messages), pages: sum(({ pages }) => pages) },
+    ...{ faults: sum(({ faults }) => faults), seconds: (performance.now() - began) / 1_000 }
+  }
+}
+
+type Counted = Omit<HistoryReport, 'seconds'>
+
+async function readConversation({ reader, peerKey }: Reader, expected: number, limit: number, rounds: number) {
   let pages = 0
   let messages = 0
   let faults = 0
-  mark('begin')
-  const began = performance.now()
   for (let round = 0; round < rounds; round++) {
     const seen = new Set<string>()
     let before: number | undefined
@@ -44,8 +62,7 @@ export async function readBack(
     }
     faults += Math.abs(expected - seen.size)
   }
-  mark('end')
-  return { messages, pages, seconds: (performance.now() - began) / 1_000, faults }
+  return { messages, pages, faults }
 }
 
 function ask(reader: Joined, frame: string): Promise<Page> {

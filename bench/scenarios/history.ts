@@ -7,22 +7,29 @@ import { historyStraight } from '../straight.ts'
 import { compared, NO_COST, type Run, type Scenario } from './scenario.ts'
 
 const LIMIT = 50
+/** Conversations that are read at the same time. */
+const READERS = 4
+/** How often each is read. */
+const ROUNDS = 20
 
-/** A conversation read back page by page, each with a signed request. */
+/** Conversations read back page by page, each page with a signed request. */
 export const history: Scenario = {
   protocols: ['l2ps'],
   run: async (bench, protocol) => {
-    const messages = bench.options.quick ? 200 : 2_000
+    const messages = bench.options.quick ? 200 : 1_000
+    const rounds = bench.options.quick ? 1 : ROUNDS
     const ours: Run[] = []
     const straight: Run[] = []
     for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
-      ours.push(await historyRun(bench, await bench.shared('server'), protocol, messages))
+      ours.push(await historyRun(bench, await bench.shared('server'), protocol, messages, rounds))
       bench.say(`history, server: ${Math.round(ours.at(-1)!.value)} messages/s`)
-      const seconds = await historyStraight(bench.postgres, messages, LIMIT, bench.options.bodyBytes)
-      straight.push({ value: messages / seconds, messages, cost: NO_COST })
-      bench.say(`history, straight: ${Math.round(messages / seconds)} messages/s`)
+      const asked = { readers: READERS, rounds, messages, limit: LIMIT, bodyBytes: bench.options.bodyBytes }
+      const seconds = await historyStraight(bench.postgres, asked)
+      const all = READERS * rounds * messages
+      straight.push({ value: all / seconds, messages: all, cost: NO_COST })
+      bench.say(`history, straight: ${Math.round(all / seconds)} messages/s`)
     }
-    const head = { scenario: 'history', protocol: protocol.name, title: `${messages}, pages of ${LIMIT}` }
+    const head = { scenario: 'history', protocol: protocol.name, title: `${READERS} × ${messages}, pages of ${LIMIT}` }
     return [
       compared({
         head: { ...head, unit: 'messages/s', better: 'more' },
@@ -33,13 +40,18 @@ export const history: Scenario = {
   }
 }
 
-export async function historyRun(bench: Bench, server: Contender, protocol: Protocol, messages: number): Promise<Run> {
-  const { bodyBytes, quick } = bench.options
-  const request = { ...bench.target(server, protocol), pairs: 1, bodyBytes, each: messages, limit: LIMIT }
-  const rounds = quick ? 1 : 3
+export async function historyRun(
+  bench: Bench,
+  server: Contender,
+  protocol: Protocol,
+  messages: number,
+  rounds = ROUNDS
+): Promise<Run> {
+  const { bodyBytes } = bench.options
+  const request = { ...bench.target(server, protocol), pairs: READERS, bodyBytes, each: messages, limit: LIMIT }
   const asked = { ...request, rounds }
   const { report, cost } = await bench.measure<HistoryReport>(server, bench.worker, 'history', asked, 90_000)
-  const sent = messages * rounds
+  const sent = READERS * messages * rounds
   return {
     value: report.messages / report.seconds,
     messages: report.messages,
