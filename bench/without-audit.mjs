@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 
 const part = (path) => import(new URL(path, pathToFileURL(process.env.BENCH_MAIN)))
 const [{ readConfig }, { createLogger }, { startServer }] = await Promise.all(
-  ['./config/read.js', './logging.js', './server.js'].map(part)
+  ['./config/read.js', './observability/logging.js', './server.js'].map(part)
 )
 const { config, mistakes } = readConfig(process.env)
 if (config === undefined) throw new Error(mistakes.join('\n'))
