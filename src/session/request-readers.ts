@@ -6,6 +6,7 @@ import type { Turns } from './turns.ts'
 
 /** Longest part of a connection that is handed to the HTTP layer at once, in bytes. */
 const PIECE_BYTES = 1_024
+const ignore = () => {}
 const END_OF_HEADERS = '\r\n\r\n'
 /** Longest that nothing of an answer is taken by who asked for it, in ms. */
 const ANSWER_TAKEN_MS = 30_000
@@ -13,6 +14,8 @@ const ANSWER_TAKEN_MS = 30_000
 interface Connection {
   readonly reader: SocketReader
   readonly meter: RequestMeter
+  /** Hears that the stream is closed. */
+  readonly drop: () => void
   /** Requests that are not answered. */
   underWay: number
   latest?: IncomingMessage
@@ -41,23 +44,35 @@ export class RequestReaders {
     listener.prependListener('request', (request: IncomingMessage, response: ServerResponse) =>
       this.#asked(request, response)
     )
-    listener.prependListener('upgrade', ({ socket }: IncomingMessage) =>
-      this.#connections.get(socket)?.reader.release()
-    )
+    listener.prependListener('upgrade', ({ socket }: IncomingMessage) => this.#release(socket))
   }
 
   #accept(stream: Duplex): void {
     const meter = this.#accounts.requestMeter((stream as Duplex & { remoteAddress?: string }).remoteAddress)
     const reader = new SocketReader({
-      ...{ socket: stream, stream, meter, turns: this.#turns, pieceOf },
+      socket: stream,
+      stream,
+      meter,
+      turns: this.#turns,
+      pieceOf,
       fed: () => {
         if (connection.underWay > 0 && connection.latest?.complete) reader.pause()
       },
-      ...{ overdrawn: () => {}, recovered: () => {} }
+      overdrawn: ignore,
+      recovered: ignore
     })
-    const connection: Connection = { reader, meter, underWay: 0 }
+    const connection: Connection = { reader, meter, drop: () => reader.drop(), underWay: 0 }
     this.#connections.set(stream, connection)
-    stream.once('close', () => reader.drop())
+    stream.once('close', connection.drop)
+  }
+
+  /** A WebSocket lives for days: nothing of its handshake is kept. */
+  #release(stream: Duplex): void {
+    const connection = this.#connections.get(stream)
+    if (connection === undefined) return
+    connection.reader.release()
+    this.#connections.delete(stream)
+    stream.removeListener('close', connection.drop)
   }
 
   #asked(request: IncomingMessage, response: ServerResponse): void {

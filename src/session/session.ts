@@ -167,7 +167,10 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#stream = origin.stream
     this.#openedAt = hooks.clock()
     this.#reader = new SocketReader({
-      ...{ socket, stream: origin.stream, meter: hooks.meter, turns: hooks.turns },
+      socket,
+      stream: origin.stream,
+      meter: hooks.meter,
+      turns: hooks.turns,
       fed: (bytes) => this.#fed(bytes),
       overdrawn: (why) => this.#overdrawn(why),
       recovered: () => this.#flow.release('rate')

@@ -41,6 +41,8 @@ export class Sessions<M extends SessionMember = SessionMember> {
   readonly #unregistered = new Map<string, number>()
   readonly #ofAddress = new Map<string, number>()
   readonly #slices = new Slices()
+  readonly #now = () => this.clock.now
+  readonly #quietAnswered = (ms: number) => this.#accounts.noisy.answered(ms, performance.now())
   #isTicking = false
   #isStopping = false
   #emptied: (() => void) | undefined
@@ -97,11 +99,17 @@ export class Sessions<M extends SessionMember = SessionMember> {
   open(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol<M>, hooks: ProtocolHooks): Session<M> {
     const key = addressKey(origin.address)
     const meter = this.#accounts.meter(origin.address)
+    // Written out, not spread: an object made of others has a shape of its own, which V8 keeps as long as the socket lives.
     const session: Session<M> = new Session(socket, origin, protocol, {
-      ...hooks,
-      ...{ meter, turns: this.#turns },
-      quietAnswered: (ms) => this.#accounts.noisy.answered(ms, performance.now()),
-      clock: () => this.clock.now,
+      limits: hooks.limits,
+      frameReceived: hooks.frameReceived,
+      slowed: hooks.slowed,
+      frameRefused: hooks.frameRefused,
+      failed: hooks.failed,
+      meter,
+      turns: this.#turns,
+      quietAnswered: this.#quietAnswered,
+      clock: this.#now,
       registered: ({ network, peer }) => {
         count(this.#unregistered, key, -1)
         meter.register(this.#accounts.ofMember(network, peer))

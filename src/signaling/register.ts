@@ -211,7 +211,9 @@ function factsOf(claim: Claim, features: readonly string[]): PeerFacts {
   const { peer, keyId } = claim
   const isChecked = hasMlKemKey(claim)
   return {
-    ...{ name: peer, keyId, features },
+    name: peer,
+    keyId,
+    features,
     // What was sealed for a known key was checked when it was accepted.
     canOpen: (entry) => entry.keyId !== null || !isChecked || sealedFault(JSON.parse(entry.sealed)) === undefined,
     encode: ({ sealed, sender, acceptedAt }, { isBacklog, seq }) =>

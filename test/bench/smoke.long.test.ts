@@ -11,8 +11,8 @@ const run = async (...args: string[]) => {
   return JSON.parse(stdout)
 }
 
-test('npm run bench builds the server, and relays, stores and drains with every message checked', async () => {
-  const { ok, failures } = await run('--only', 'relay,offline', '--pairs', '1,5')
+test('npm run bench builds the server, and relays, stores, drains, reads back and does without an audit trail, every message checked', async () => {
+  const { ok, failures } = await run('--only', 'relay,offline,history,audit', '--pairs', '1,5')
   assert.deepEqual({ ok, failures }, { ok: true, failures: [] })
 })
 
