@@ -24,6 +24,14 @@ function transportFor(t: TestContext, options: TransportOptions) {
   return transport
 }
 
+/** Accepts connections, and answers nothing. */
+async function muteServer(t: TestContext): Promise<string> {
+  const mute = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
+  t.after(() => mute.close())
+  await new Promise((resolve) => mute.once('listening', resolve))
+  return `ws://127.0.0.1:${(mute.address() as { port: number }).port}`
+}
+
 test('delays double up to the maximum, and jitter only shortens them', () => {
   const fixed = { ...DEFAULT_RECONNECT, jitter: 0 }
   assert.deepEqual(
@@ -80,11 +88,7 @@ test('a failed first attempt rejects and is not repeated', async (t) => {
 })
 
 test('a server that accepts and says nothing is given up after the open timeout', async (t) => {
-  const mute = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
-  t.after(() => mute.close())
-  await new Promise((resolve) => mute.once('listening', resolve))
-  const { port } = mute.address() as { port: number }
-  const transport = transportFor(t, { url: `ws://127.0.0.1:${port}`, openTimeoutMs: 40 })
+  const transport = transportFor(t, { url: await muteServer(t), openTimeoutMs: 40 })
   await assert.rejects(transport.connect(), /no answer within 40 ms/)
 })
 
@@ -139,9 +143,10 @@ test('close() works in every state', async (t) => {
   await transport.close()
   await connecting
 
-  const opening = transport.connect()
-  await delay(0) // the socket exists now
-  await Promise.all([assert.rejects(opening, { name: 'RelayError' }), transport.close()])
+  const unanswered = transportFor(t, { url: await muteServer(t) })
+  const opening = unanswered.connect()
+  await delay(5) // the socket exists now
+  await Promise.all([assert.rejects(opening, { name: 'RelayError' }), unanswered.close()])
 
   await transport.connect()
   const closed = next(transport.events, 'close')

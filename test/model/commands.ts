@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { left, type Model, type ModelMessage, PEERS, QUOTA, ripe, slotsOf, TTL_MS } from './model.ts'
+import { due, left, type Model, type ModelMessage, PEERS, QUOTA, slotsOf, TTL_MS } from './model.ts'
 import type { Real } from './real.ts'
 
 type Command = fc.AsyncCommand<Model, Real>
@@ -21,6 +21,14 @@ function command(
   }
 }
 
+/** A peer hears what it is sent next. */
+async function hear(model: Model, real: Real, peer: number): Promise<void> {
+  for (const { id } of due(model, peer)) {
+    assert.equal(await real.nextMessage(peer), id)
+    model.shown[peer]!.add(id)
+  }
+}
+
 const register = (peer: number) =>
   command(
     `register(${peer})`,
@@ -28,10 +36,7 @@ const register = (peer: number) =>
     async (model, real) => {
       await real.enter(peer)
       model.here[peer] = true
-      for (const { id } of ripe(model, peer)) {
-        assert.equal(await real.nextMessage(peer), id)
-        model.shown[peer]!.add(id)
-      }
+      await hear(model, real, peer)
       await real.nothingMore(peer)
     }
   )
@@ -51,11 +56,9 @@ const send = (choice: number, step: number) =>
       const answer = await sendOnce(real, { id, from, to })
       assert.equal(answer, isRefused ? 'error RATE_LIMITED' : slot ? 'message_queued' : 'message_sent')
       if (isRefused) return
-      model.mailboxes[to]!.push({ id, from, slot, expiresAt: model.clock + TTL_MS })
+      model.mailboxes[to]!.push({ id, from, slot, expiresAt: model.clock + TTL_MS, deliveries: 0 })
       model.history.push({ id, from, to, sentAt: model.clock })
-      if (slot) return
-      assert.equal(await real.nextMessage(to), id)
-      model.shown[to]!.add(id)
+      if (!slot) await hear(model, real, to)
     }
   )
 
@@ -90,6 +93,7 @@ const acknowledge = (choice: number, share: number) =>
       real.acknowledge(peer, delivered[upTo]!.id)
       const gone = new Set(delivered.slice(0, upTo + 1).map(({ id }) => id))
       model.mailboxes[peer] = entries.filter(({ id }) => !gone.has(id))
+      await hear(model, real, peer)
     }
   )
 
@@ -136,6 +140,7 @@ const expire = command(
     for (const [peer, entries] of model.mailboxes.entries()) {
       for (const entry of entries) if (isOver(entry)) model.givenUp.add(entry.id)
       model.mailboxes[peer] = entries.filter((entry) => !isOver(entry))
+      if (model.here[peer]) await hear(model, real, peer)
     }
   }
 )

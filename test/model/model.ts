@@ -9,6 +9,8 @@ export interface ModelEntry {
   readonly expiresAt: number
   /** The recipient is away: counts against the sender's quota, until it was received. */
   slot: boolean
+  /** Sessions that were sent it and did not acknowledge it. */
+  deliveries: number
 }
 
 /** What was sent once, and is still in history. */
@@ -46,8 +48,11 @@ export const emptyModel = (): Model => ({
 /** A peer's session ended: what waits for it takes places of its senders. */
 export function left(model: Model, peer: number): void {
   model.here[peer] = false
+  for (const entry of model.mailboxes[peer]!) {
+    entry.slot = true
+    if (model.shown[peer]!.has(entry.id)) entry.deliveries += 1
+  }
   model.shown[peer]!.clear()
-  for (const entry of model.mailboxes[peer]!) entry.slot = true
 }
 
 /** What a registering peer is given now. */
@@ -56,3 +61,20 @@ export const ripe = (model: Model, peer: number): ModelEntry[] =>
 
 export const slotsOf = (model: Model, sender: number): number =>
   model.mailboxes.flat().filter(({ from, slot }) => from === sender && slot).length
+
+/** What two sessions did not acknowledge is sent alone: it may be what ends them. */
+const isSuspect = ({ deliveries }: ModelEntry): boolean => deliveries >= 2
+
+/** What a peer that is here is sent next, in order. */
+export function due(model: Model, peer: number): ModelEntry[] {
+  const isShown = ({ id }: ModelEntry) => model.shown[peer]!.has(id)
+  const sent = model.mailboxes[peer]!.filter(isShown)
+  const next: ModelEntry[] = []
+  for (const entry of ripe(model, peer)) {
+    if (isShown(entry)) continue
+    const [first] = [...sent, ...next]
+    if (first !== undefined && (isSuspect(entry) || isSuspect(first))) break
+    next.push(entry)
+  }
+  return next
+}
