@@ -22,26 +22,27 @@ interface Reader {
   readonly peerKey: string
 }
 
-/** Reads whole conversations of `expected` messages back, each a page after the other, `rounds` times; the first is not counted. */
+/**
+ * Reads whole conversations of `expected` messages back, each a page after the other, `rounds` times. A round before them is
+ * checked, and not measured.
+ */
 export async function readBack(
   readers: readonly Reader[],
   expected: number,
   limit: number,
   rounds: number
 ): Promise<HistoryReport> {
-  await Promise.all(readers.map((each) => readConversation(each, expected, limit, 1)))
+  const first = await Promise.all(readers.map((each) => readConversation(each, expected, limit, 1)))
   mark('begin')
   const began = performance.now()
   const reports = await Promise.all(readers.map((each) => readConversation(each, expected, limit, rounds)))
   mark('end')
-  const sum = (of: (report: Counted) => number) => reports.reduce((total, report) => total + of(report), 0)
-  return {
-    ...{ messages: sum(({ messages }) => messages), pages: sum(({ pages }) => pages) },
-    ...{ faults: sum(({ faults }) => faults), seconds: (performance.now() - began) / 1_000 }
-  }
+  const seconds = (performance.now() - began) / 1_000
+  const sum = (field: 'messages' | 'pages' | 'faults', of = reports) =>
+    of.reduce((total, each) => total + each[field], 0)
+  const faults = sum('faults') + sum('faults', first)
+  return { messages: sum('messages'), pages: sum('pages'), faults, seconds }
 }
-
-type Counted = Omit<HistoryReport, 'seconds'>
 
 async function readConversation({ reader, peerKey }: Reader, expected: number, limit: number, rounds: number) {
   let pages = 0

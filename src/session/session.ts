@@ -16,7 +16,7 @@ import { Liveness, type LivenessLimits } from './liveness.ts'
 import { RepliesFirst } from './replies-first.ts'
 import { SocketReader } from './socket-reader.ts'
 import { SocketWriter } from './socket-writer.ts'
-import type { Turns } from './turns.ts'
+import { OneTurn, type Turns } from './turns.ts'
 import { UnfinishedMessage } from './unfinished-message.ts'
 
 /** What a registered session is to its peer: it is told what happens to the socket. */
@@ -348,19 +348,10 @@ export class Session<M extends SessionMember = SessionMember> {
     return since !== undefined && !isOurs && now - since > this.#hooks.limits.messageDeadlineMs
   }
 
-  /** Kept frames are handled in turn. */
+  /** Kept frames are handled in turn; what is kept still waits for another turn by itself. */
   #inTurn(proceed: () => void): void {
     const { meter, turns } = this.#hooks
-    const serve = () => {
-      proceed()
-      return false // nothing is left: what is kept waits for another turn by itself
-    }
-    turns.wait({
-      get rank() {
-        return meter.rank
-      },
-      serve
-    })
+    turns.wait(new OneTurn(meter, proceed))
   }
 
   /** Bytes were handed to the WebSocket layer. */

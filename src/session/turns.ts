@@ -23,6 +23,27 @@ export interface Waiting {
   serve(): boolean
 }
 
+/** Work of a socket that is done in one turn: nothing of it is left then. */
+export class OneTurn implements Waiting {
+  readonly #of: { readonly rank: Rank }
+  readonly #work: () => void
+
+  /** `of`: whose rank it is. */
+  constructor(of: { readonly rank: Rank }, work: () => void) {
+    this.#of = of
+    this.#work = work
+  }
+
+  get rank(): Rank {
+    return this.#of.rank
+  }
+
+  serve(): boolean {
+    this.#work()
+    return false
+  }
+}
+
 /**
  * Shares the turns of the event loop among all sockets of the process. While a turn has time left, a socket is served as
  * soon as its bytes come. After that it waits: first those are served that asked for little lately, then the others, for

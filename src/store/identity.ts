@@ -41,7 +41,9 @@ export async function findIdentities(sql: Sql, names: readonly Name[]): Promise<
       (extract(epoch from owner_changed_at) * 1000)::bigint as "ownerChangedAt"
     from ${placed(sql, names)} join identity using (network, peer)`
   return inPlaces(names, rows, ({ encryptionKey, keyId, ownerChangedAt }) => ({
-    ...{ encryptionKey, keyId, ownerChangedAt: ownerChangedAt ?? undefined }
+    encryptionKey,
+    keyId,
+    ownerChangedAt: ownerChangedAt ?? undefined
   }))
 }
 
@@ -56,6 +58,7 @@ const placed = (sql: Sql, names: readonly Name[]) => sql`
   unnest(${names.map(({ network }) => network)}::text[], ${names.map(({ peer }) => peer)}::text[])
     with ordinality as name (network, peer, place)`
 
+/** What was found of each name, in their order; `place` counts from 1. */
 function inPlaces<Row extends { place: number }, R>(names: readonly Name[], rows: readonly Row[], of: (row: Row) => R) {
   const found = new Map(rows.map((row) => [row.place - 1, of(row)]))
   return names.map((_, index) => found.get(index))
@@ -79,9 +82,9 @@ export async function ownersOf(sql: Sql, claims: readonly Claim[], idleDays: num
       ${claims.map((c) => c.algorithm)}::text[], ${claims.map((c) => hex(c.signingKey))}::text[])
       with ordinality as claim (claim_network, claim_peer, claimed_by, claim_key, place)
       join identity on (network, peer) = (claim_network, claim_peer)`
-  const found = new Map(rows.map((row) => [row.place - 1, row]))
+  const found = inPlaces(claims, rows, (row) => row)
   return claims.map(({ isChallenged }, index) => {
-    const row = found.get(index)
+    const row = found[index]
     if (row === undefined) return 'nobody'
     if (!row.other) return row.challenged && !isChallenged ? 'challenge' : 'claimant'
     if (row.abandoned) return 'nobody'
