@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { historyFrame, keyOf, type L2psPeer, sendFrame } from '../helpers/l2ps-peer.ts'
 import { type Peer, quickSigner } from '../helpers/peer.ts'
 import { startTestServer, type TestServer } from '../helpers/server.ts'
+import { until } from '../helpers/wait.ts'
 
 const SEQUENCES = 30
 const OPERATIONS = 60
@@ -56,7 +57,7 @@ class World {
     if (session === undefined) return
     if (what === 'leave') {
       this.#check(place, session)
-      await session.close()
+      await this.#leave(session, uid)
       this.sessions.delete(place)
     } else if (what === 'send' && to !== key) await this.#send(session, uid, this.keys[to]!)
     else if (what === 'discover') {
@@ -71,6 +72,13 @@ class World {
     assert.deepEqual(new Set(payload.onlinePeers), this.#here(uid))
     this.sessions.set(place, session)
     this.seen.add(`${uid} ${this.keys[key]}`)
+  }
+
+  /** The server notices a moment after the socket has closed here. */
+  async #leave(session: L2psPeer, uid: string): Promise<void> {
+    await session.close()
+    const { presence } = this.#server.app
+    await until('the server has noticed who left', () => presence.sessions(uid, session.key).length === 0)
   }
 
   async #send(session: L2psPeer, uid: string, to: string): Promise<void> {
