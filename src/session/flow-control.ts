@@ -7,6 +7,17 @@
  */
 export type HoldReason = 'answer' | 'in-flight' | 'refused' | 'writer' | 'unwritten' | 'rate' | 'stopping'
 
+/** Reasons are bits of one number: they change with every message, and each of the many idle sessions would keep a set. */
+const BIT: Readonly<Record<HoldReason, number>> = {
+  answer: 1,
+  'in-flight': 2,
+  refused: 4,
+  writer: 8,
+  unwritten: 16,
+  rate: 32,
+  stopping: 64
+}
+
 /** Bytes of frames that are kept while a session is held; past it the socket is not read. One read of a socket is as much. */
 const MAX_KEPT_BYTES = 65_536
 
@@ -44,7 +55,8 @@ export interface FlowTurns {
 export class FlowControl {
   readonly #socket: FlowControlled
   readonly #handle: (data: Buffer, isBinary: boolean) => void
-  readonly #reasons = new Set<HoldReason>()
+  /** See `BIT`; 0: open. */
+  #reasons = 0
   #kept: Frame[] = []
   #keptBytes = 0
   /** Frames of this piece that were handled. */
@@ -60,8 +72,12 @@ export class FlowControl {
     this.#turns = turns
   }
 
-  get reasons(): ReadonlySet<HoldReason> {
-    return this.#reasons
+  get isHeld(): boolean {
+    return this.#reasons !== 0
+  }
+
+  isHeldFor(reason: HoldReason): boolean {
+    return (this.#reasons & BIT[reason]) !== 0
   }
 
   get isPaused(): boolean {
@@ -75,7 +91,7 @@ export class FlowControl {
 
   /** Handles a frame now, or keeps it behind those that wait. */
   receive(data: Buffer, isBinary: boolean): void {
-    const isOpen = this.#reasons.size === 0
+    const isOpen = !this.isHeld
     if (isOpen && this.#kept.length === 0 && this.#ofPiece < AT_ONCE) {
       this.#ofPiece += 1
       this.#handle(data, isBinary)
@@ -93,12 +109,14 @@ export class FlowControl {
   }
 
   hold(reason: HoldReason): void {
-    this.#reasons.add(reason)
+    this.#reasons |= BIT[reason]
     if (reason === 'stopping') this.#pause()
   }
 
   release(reason: HoldReason): void {
-    if (this.#reasons.delete(reason) && this.#reasons.size === 0) this.#proceed()
+    if (!this.isHeldFor(reason)) return
+    this.#reasons &= ~BIT[reason]
+    if (!this.isHeld) this.#proceed()
   }
 
   /** Reads a paused socket until something is heard, to learn whether the peer lives. */
@@ -126,7 +144,7 @@ export class FlowControl {
     this.#isHandling = true
     let handled = 0
     try {
-      while (handled < Math.min(this.#kept.length, AT_ONCE) && this.#reasons.size === 0 && !this.#turns.rests()) {
+      while (handled < Math.min(this.#kept.length, AT_ONCE) && !this.isHeld && !this.#turns.rests()) {
         const { data, isBinary } = this.#kept[handled]!
         handled += 1
         this.#keptBytes -= data.length + FRAME_BYTES
@@ -136,7 +154,7 @@ export class FlowControl {
       this.#kept.splice(0, handled)
       this.#isHandling = false
     }
-    if (this.#reasons.size > 0) return
+    if (this.isHeld) return
     if (this.#kept.length === 0) this.listen()
     else this.#proceedLater()
   }
@@ -145,7 +163,7 @@ export class FlowControl {
     this.#isWaiting = true
     this.#turns.wait(() => {
       this.#isWaiting = false
-      if (this.#reasons.size === 0) this.#proceed()
+      if (!this.isHeld) this.#proceed()
     })
   }
 }

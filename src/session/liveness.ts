@@ -54,16 +54,16 @@ export class Liveness {
    * receipted.
    */
   isUnresponsive(now: number, waitingSince: number | undefined, { answerMs, stallMs }: LivenessLimits): boolean {
-    const { reasons } = this.#flow
-    if (reasons.has('stopping') || reasons.has('rate')) return false // its answer is not read
+    const flow = this.#flow
+    if (flow.isHeldFor('stopping') || flow.isHeldFor('rate')) return false // its answer is not read
     const progressAt = this.#writer.progressAt(now)
     const unansweredMs = this.#askedAt === undefined ? 0 : now - Math.max(this.#askedAt, progressAt)
-    const isOurTurn = reasons.has('answer') || reasons.has('in-flight') // its receipts may wait behind our own work
+    const isOurTurn = flow.isHeldFor('answer') || flow.isHeldFor('in-flight') // its receipts may wait behind our own work
     const stalledMs = isOurTurn || waitingSince === undefined ? 0 : now - waitingSince
     if (unansweredMs <= answerMs && stalledMs <= stallMs) return false
-    if (!this.#flow.isPaused || this.#isReadOnceMore) return true
+    if (!flow.isPaused || this.#isReadOnceMore) return true
     this.#isReadOnceMore = true
-    this.#flow.listen()
+    flow.listen()
     return false
   }
 }

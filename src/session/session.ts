@@ -155,8 +155,8 @@ export class Session<M extends SessionMember = SessionMember> {
   #second: NodeJS.Timeout | undefined
   /** By the clock of all sessions. */
   readonly #openedAt: number
-  /** Pings that ask whether the peer lives, by their payload: whoever waits for the answer. */
-  readonly #probes = new Map<string, () => void>()
+  /** Pings that ask whether the peer lives, by their payload: whoever waits for the answer. Most sockets never get one. */
+  #probes: Map<string, () => void> | undefined
 
   constructor(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol<M>, hooks: SessionHooks) {
     this.#socket = socket
@@ -195,7 +195,7 @@ export class Session<M extends SessionMember = SessionMember> {
     socket.on('ping', (data: Buffer) => this.#control(data))
     socket.on('pong', (data) => {
       this.#control(data)
-      if (this.#probes.size > 0) this.#probes.get(data.toString('hex'))?.()
+      if (this.#probes !== undefined) this.#probes.get(data.toString('hex'))?.()
       this.#repliesFirst?.pong()
       this.#member?.pong(data)
     })
@@ -304,14 +304,16 @@ export class Session<M extends SessionMember = SessionMember> {
     if (!this.isOpen) return false
     const payload = randomBytes(PROBE_BYTES)
     const probe = payload.toString('hex')
+    this.#probes ??= new Map()
+    const probes = this.#probes
     return new Promise((resolve) => {
       const settle = (isAnswered: boolean) => {
         cancel()
-        this.#probes.delete(probe)
+        probes.delete(probe)
         resolve(isAnswered && this.isOpen)
       }
       const cancel = awakeTimeout(ms, () => settle(false))
-      this.#probes.set(probe, () => settle(true))
+      probes.set(probe, () => settle(true))
       this.#flow.listen()
       this.ping(payload)
     })
@@ -339,12 +341,12 @@ export class Session<M extends SessionMember = SessionMember> {
   #isOverdue(now: number): boolean {
     if (now - this.#openedAt <= this.#hooks.limits.registrationDeadlineMs) return false
     const waits = this.#waitsForTurn && this.#hooks.meter.rank === 'visitor'
-    return !waits && !this.#flow.reasons.has('answer')
+    return !waits && !this.#flow.isHeldFor('answer')
   }
 
   #isUnfinished(now: number): boolean {
     const { since } = this.#unfinished
-    const isOurs = this.#flow.reasons.size > 0 || this.#flow.isPaused // the rest of it is not read
+    const isOurs = this.#flow.isHeld || this.#flow.isPaused // the rest of it is not read
     return since !== undefined && !isOurs && now - since > this.#hooks.limits.messageDeadlineMs
   }
 
@@ -378,7 +380,7 @@ export class Session<M extends SessionMember = SessionMember> {
   /** First it is read more slowly, then told, then closed: that only for what the socket did itself. */
   #overdrawn(why: Overdrawn): void {
     if (!this.isOpen) return
-    if (!this.#flow.reasons.has('rate')) this.#hooks.slowed(why)
+    if (!this.#flow.isHeldFor('rate')) this.#hooks.slowed(why)
     this.#flow.hold('rate')
     if (why === 'shared') return
     const now = this.#hooks.clock()
@@ -498,7 +500,7 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#repliesFirst?.stop()
     this.#flow.close()
     this.#reader.drop()
-    for (const settle of [...this.#probes.values()]) settle()
+    for (const settle of [...(this.#probes?.values() ?? [])]) settle()
     this.#hooks.closed(isClean)
   }
 }
