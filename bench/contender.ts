@@ -16,6 +16,8 @@ export interface Contender {
   url(protocol: ProtocolName): string
   /** Something that answers GET at once while the event loop is free. */
   readonly probeUrl: string
+  /** Where it stores, if it does. */
+  readonly databaseUrl?: string
   cpuMs(): number | undefined
   databaseCpuMs(): number | undefined
   /** CPU time of each process, in ms, where there are several. */
@@ -119,6 +121,7 @@ export async function startServer(name: Contender['name'], settings: ServerSetti
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
   return {
     name,
+    databaseUrl,
     url: (protocol) => `ws://127.0.0.1:${port}/${protocol}`,
     probeUrl: `${http}/health/live`,
     cpuMs: () => cpuMsOfTree(child.pid),

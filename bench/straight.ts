@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { migrate } from '../src/database/migrate.ts'
 import { Pool, type Sql } from '../src/database/pool.ts'
-import { conversationId, insertMessages, readHistory } from '../src/store/message.ts'
+import { type Conversation, conversationId, insertMessages, readHistory } from '../src/store/message.ts'
 import { insertEntries, type QueueEntry, releaseEntries, takePage } from '../src/store/queue-entry.ts'
 import { packageFile } from '../src/util/package-root.ts'
 import type { BenchPostgres } from './database.ts'
@@ -54,43 +54,59 @@ export interface StraightHistory {
   /** Of each conversation. */
   readonly messages: number
   readonly limit: number
-  readonly bodyBytes: number
 }
 
 /**
- * Seconds to read the conversation of each reader, newest first, in pages (and one more, as the server does to know of the
- * next), all readers at the same time; a first round is not counted.
+ * Seconds to read the youngest conversations of a server's database by its own query, a reader each, newest first, in pages, all
+ * at the same time; a first round is not counted.
  */
-export function historyStraight(postgres: BenchPostgres, asked: StraightHistory): Promise<number> {
-  const { readers, rounds, messages, limit, bodyBytes } = asked
-  return withTables(postgres, async (sql) => {
-    const conversations = Array.from({ length: readers }, (_, i) => ({
-      ...{ id: conversationId(NETWORK, `alice-${i}`, `bob-${i}`), network: NETWORK },
-      ...{ reader: `alice-${i}`, readerKey: 'a1', otherKey: 'b0' }
-    }))
-    for (let i = 0; i < readers; i++) {
-      const entries = Array.from({ length: messages }, (_, n) => newEntry(`alice-${i}`, `bob-${i}`, n, bodyBytes))
-      await keep(sql, entries)
-    }
-    const read = async (conversation: (typeof conversations)[number], times: number) => {
-      for (let round = 0; round < times; round++) {
-        for (let before = messages + 1; before > 1; before -= limit) {
-          const page = await readHistory(sql, conversation, { before, limit, maxBytes: 4_000_000 })
-          if (page.bytes < limit * (bodyBytes - 16)) throw new Error('rows are missing from the database')
-        }
-      }
-    }
-    await Promise.all(conversations.map((each) => read(each, 1)))
+export function historyStraight(databaseUrl: string, asked: StraightHistory): Promise<number> {
+  const { readers, rounds, messages } = asked
+  return withPool(databaseUrl, async (sql) => {
+    const conversations = await sql<Conversation[]>`
+      select conversation as id, network, min(sender) as reader, min(sender) as "readerKey", min(recipient) as "otherKey"
+      from message group by conversation, network having count(*) = ${messages} order by max(seq) desc limit ${readers}`
+    if (conversations.length !== readers) throw new Error('conversations are missing from the database')
+    const readAll = (times: number) =>
+      Promise.all(conversations.map((each) => readBack(sql, each, { ...asked, rounds: times })))
+    await readAll(1)
     const began = performance.now()
-    await Promise.all(conversations.map((each) => read(each, rounds)))
+    await readAll(rounds)
     return (performance.now() - began) / 1_000
   })
 }
 
+async function readBack(
+  sql: Sql,
+  conversation: Conversation,
+  { rounds, messages, limit }: StraightHistory
+): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    let before: number | undefined
+    let pages = 0
+    for (let hasMore = true; hasMore; pages++) {
+      const page = await readHistory(sql, conversation, { before, limit, maxBytes: 4_000_000 })
+      before = Number(LAST_TIME.exec(page.messages.subarray(-LAST_BYTES).toString())![1])
+      hasMore = page.hasMore
+    }
+    if (pages !== Math.ceil(messages / limit)) throw new Error('rows are missing from the database')
+  }
+}
+
+/** Where a page says how old its last message is. */
+const LAST_TIME = /"timestamp":(\d+),"status":"[^"]*"}$/
+const LAST_BYTES = 100
+
 async function withTables<T>(postgres: BenchPostgres, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const pool = new Pool({ url: await postgres.newDatabase(), size: CONNECTIONS, statementMs: 60_000, log })
+  return withPool(await postgres.newDatabase(), async (sql) => {
+    await migrate(sql, packageFile('migrations'))
+    return work(sql)
+  })
+}
+
+async function withPool<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
+  const pool = new Pool({ url, size: CONNECTIONS, statementMs: 60_000, log })
   try {
-    await migrate(pool.sql, packageFile('migrations'))
     return await work(pool.sql)
   } finally {
     await pool.end(1_000)
