@@ -195,7 +195,7 @@ export class Session<M extends SessionMember = SessionMember> {
     socket.on('ping', (data: Buffer) => this.#control(data))
     socket.on('pong', (data) => {
       this.#control(data)
-      if (this.#probes !== undefined) this.#probes.get(data.toString('hex'))?.()
+      if (this.#probes?.size) this.#probes.get(data.toString('hex'))?.()
       this.#repliesFirst?.pong()
       this.#member?.pong(data)
     })
