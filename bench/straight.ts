@@ -56,6 +56,11 @@ export interface StraightHistory {
   readonly limit: number
 }
 
+interface StoredConversation extends Conversation {
+  /** Of all its sealed bodies. */
+  readonly bytes: number
+}
+
 /**
  * Seconds to read the youngest conversations of a server's database by its own query, a reader each, newest first, in pages, all
  * at the same time; a first round is not counted.
@@ -63,8 +68,9 @@ export interface StraightHistory {
 export function historyStraight(databaseUrl: string, asked: StraightHistory): Promise<number> {
   const { readers, rounds, messages } = asked
   return withPool(databaseUrl, async (sql) => {
-    const conversations = await sql<Conversation[]>`
-      select conversation as id, network, min(sender) as reader, min(sender) as "readerKey", min(recipient) as "otherKey"
+    const conversations = await sql<StoredConversation[]>`
+      select conversation as id, network, min(sender) as reader, min(sender) as "readerKey", min(recipient) as "otherKey",
+        sum(size_bytes)::int as bytes
       from message group by conversation, network having count(*) = ${messages} order by max(seq) desc limit ${readers}`
     if (conversations.length !== readers) throw new Error('conversations are missing from the database')
     const readAll = (times: number) =>
@@ -76,20 +82,17 @@ export function historyStraight(databaseUrl: string, asked: StraightHistory): Pr
   })
 }
 
-async function readBack(
-  sql: Sql,
-  conversation: Conversation,
-  { rounds, messages, limit }: StraightHistory
-): Promise<void> {
+async function readBack(sql: Sql, conversation: StoredConversation, { rounds, limit }: StraightHistory): Promise<void> {
   for (let round = 0; round < rounds; round++) {
     let before: number | undefined
-    let pages = 0
-    for (let hasMore = true; hasMore; pages++) {
+    let bytes = 0
+    for (let hasMore = true; hasMore; ) {
       const page = await readHistory(sql, conversation, { before, limit, maxBytes: 4_000_000 })
       before = Number(LAST_TIME.exec(page.messages.subarray(-LAST_BYTES).toString())![1])
+      bytes += page.bytes
       hasMore = page.hasMore
     }
-    if (pages !== Math.ceil(messages / limit)) throw new Error('rows are missing from the database')
+    if (bytes !== conversation.bytes) throw new Error('rows are missing from the database')
   }
 }
 
