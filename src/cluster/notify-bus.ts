@@ -145,12 +145,18 @@ class NotifyBus implements Bus {
       if (listening !== undefined && this.#connection === listening) this.#lost()
     }
     const connection = await database.reserve({ onNotify: (_channel, payload) => this.#hear(payload), onLost: lost })
-    const [row] = await database.within(connection<{ pid: number }[]>`select pg_backend_pid() as pid`)
-    const listen = `listen "${this.#channelOf(relay)}"; listen "${this.#channelOf('all')}"`
-    await database.within(connection.unsafe(listen).simple())
+    try {
+      const [row] = await database.within(connection<{ pid: number }[]>`select pg_backend_pid() as pid`)
+      const listen = `listen "${this.#channelOf(relay)}"; listen "${this.#channelOf('all')}"`
+      await database.within(connection.unsafe(listen).simple())
+      if (this.#isClosed) throw new Error('the bus was closed')
+      this.#listenerPid = row!.pid
+    } catch (error) {
+      connection.release()
+      throw error
+    }
     listening = connection
     this.#connection = connection
-    this.#listenerPid = row!.pid
     this.#heardAt = performance.now()
     this.#isConnected = true
     listener.connected()

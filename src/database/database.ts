@@ -57,7 +57,10 @@ export interface Database {
    * Only for queries that change nothing: when the connection is lost, the query is asked once more.
    */
   ask<T>(query: () => PromiseLike<T>): Promise<T>
-  /** A connection of its own, beside the pool, until `release()`: for session locks, and to listen. */
+  /**
+   * A connection of its own, beside the pool, until `release()`: for session locks, and to listen. `DatabaseUnavailable`
+   * after the deadline; a connection that comes later is closed.
+   */
   reserve(listener?: ReservedListener): Promise<ReservedSql>
   /** Open connections, and how many queries ended in `DatabaseUnavailable`. */
   stats(): { connections: number; unanswered: number }
@@ -249,8 +252,17 @@ class PooledDatabase implements Database {
     return Promise.reject(new DatabaseUnavailable('Postgres did not answer a moment ago'))
   }
 
-  reserve(listener?: ReservedListener): Promise<ReservedSql> {
-    return this.within(this.#pool.reserve(listener))
+  async reserve(listener?: ReservedListener): Promise<ReservedSql> {
+    const reserving = this.#pool.reserve(listener)
+    try {
+      return await this.within(reserving)
+    } catch (error) {
+      reserving.then(
+        (late) => late.release(),
+        () => {}
+      )
+      throw error
+    }
   }
 
   server() {

@@ -42,3 +42,10 @@ export async function wrongQuotas(sql: postgres.Sql): Promise<string[]> {
     where coalesce(quota.entries, 0) <> coalesce(held.entries, 0) or coalesce(quota.bytes, 0) <> coalesce(held.bytes, 0)`
   return rows.map(({ name, counted, held }) => `quota of ${name}: counted ${counted}, held ${held}`)
 }
+
+/** Sessions that clients have in this cluster, the one that looks included. */
+export async function countSessions(sql: postgres.Sql): Promise<number> {
+  const [row] = await sql<{ sessions: number }[]>`
+    select count(*)::int as sessions from pg_stat_activity where backend_type = 'client backend'`
+  return row!.sessions
+}

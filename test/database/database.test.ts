@@ -122,6 +122,25 @@ test('a Postgres that is frozen is noticed at the deadline, and used again when 
   assert.ok(bad.every((error) => error instanceof DatabaseUnavailable))
 })
 
+test('a connection that was reserved too late for its caller is closed', async (t) => {
+  failOnStrayErrors(t)
+  const postgres = await startPostgres(t)
+  const database = await open(t, postgres.url(), { deadlineMs: 300 })
+  const held = await database.reserve()
+  const before = database.stats().connections
+  postgres.freeze()
+  await Promise.all([1, 2, 3].map(() => assert.rejects(database.reserve(), DatabaseUnavailable)))
+  postgres.thaw()
+  await recovery(database, 5_000)
+  const sessions = async () => {
+    const [row] = await database.sql<{ count: number }[]>`
+      select count(*)::int as count from pg_stat_activity where backend_type = 'client backend'`
+    return row!.count
+  }
+  await until('they are closed', async () => (await sessions()) === before && database.stats().connections === before)
+  held.release()
+})
+
 test('who asks one thing after the other waits one deadline while Postgres is frozen, and is answered when it thaws', async (t) => {
   failOnStrayErrors(t)
   const postgres = await startPostgres(t)
