@@ -1,5 +1,4 @@
 import { strict as assert } from 'node:assert'
-import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
@@ -8,11 +7,12 @@ import type { Work } from '../limits/prices.ts'
 import { CLOSE, type CloseReason } from '../protocol/close-codes.ts'
 import { isTooComplex } from '../protocol/complexity.ts'
 import { MAX_FRAME_BYTES, MAX_UNREGISTERED_FRAME_BYTES } from '../protocol/frame.ts'
-import { awakeTimeout } from '../util/awake-clock.ts'
 import { Answers } from './answers.ts'
 import type { Answer, Effect } from './effect.ts'
 import { FlowControl } from './flow-control.ts'
 import { Liveness, type LivenessLimits } from './liveness.ts'
+import { Overuse } from './overuse.ts'
+import { Probes } from './probes.ts'
 import { RepliesFirst } from './replies-first.ts'
 import { SocketReader } from './socket-reader.ts'
 import { SocketWriter } from './socket-writer.ts'
@@ -95,13 +95,6 @@ const FOLLOWS: Readonly<Record<State, readonly State[]>> = {
 
 /** Answers larger than this leave the process before the next frame is handled, in characters. */
 const LARGE_ANSWER = 16_384
-/** A socket whose own budget is used up for so long is told so, and for so long is closed, in ms. */
-const TELL_AFTER_MS = 5_000
-const CLOSE_AFTER_MS = 30_000
-/** Used up again within this time: it has not slowed down. */
-const STILL_MS = 3_000
-/** Of the ping that asks whether a peer lives. */
-const PROBE_BYTES = 8
 
 /** Closed for what it sent: nothing more of that is read, and the WebSocket layer cuts it off a moment later. */
 const OVERDONE: ReadonlySet<CloseReason> = new Set(['tooMuch', 'tooLarge', 'tooSlow'])
@@ -143,10 +136,6 @@ export class Session<M extends SessionMember = SessionMember> {
   readonly #flow: FlowControl
   readonly #reader: SocketReader
   readonly #unfinished = new UnfinishedMessage()
-  /** Since when its own budget is used up again and again, and when it last was. */
-  #overdrawnSince = 0
-  #overdrawnAt = Number.NEGATIVE_INFINITY
-  #isTold = false
   readonly #answers: Answers
   readonly #liveness: Liveness
   #refusedInSecond = 0
@@ -155,8 +144,9 @@ export class Session<M extends SessionMember = SessionMember> {
   #second: NodeJS.Timeout | undefined
   /** By the clock of all sessions. */
   readonly #openedAt: number
-  /** Pings that ask whether the peer lives, by their payload: whoever waits for the answer. Most sockets never get one. */
-  #probes: Map<string, () => void> | undefined
+  /** Most sockets never use up their budget, and nobody asks whether their peers live. */
+  #overuse: Overuse | undefined
+  #probes: Probes | undefined
 
   constructor(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol<M>, hooks: SessionHooks) {
     this.#socket = socket
@@ -195,7 +185,7 @@ export class Session<M extends SessionMember = SessionMember> {
     socket.on('ping', (data: Buffer) => this.#control(data))
     socket.on('pong', (data) => {
       this.#control(data)
-      if (this.#probes?.size) this.#probes.get(data.toString('hex'))?.()
+      this.#probes?.pong(data)
       this.#repliesFirst?.pong()
       this.#member?.pong(data)
     })
@@ -296,27 +286,13 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#socket.terminate()
   }
 
-  /**
-   * Pings the peer; is this ping answered within `ms` (RFC 6455 §5.5.3)? Frames that come prove nothing: they may have waited here
-   * since before the peer went.
-   */
+  /** Pings the peer; is this ping answered within `ms`? */
   async isAlive(ms: number): Promise<boolean> {
     if (!this.isOpen) return false
-    const payload = randomBytes(PROBE_BYTES)
-    const probe = payload.toString('hex')
-    this.#probes ??= new Map()
-    const probes = this.#probes
-    return new Promise((resolve) => {
-      const settle = (isAnswered: boolean) => {
-        cancel()
-        probes.delete(probe)
-        resolve(isAnswered && this.isOpen)
-      }
-      const cancel = awakeTimeout(ms, () => settle(false))
-      probes.set(probe, () => settle(true))
-      this.#flow.listen()
-      this.ping(payload)
-    })
+    this.#probes ??= new Probes()
+    const answer = this.#probes.ask((payload) => this.ping(payload), ms)
+    this.#flow.listen()
+    return (await answer) && this.isOpen
   }
 
   /** Called about every second: checks what has waited too long. `now` is the clock of all sessions. */
@@ -383,18 +359,10 @@ export class Session<M extends SessionMember = SessionMember> {
     if (!this.#flow.isHeldFor('rate')) this.#hooks.slowed(why)
     this.#flow.hold('rate')
     if (why === 'shared') return
-    const now = this.#hooks.clock()
-    if (now - this.#overdrawnAt > STILL_MS) {
-      this.#overdrawnSince = now
-      this.#isTold = false
-    }
-    this.#overdrawnAt = now
-    const lastedMs = now - this.#overdrawnSince
-    if (lastedMs > CLOSE_AFTER_MS) this.close('tooMuch')
-    else if (lastedMs > TELL_AFTER_MS && !this.#isTold) {
-      this.#isTold = true
-      this.#say(this.protocol.refuse('too-much', Buffer.alloc(0)))
-    }
+    this.#overuse ??= new Overuse()
+    const due = this.#overuse.again(this.#hooks.clock())
+    if (due === 'close') this.close('tooMuch')
+    else if (due === 'tell') this.#say(this.protocol.refuse('too-much', Buffer.alloc(0)))
   }
 
   #become(state: State): void {
@@ -500,7 +468,7 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#repliesFirst?.stop()
     this.#flow.close()
     this.#reader.drop()
-    for (const settle of [...(this.#probes?.values() ?? [])]) settle()
+    this.#probes?.stop()
     this.#hooks.closed(isClean)
   }
 }
