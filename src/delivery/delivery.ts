@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import type { QueueEntry } from '../store/queue-entry.ts'
+import { BusyMap } from '../util/busy-map.ts'
 
 /** What is kept of an entry that was sent, until it has left the mailbox: not its body. */
 export interface SentEntry extends Pick<QueueEntry, 'seq' | 'digest' | 'bytes' | 'slot' | 'acceptedAt' | 'isShared'> {
@@ -92,7 +93,7 @@ export class Delivery {
   #waitsForEmptyWindow = false
   #hasCaughtUp = false
   /** Sent, and perhaps still in the mailbox: pages leave it out. */
-  readonly #outstanding = new Map<number, SentEntry>()
+  readonly #outstanding = new BusyMap<number, SentEntry>()
   /** Sent and not yet receipted, oldest first: the window. An entry acknowledged out of order, or purged, leaves a gap. */
   readonly #unreceipted: (SentEntry | undefined)[] = []
   #sent = 0

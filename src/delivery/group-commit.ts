@@ -1,5 +1,6 @@
 import { bisectOnError } from '../database/batched.ts'
 import { Batcher, type BatchFailure, type BatchObserver } from '../util/batcher.ts'
+import { BusyMap } from '../util/busy-map.ts'
 
 /** As long as no more are under way, one partition takes all: few messages in two batches cost as much as twice as many. */
 const FEW_MESSAGES = 32
@@ -57,9 +58,9 @@ export class GroupCommit<T extends Item, R> {
   readonly #live: Pair<T, R>
   readonly #away: Pair<T, R>
   readonly #quiet: Partition<T, R>
-  readonly #ways = new Map<string, Way<T, R>>()
+  readonly #ways = new BusyMap<string, Way<T, R>>()
   /** Messages that each sender has under way. */
-  readonly #ofSender = new Map<string, number>()
+  readonly #ofSender = new BusyMap<string, number>()
   readonly #limits: GroupCommitOptions<T, R>['limits']
   /** Messages that wait for others to leave the quiet partition, and their bytes. */
   #behind = 0

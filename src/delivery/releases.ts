@@ -3,6 +3,7 @@ import { batched, bisectOnError, isOfTheBatch } from '../database/batched.ts'
 import type { Database } from '../database/database.ts'
 import { type EndedSession, type GoneEntry, noteEnded, releaseEntries } from '../store/queue-entry.ts'
 import { Batcher, type BatchFailure } from '../util/batcher.ts'
+import { BusyMap } from '../util/busy-map.ts'
 import type { SentEntry } from './delivery.ts'
 
 /** No caller waits for a release, so many share a commit. In ms. */
@@ -32,7 +33,7 @@ export class Releases {
   readonly #noteEnded: (session: EndedSession) => Promise<true | BatchFailure>
   readonly #noting = new Set<Promise<unknown>>()
   /** Places that are releasing; `true`: it left the mailbox by another way meanwhile. */
-  readonly #releasing = new Map<number, boolean>()
+  readonly #releasing = new BusyMap<number, boolean>()
   /** Pages that are being read, and what left since the oldest of them was asked for. */
   #pagesUnderWay = 0
   #leftMeanwhile: number[] = []

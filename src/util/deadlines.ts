@@ -7,17 +7,18 @@ export interface Wait {
   end(): boolean
 }
 
-interface OpenWait {
+interface Watched {
   readonly dueAt: number
-  readonly passed: () => void
+  /** Undefined: it is over. */
+  passed: (() => void) | undefined
 }
 
 /** Waits that must not last longer than so many ms, very many of them: a message costs no timer of its own. */
 export class Deadlines {
   readonly #ms: number
-  /** Nearly in the order in which they are due: some began before they came here. */
-  readonly #open = new Set<OpenWait>()
-  #watch: NodeJS.Timeout | undefined
+  /** Nearly in the order in which they are due: some began before they came here. Those that are over leave with a step. */
+  #watched: Watched[] = []
+  #step: NodeJS.Timeout | undefined
 
   constructor(ms: number) {
     this.#ms = ms
@@ -25,21 +26,33 @@ export class Deadlines {
 
   /** Begins a wait; `passed` is called, once, when it has not ended in time. `since`: ms, monotonic. */
   begin(passed: () => void, since = performance.now()): Wait {
-    const wait = { dueAt: since + this.#ms, passed }
-    this.#open.add(wait)
-    this.#watch ??= setTimeout(() => this.#look(), STEP_MS)
-    return { end: () => this.#open.delete(wait) }
+    const wait: Watched = { dueAt: since + this.#ms, passed }
+    this.#watched.push(wait)
+    this.#step ??= setTimeout(() => this.#look(), STEP_MS)
+    return {
+      end: () => {
+        const isInTime = wait.passed !== undefined
+        wait.passed = undefined
+        return isInTime
+      }
+    }
   }
 
   #look(): void {
-    this.#watch = undefined
+    this.#step = undefined
     const now = performance.now()
-    for (const wait of this.#open) if (wait.dueAt <= now) this.#pass(wait)
-    if (this.#open.size > 0) this.#watch ??= setTimeout(() => this.#look(), STEP_MS)
+    const watched = this.#watched
+    this.#watched = []
+    for (const wait of watched) {
+      if (wait.passed !== undefined && wait.dueAt > now) this.#watched.push(wait)
+      else pass(wait)
+    }
+    if (this.#watched.length > 0) this.#step ??= setTimeout(() => this.#look(), STEP_MS)
   }
+}
 
-  #pass(wait: OpenWait): void {
-    this.#open.delete(wait)
-    wait.passed()
-  }
+function pass(wait: Watched): void {
+  const { passed } = wait
+  wait.passed = undefined
+  passed?.()
 }
