@@ -4,7 +4,7 @@ import { type Contender, startBare, startServer } from './contender.ts'
 import type { BenchPostgres } from './database.ts'
 import type { Verification } from './load/verification.ts'
 import { type BenchNats, startNats } from './nats.ts'
-import type { BusName, Options } from './options.ts'
+import { type BusName, type Options, STORING } from './options.ts'
 import type { Moment } from './parent.ts'
 import { cpuMsOfMachine, quietMachine } from './processes.ts'
 import type { Protocol, ProtocolName } from './protocols/protocol.ts'
@@ -107,14 +107,17 @@ export class Bench {
 
   /** What the server is compared with, in words. */
   get otherName(): string {
-    return this.options.beside === undefined ? 'bare relay' : 'other build'
+    const { beside } = this.options
+    if (beside === undefined) return 'bare relay'
+    return beside === STORING ? 'storing relay' : 'other build'
   }
 
   #start(name: Contender['name']): Promise<Contender> {
     const { nodeOptions, beside } = this.options
     const settings = { home: this.#home, postgres: this.postgres, nodeOptions }
     if (name !== 'bare') return startServer(name, { ...settings, main: this.#main })
-    return beside === undefined ? startBare() : startServer(name, { ...settings, main: beside })
+    if (beside === undefined) return startBare()
+    return beside === STORING ? startBare(this.postgres) : startServer(name, { ...settings, main: beside })
   }
 
   async retire(contender: Contender): Promise<void> {

@@ -48,11 +48,12 @@ export class Child {
   }
 
   /** Starts a module of this directory. */
-  static module(name: string, file: string, execArgv: readonly string[] = []): Child {
+  static module(name: string, file: string, execArgv: readonly string[] = [], env?: NodeJS.ProcessEnv): Child {
     const isCompiled = import.meta.url.endsWith('.js') // for the tests
     const path = fileURLToPath(new URL(isCompiled ? file.replace(/ts$/, 'js') : file, import.meta.url))
     return new Child(name, [path], {
-      execArgv: [...(isCompiled ? [] : ['--import', import.meta.resolve('tsx')]), ...execArgv]
+      execArgv: [...(isCompiled ? [] : ['--import', import.meta.resolve('tsx')]), ...execArgv],
+      ...(env === undefined ? {} : { env: { ...process.env, ...env } })
     })
   }
 

@@ -150,16 +150,18 @@ export async function startServer(name: Contender['name'], settings: ServerSetti
   }
 }
 
-/** Starts the bare relay: any path, no limits. */
-export async function startBare(): Promise<Contender> {
-  const child = Child.module('the bare relay', './bare-relay.ts', ['--expose-gc'])
+/** Starts the bare relay, or with a database the storing one: any path, no limits. */
+export async function startBare(cluster?: BenchPostgres): Promise<Contender> {
+  const env = cluster && { STORING_RELAY_DATABASE_URL: await cluster.newDatabase() }
+  const [name, file] = env === undefined ? ['bare', './bare-relay.ts'] : ['storing', './storing-relay.ts']
+  const child = Child.module(`the ${name} relay`, file!, ['--expose-gc'], env)
   const { port } = await child.call<{ port: number }>('start', {}, START_MS)
   return {
     name: 'bare',
     url: () => `ws://127.0.0.1:${port}/`,
     probeUrl: `http://127.0.0.1:${port}/`,
     cpuMs: () => cpuMsOfTree(child.pid),
-    databaseCpuMs: () => undefined,
+    databaseCpuMs: () => cluster?.cpuMs(),
     memory: () => child.call('memory', {}, MEMORY_MS),
     peakRss: () => takePeakRss(child.pid),
     lagMs: () => child.call('lag', {}, MEMORY_MS),

@@ -23,13 +23,16 @@ export interface Options {
   readonly patienceMs: number
   /** A built server (`main.js`) to measure instead of this checkout. */
   readonly server: string | undefined
-  /** A built server to compare with, in place of the bare relay. */
+  /** A built server to compare with, or `STORING`, in place of the bare relay. */
   readonly beside: string | undefined
   /** Options of node for the server under test. */
   readonly nodeOptions: readonly string[]
   /** Where the databases go; undefined: the system's directory for temporary files. */
   readonly dataDir: string | undefined
 }
+
+/** Compare with the least relay that stores what it relays. */
+export const STORING = 'storing'
 
 export const HELP = `npm run bench -- [options]
 
@@ -46,7 +49,8 @@ Measures this server beside a bare WebSocket relay on this machine, and checks e
   --patience S       before each run, wait up to S seconds for the machine to have nothing else to do (0)
   --json             prints one line of JSON and nothing else on stdout
   --server FILE      measures another build: its main.js
-  --beside FILE      compares with another build instead of the bare relay
+  --beside FILE      compares with another build instead of the bare relay; "${STORING}": with the least relay that
+                     stores what it relays (relay, paced, storm and idle)
   --node-options=O   options of node for the server under test, separated by spaces (--cpu-prof)
   --data-dir DIR     where the databases are made and removed; should not be a RAM disk
   --help             this text
