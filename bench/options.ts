@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { ProtocolName } from './protocols/protocol.ts'
 import { SCENARIO_NAMES, type ScenarioName } from './scenarios/names.ts'
@@ -93,8 +95,8 @@ export function readOptions(args: readonly string[]): Options | 'help' | { mista
       relays: (values.relays ?? '1,2').split(',').map((text) => count('--relays', text)),
       buses: values.bus?.split(',').map(bus),
       patienceMs: values.patience === '0' ? 0 : 1_000 * count('--patience', values.patience),
-      server: values.server,
-      beside: values.beside,
+      server: build('--server', values.server),
+      beside: values.beside === STORING ? STORING : build('--beside', values.beside),
       nodeOptions: values['node-options'].split(' ').filter((option) => option !== ''),
       dataDir: values['data-dir']
     }
@@ -121,6 +123,12 @@ function protocols(text: string): ProtocolName[] {
 function bus(text: string): BusName {
   if (text === 'postgres' || text === 'nats') return text
   throw new Error(`--bus must be postgres, nats or both with a comma, not "${text}"`)
+}
+
+/** Whole, as the server is started in a directory of its own. */
+function build(option: string, file: string | undefined): string | undefined {
+  if (file !== undefined && !existsSync(file)) throw new Error(`${option}: there is no file ${file}`)
+  return file && resolve(file)
 }
 
 function count(option: string, text: string): number {

@@ -67,3 +67,23 @@ test('a benchmark that is not there, and an option that is none, are refused wit
     assert.match(stderr, /npm run bench -- \[options\]/)
   }
 })
+
+test('the least relay that stores is something to compare with, in both protocols', async () => {
+  const args = ['--quick', '--only', 'relay,storm', '--pairs', '1', '--body', '64', '--json', '--beside', 'storing']
+  const { code, stdout, stderr } = await bench(...args, '--server', ownFile('src/main.ts'))
+  assert.equal(code, 0, `${stdout}\n${stderr}`)
+  const { ok, failures, rows } = JSON.parse(stdout)
+  assert.deepEqual({ ok, failures }, { ok: true, failures: [] })
+  for (const { scenario, other, facts } of rows) {
+    assert.equal(other.what, 'storing relay')
+    if (scenario === 'relay') assert.ok(facts.otherDatabaseMicrosPerMessage > 0, 'it stores what it relays')
+  }
+})
+
+test('a build that is not there is said before anything starts', async () => {
+  for (const option of ['--server', '--beside']) {
+    const { code, stderr } = await bench(option, 'nowhere/main.js')
+    assert.equal(code, 2)
+    assert.match(stderr, new RegExp(`^${option}: there is no file nowhere/main.js`))
+  }
+})
