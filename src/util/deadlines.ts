@@ -41,13 +41,10 @@ export class Deadlines {
   #look(): void {
     this.#step = undefined
     const now = performance.now()
-    const watched = this.#watched
-    this.#watched = []
-    for (const wait of watched) {
-      if (wait.passed !== undefined && wait.dueAt > now) this.#watched.push(wait)
-      else pass(wait)
-    }
-    if (this.#watched.length > 0) this.#step ??= setTimeout(() => this.#look(), STEP_MS)
+    const due = this.#watched.filter((wait) => wait.dueAt <= now)
+    this.#watched = this.#watched.filter((wait) => wait.dueAt > now && wait.passed !== undefined)
+    if (this.#watched.length > 0) this.#step = setTimeout(() => this.#look(), STEP_MS)
+    for (const wait of due) pass(wait)
   }
 }
 
