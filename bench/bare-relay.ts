@@ -1,16 +1,11 @@
 // What everything is compared with: the least a JSON relay over WebSocket can do. One JSON.parse and one JSON.stringify
 // a message, no checks, no storage, no order of answers; a message for somebody who is away is gone.
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { answerParent } from './parent.ts'
+import { serveRelay } from './relay-process.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: no checks is the point
 type Frame = any
-
-/** As the server is watched. */
-const LAG_RESOLUTION_MS = 10
 
 const peers = new Map<string, WebSocket>()
 const server = createServer((_request, response) => response.end('ok'))
@@ -39,21 +34,4 @@ sockets.on('connection', (socket) => {
   socket.on('close', () => peers.delete(name))
 })
 
-const delay = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS })
-delay.enable()
-
-answerParent({
-  lag: async () => {
-    const ms = Math.max(0, delay.percentile(99) / 1e6 - LAG_RESOLUTION_MS)
-    delay.reset()
-    return ms
-  },
-  start: async () => {
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return { port: (server.address() as AddressInfo).port }
-  },
-  memory: async () => {
-    globalThis.gc?.()
-    return process.memoryUsage()
-  }
-})
+serveRelay(server)

@@ -1,4 +1,6 @@
 // npm run bench: this server beside a bare relay, on this machine, with every message checked.
+
+import { onStop } from '../scripts/on-stop.ts'
 import { Bench, type Row } from './bench.ts'
 import { buildServer, makeWorkplace } from './build.ts'
 import { stopAllChildren } from './child.ts'
@@ -14,9 +16,7 @@ import { SCENARIO_NAMES, type ScenarioName } from './scenarios/names.ts'
 const undo: (() => Promise<unknown>)[] = []
 let ending: Promise<void> | undefined
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void end().finally(() => process.exit(130)))
-}
+onStop(end)
 
 const options = readOptions(process.argv.slice(2))
 if (options === 'help') process.stdout.write(HELP)

@@ -5,6 +5,7 @@ export type Handlers = Record<string, (request: any) => Promise<unknown>>
 /** Answers what the parent asks over IPC, and ends with it: at once, or after `cleanUp`. */
 export function answerParent(handlers: Handlers, cleanUp: () => Promise<void> = async () => {}): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {}) // may reach the whole group: the parent decides
+  process.stderr.on('error', () => {}) // nobody reads it any more, as the parent hears, too
   process.on('disconnect', () => {
     setTimeout(() => process.exit(1), 20_000).unref()
     cleanUp().finally(() => process.exit(0))

@@ -3,12 +3,11 @@
 // record of what it did, or checks of what it is sent: what those cost is the difference to the server.
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import postgres from 'postgres'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { createProofVerifier } from '../src/crypto/verifier.ts'
-import { answerParent } from './parent.ts'
+import { serveRelay } from './relay-process.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: no checks is the point
 type Frame = any
@@ -145,17 +144,8 @@ sockets.on('connection', (socket) => {
   socket.on('close', () => peers.delete(name))
 })
 
-answerParent({
-  lag: async () => 0,
-  start: async () => {
-    await sql`create table message (seq bigserial primary key, recipient text, sender text, sealed text)`
-    await sql`create table digest (seq bigserial primary key, digests bytea)`
-    await sql`create table name (name text primary key, key text)`
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    return { port: (server.address() as AddressInfo).port }
-  },
-  memory: async () => {
-    globalThis.gc?.()
-    return process.memoryUsage()
-  }
+serveRelay(server, async () => {
+  await sql`create table message (seq bigserial primary key, recipient text, sender text, sealed text)`
+  await sql`create table digest (seq bigserial primary key, digests bytea)`
+  await sql`create table name (name text primary key, key text)`
 })

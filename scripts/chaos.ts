@@ -5,6 +5,7 @@ import { COLUMNS, closingLine, complaint, summed, table } from '../test/chaos/re
 import { type ChaosResult, runChaos } from '../test/chaos/run.ts'
 import { missingForDisk, openStage } from '../test/chaos/stage.ts'
 import type { Scope } from '../test/helpers/at-end.ts'
+import { onStop } from './on-stop.ts'
 
 const HELP = `npm run chaos -- [options]
 
@@ -37,9 +38,7 @@ interface Options {
 const undo: (() => unknown)[] = []
 const scope = { after: (step: () => unknown) => void undo.push(step) } as Scope
 let ending: Promise<void> | undefined
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void end().finally(() => process.exit(130)))
-}
+onStop(end)
 
 const options = readOptions(process.argv.slice(2))
 if (options === 'help') process.stdout.write(HELP)

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { fuzz } from '../test/fuzz/fuzz.ts'
 import type { Scope } from '../test/helpers/at-end.ts'
 import { ADMIN_URL, makeTestHome, startTestCluster } from '../test/helpers/test-cluster.ts'
+import { onStop } from './on-stop.ts'
 
 const HELP = `npm run fuzz -- [options]
 
@@ -26,9 +27,7 @@ const { values } = parseArgs({
 const undo: (() => unknown)[] = []
 const scope = { after: (step: () => unknown) => void undo.push(step) } as Scope
 let ending: Promise<void> | undefined
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void end().finally(() => process.exit(130)))
-}
+onStop(end)
 
 if (values.help) process.stdout.write(HELP)
 else await main()

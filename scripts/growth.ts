@@ -22,6 +22,7 @@ import { stormRun } from '../bench/scenarios/storm.ts'
 import { migrate } from '../src/database/migrate.ts'
 import { Pool } from '../src/database/pool.ts'
 import { packageFile } from '../src/util/package-root.ts'
+import { onStop } from './on-stop.ts'
 
 const HELP = `npm run growth -- [options]
 
@@ -68,9 +69,7 @@ const { values } = parseArgs({
 
 const undo: (() => Promise<unknown>)[] = []
 let ending: Promise<void> | undefined
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void end().finally(() => process.exit(130)))
-}
+onStop(end)
 
 if (values.help) process.stdout.write(HELP)
 else {

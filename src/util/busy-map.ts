@@ -1,4 +1,4 @@
-/** A map is replaced after so many deletions: as often as it costs nothing beside them. */
+/** After so many deletions a map is replaced: by nothing when it is empty, which is cheap, else by a copy. */
 const EMPTY_AFTER = 64
 const COPIED_AFTER = 1_024
 

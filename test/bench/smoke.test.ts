@@ -1,11 +1,15 @@
 // The benchmark works: its smallest run ends well, and both of its reports can be read. No figure is judged. It measures
 // the server that is compiled already; smoke.long.test.ts has it build one.
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { packageFile } from '../../src/util/package-root.ts'
+import { temporaryDirectory } from '../helpers/database.ts'
 import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
+import { postgresUnder } from '../helpers/processes.ts'
 
 const run = promisify(execFile)
 const SECONDS = 120
@@ -86,4 +90,20 @@ test('a build that is not there is said before anything starts', async () => {
     assert.equal(code, 2)
     assert.match(stderr, new RegExp(`^${option}: there is no file nowhere/main.js`))
   }
+})
+
+test('a benchmark that nobody reads any more stops, and leaves neither a process nor a file behind', async (t) => {
+  const home = await temporaryDirectory(t)
+  const args = ['--quick', '--only', 'relay', '--pairs', '1', '--data-dir', home, '--server', ownFile('src/main.ts')]
+  const child = spawn(process.execPath, [...OWN_OPTIONS, ownFile('bench/main.ts'), ...args], {
+    cwd: packageFile('.'),
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  const ended = once(child, 'exit')
+  await once(child.stderr, 'data') // the first run is over
+  child.stdout.destroy()
+  child.stderr.destroy()
+  assert.deepEqual(await ended, [130, null])
+  assert.deepEqual(postgresUnder(home), [])
+  assert.deepEqual(await readdir(home), [])
 })
