@@ -74,6 +74,7 @@ async function fillTables(sql: postgres.Sql, size: Size, say: (text: string) => 
   await step('keys of client ids', CLIENT_KEYS)
   const conversations = Math.max(1, Math.floor(size.messages / OF_A_CONVERSATION))
   await step('conversations', conversationsText(conversations))
+  await sql`alter table filled_conversation add primary key (c)`
   const everyMs = HISTORY_MS / size.messages
   const shape = [pools.letters, size.messages, size.bodyBytes, now - HISTORY_MS, everyMs, conversations]
   await step('messages', MESSAGES, shape)
@@ -124,7 +125,7 @@ const conversationsText = (count: number) => `
     select c, ${keyOf('2 * c + 1')} collate "C" as a, ${keyOf('2 * c + 2')} collate "C" as b
     from generate_series(0, ${count - 1}) as c) as pair`
 
-/** Both sides send in turn. $1: letters, $2: messages, $3: bytes, $4: the first time, $5: ms between two, $6: conversations. */
+/** Both sides send in turn, and rows lie in the order in which they were sent. $1: letters, $2: messages, $3: bytes, $4: the first time, $5: ms between two, $6: conversations. */
 const MESSAGES = `
   insert into message (seq, id, conversation, network, sender, recipient, message_hash, sealed, size_bytes, sent_at)
   select n, md5(n::text)::uuid, pair.id, '${BENCH_NETWORK}', case when of_first then a else b end,
@@ -132,8 +133,9 @@ const MESSAGES = `
     '{"ciphertext":"' || convert_from(${cut('$1::bytea', 'n', '$3::int - 46')}, 'UTF8') || '","nonce":"AAAAAAAAAAAAAAAA"}',
     $3::int, $4::bigint + (n * $5::float8)::bigint
   from generate_series(1, $2::bigint) as n
-    cross join lateral (select (n - 1) % $6::bigint as c, (n - 1) / $6::bigint % 2 = 0 as of_first) as place
-    join filled_conversation as pair using (c)`
+    cross join lateral (
+      select id, a, b, (n - 1) / $6::bigint % 2 = 0 as of_first from filled_conversation
+      where c = (n - 1) % $6::bigint offset 0) as pair -- not a join, which would have its own order`
 
 /** $1: the last message that was received, $2: ms a message may wait, $3: the first time, $4: ms between two. */
 const L2PS_QUEUE = `
