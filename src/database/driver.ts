@@ -9,8 +9,8 @@ import { ARRAY_TYPE_OF, COLUMN_TYPES } from './columns.ts'
  * - `options.shared.typeArrayMap`: element type → array type, which `fetch_types` would fill (createDriver).
  * - the option `socket`: a function that resolves to a connected socket. The driver uses of it what `DriverSocket` names,
  *   and writes its startup message first, alone.
- * - a query is a promise with the fields `handler`, to which it hands itself when it is first awaited (a fragment never
- *   is), `resolve`, `reject`, and `parameters`, which it makes anew when they are undefined (redirect, attempt).
+ * - a query is a promise with the fields that `PooledQuery` names. It hands itself to `handler` when it is first awaited (a
+ *   fragment never is), and has its `parameters` made anew when they are undefined (attempt).
  */
 
 type Types = { bigint: number }
@@ -34,16 +34,80 @@ export interface DriverSocket extends EventEmitter {
 
 /** A query that was asked for. It runs when its `handler` is given it. */
 export interface Query extends PromiseLike<unknown> {
-  handler: (query: Query) => void
+  readonly handler: (query: Query) => void
   resolve: (result: unknown) => void
   reject: (error: unknown) => void
   parameters: unknown
 }
 
-/** Has `handler` decide when the driver gets this, if it is a query; a helper such as `sql(rows)` is left as it is. */
-export function redirect<T>(made: T, handler: (query: Query) => void): T {
-  if (made instanceof Promise && 'handler' in made) (made as unknown as Query).handler = handler
-  return made
+/** What gives a query to the driver: on its only connection, or in a transaction. */
+export type Handler = (query: Query) => void
+
+/**
+ * A query of ours in the place of the driver's, whose constructor assigns two functions to fields. V8 allocates a function that
+ * is assigned to a field in the old generation, and whatever it refers to, here all of the query, goes there too and stays
+ * until a major collection: 2 kB for each query, and minor collections that take several times as long.
+ */
+class PooledQuery implements Query {
+  readonly tagged: boolean
+  readonly strings: readonly string[]
+  readonly args: readonly unknown[]
+  readonly options: object
+  readonly handler: Handler
+  readonly origin = ''
+  resolve!: (result: unknown) => void
+  reject!: (error: unknown) => void
+  parameters: unknown = undefined
+  state = null
+  statement = null
+  active = false
+  cancelled = null
+  executed = false
+  signature = ''
+  readonly #answer: Promise<unknown>
+
+  constructor(handler: Handler, strings: readonly string[], args: readonly unknown[], options: object) {
+    this.handler = handler
+    this.tagged = 'raw' in strings
+    this.strings = strings
+    this.args = args
+    this.options = options
+    this.#answer = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a query is a promise
+  then<A = unknown, B = never>(
+    done?: ((result: unknown) => A | PromiseLike<A>) | null,
+    failed?: ((reason: unknown) => B | PromiseLike<B>) | null
+  ): Promise<A | B> {
+    const { handle } = this as unknown as { handle(): void }
+    handle.call(this)
+    return this.#answer.then(done, failed)
+  }
+}
+
+type Unsafe = { readonly prepare?: boolean; readonly simple?: boolean }
+
+/**
+ * Makes queries that `handler` decides when the driver gets; helpers such as `sql(rows)` are the driver's. `sql`: that of the
+ * driver, or of a transaction.
+ */
+export function withOwnQueries<S extends AnySql>(sql: S, handler = handlerOf(sql)): S {
+  const own = (strings: readonly string[] | object, ...args: unknown[]) =>
+    Array.isArray(strings) && 'raw' in strings
+      ? new PooledQuery(handler, strings, args, {})
+      : (sql as unknown as (...args: unknown[]) => unknown)(strings, ...args)
+  const unsafe = (text: string, args: readonly unknown[] = [], { prepare = false, simple }: Unsafe = {}) =>
+    new PooledQuery(handler, [text], args, { prepare, simple: simple ?? args.length === 0 })
+  return Object.assign(own, sql, { unsafe }) as unknown as S
+}
+
+/** To which the driver's own queries hand themselves. */
+function handlerOf(sql: AnySql): Handler {
+  return (sql`` as unknown as Query).handler // never awaited, so it never runs
 }
 
 export interface DriverOptions {
@@ -75,7 +139,9 @@ export function createDriver({ socket, prepare, onNotify, log }: DriverOptions):
     } as object)
   ) as unknown as Sql
   Object.assign((sql.options as unknown as { shared: { typeArrayMap: object } }).shared.typeArrayMap, ARRAY_TYPE_OF)
-  const { handler } = sql`` as unknown as Query // never awaited, so it never runs
+  // The driver asks what is a query, and has methods for it, such as `raw()`.
+  Object.setPrototypeOf(PooledQuery.prototype, Object.getPrototypeOf(sql``))
+  const handler = handlerOf(sql)
   const attempt = (query: Query) =>
     new Promise((resolve, reject) => {
       Object.assign(query, { resolve, reject, parameters: undefined })

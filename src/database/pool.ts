@@ -4,7 +4,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../util/log.ts'
 import { CannotConnect, openConnection, type Pooler } from './connect.ts'
 import { type Target, targetOf } from './connection-string.ts'
-import { createDriver, type Driver, type OnNotify, type Query, type ReservedSql, redirect, type Sql } from './driver.ts'
+import {
+  createDriver,
+  type Driver,
+  type OnNotify,
+  type Query,
+  type ReservedSql,
+  type Sql,
+  type TransactionSql,
+  withOwnQueries
+} from './driver.ts'
 import { ConnectionLost, PostgresSocket } from './postgres-socket.ts'
 import type { ServerFacts } from './session-settings.ts'
 import { sqlState } from './sql-state.ts'
@@ -40,17 +49,14 @@ export interface ReservedListener {
 }
 
 function sqlOf(pool: Pool, isUrgent: boolean): Sql {
-  const query = (made: Query) => pool.query(made, isUrgent)
-  const gated: Partial<Record<PropertyKey, unknown>> = {
+  const sql = withOwnQueries(pool.maker, (query) => pool.query(query, isUrgent))
+  return Object.assign(sql, {
     reserve: () => pool.reserve(),
-    begin: (...args: unknown[]) => pool.begin(args, isUrgent),
-    unsafe: (...args: Parameters<Sql['unsafe']>) => redirect(pool.maker.unsafe(...args), query)
-  }
-  return new Proxy((() => {}) as unknown as Sql, {
-    apply: (_target, _self, args: Parameters<Sql>) => redirect(pool.maker(...args), query),
-    get: (_target, key) => gated[key] ?? Reflect.get(pool.maker, key)
-  })
+    begin: (work: Transaction) => pool.begin(work, isUrgent)
+  }) as unknown as Sql
 }
+
+type Transaction = (tx: TransactionSql) => unknown
 
 /** A query or transaction that was asked for. */
 interface Task {
@@ -87,7 +93,7 @@ export class Pool {
   readonly sql: Sql
   /** The same, before all that waits for a connection: for questions about the state of the server. */
   readonly urgent: Sql
-  /** Makes queries; runs none. */
+  /** A driver without a connection: what queries are like, and helpers. It runs none. */
   readonly maker: Sql
   #server: ServerFacts | undefined
   #fault: Error | undefined
@@ -137,9 +143,9 @@ export class Pool {
     this.#run({ isUrgent, since: performance.now(), resolve, reject, attempt: (driver) => driver.attempt(query) })
   }
 
-  begin(args: unknown[], isUrgent: boolean): Promise<unknown> {
+  begin(work: Transaction, isUrgent: boolean): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const attempt = ({ sql }: Driver) => (sql.begin as (...args: unknown[]) => Promise<unknown>)(...args)
+      const attempt = ({ sql }: Driver) => sql.begin((tx) => work(withOwnQueries(tx)))
       this.#run({ isUrgent, since: performance.now(), resolve, reject, attempt })
     })
   }

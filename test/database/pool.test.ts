@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { Pool } from '../../src/database/pool.ts'
 import { atEnd, type Scope } from '../helpers/at-end.ts'
 import { emptyTestDatabase } from '../helpers/database.ts'
+import { OWN_OPTIONS, ownFile } from '../helpers/own-program.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -121,4 +124,12 @@ test('Postgres looks after a minute whether the machine of a connection is there
     select current_setting('tcp_keepalives_idle')::int
       + current_setting('tcp_keepalives_interval')::int * current_setting('tcp_keepalives_count')::int as seconds`
   assert.equal(row?.seconds, 60)
+})
+
+test('what a query held does not reach the old generation, where it would stay until a major collection', async (t) => {
+  const { url } = await emptyTestDatabase(t)
+  const command = ['--expose-gc', ...OWN_OPTIONS, ownFile('test/database/query-memory.ts'), url]
+  const { stdout } = await promisify(execFile)(process.execPath, command)
+  const { alone, together } = JSON.parse(stdout) as { alone: number; together: number }
+  assert.ok(alone < 500 && together < 500, `${alone} bytes for each query, ${together} in a transaction`)
 })
