@@ -131,7 +131,7 @@ async function keep(sql: Sql, entries: readonly QueueEntry[]): Promise<void> {
       conversation: conversationId(NETWORK, entry.sender, entry.recipient),
       sentAt: at + index + 1
     }))
-    await insertMessages(sql, group, { ...STORED, isNew: true })
+    await insertMessages(sql, group, STORED, true)
   }
 }
 

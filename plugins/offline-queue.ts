@@ -210,7 +210,11 @@ function attachmentsOf(
     clock: () => sessions.clock.now,
     contentsOf: async (box) => {
       const settled = floors?.settled ?? 0
-      const contents = await contentsAfter({ ...box, afterSeq: floors?.of(box) ?? 0 })
+      const contents = await contentsAfter({
+        network: box.network,
+        recipient: box.recipient,
+        afterSeq: floors?.of(box) ?? 0
+      })
       if (typeof contents === 'string') return contents
       floors?.saw(contents.lastSeq)
       floors?.wasRead(box, settled, contents.firstSeq)

@@ -53,8 +53,10 @@ export async function integrate(sql: Sql, options: BatchOptions): Promise<BatchO
       const records = placeRecords(groups.get(log.network)!, nonces.get(log.id) ?? new Map())
       const tree = growTree(log.size, edges.get(log.id)!, records)
       let index = log.size
-      for (const record of records) grown.entries.push({ ...record, log: log.id, index: index++ })
-      for (const tile of tree.tiles) grown.tiles.push({ ...tile, log: log.id })
+      for (const { text, messageSeq, name } of records) {
+        grown.entries.push({ log: log.id, index: index++, text, messageSeq, name })
+      }
+      for (const { level, index, hashes } of tree.tiles) grown.tiles.push({ log: log.id, level, index, hashes })
       grown.logs.push({ log: log.id, size: tree.size, root: tree.root })
     }
     await Promise.all([insertAuditEntries(tx, grown.entries), writeTiles(tx, grown.tiles), growLogs(tx, grown.logs)])

@@ -77,8 +77,20 @@ export function decodeHandOver(message: Buffer): HandOver | undefined {
     const [sender, digest, bytes, keyId, slot, acceptedAt] = body
     const sealed = message.toString(encoding, at, at + bytes)
     at += bytes
-    const names = { network, sender, recipient, digest, keyId }
-    const entry: QueueEntry = { seq, ...names, sealed, bytes, slot: slot === 1, acceptedAt, deliveries: 0, isShared }
+    const entry: QueueEntry = {
+      seq,
+      network,
+      sender,
+      recipient,
+      digest,
+      sealed,
+      bytes,
+      keyId,
+      slot: slot === 1,
+      acceptedAt,
+      deliveries: 0,
+      isShared
+    }
     return { network, recipient, epoch, seq, isShared, entry }
   })
   return { from, number, items }

@@ -247,7 +247,7 @@ export class ClusterPlaces implements Places {
     for (const row of rows) {
       const key = keyOf(row)
       if (!this.#peers.has(key) && !this.#owed.has(key)) {
-        this.#owed.set(key, { ...emptyPeer(row, null), place: { relay, epoch: row.epoch } })
+        this.#owed.set(key, emptyPeer(row, null, { relay, epoch: row.epoch }))
       }
     }
   }
@@ -285,7 +285,7 @@ export class ClusterPlaces implements Places {
     const key = keyOf({ network, peer })
     const known = this.#peers.get(key)
     const place = { relay: this.#options.relay, epoch: 0 }
-    const local = known ?? { ...emptyPeer({ network, peer }, keyId), place }
+    const local = known ?? emptyPeer({ network, peer }, keyId, place)
     local.keyId = keyId
     local.sessions += 1
     this.#peers.set(key, local)
@@ -308,8 +308,14 @@ export class ClusterPlaces implements Places {
   }
 }
 
-const emptyPeer = ({ network, peer }: PeerName, keyId: string | null): Omit<LocalPeer, 'place'> => ({
-  ...{ network, peer, keyId, name: undefined, sessions: 0, isNew: false }
+const emptyPeer = ({ network, peer }: PeerName, keyId: string | null, place: LocalPeer['place']): LocalPeer => ({
+  network,
+  peer,
+  keyId,
+  name: undefined,
+  sessions: 0,
+  isNew: false,
+  place
 })
 
 /** What entering came to. */

@@ -101,7 +101,8 @@ export class ClusterRecipients implements Recipients {
         const counts = new Map(here.map(({ network, peer }, index) => [keyOf(network, peer), waiting[index]!]))
         return peers.map(({ network, peer }) => {
           const key = keyOf(network, peer)
-          return { places: found.get(key) ?? [], ...(counts.get(key) ?? { entries: 0, bytes: 0 }) }
+          const { entries = 0, bytes = 0 } = counts.get(key) ?? {}
+          return { places: found.get(key) ?? [], entries, bytes }
         })
       },
       failed: (error, peers) => log.warn({ err: error, peers }, 'recipients not looked for')
@@ -196,7 +197,12 @@ export class ClusterRecipients implements Recipients {
     const known = this.#rooms.get(key)
     if (known !== undefined) return known
     const room: Room = {
-      ...{ places: [], entries: 0, bytes: 0, at: Number.NEGATIVE_INFINITY, inFlight: 0, inFlightBytes: 0 },
+      places: [],
+      entries: 0,
+      bytes: 0,
+      at: Number.NEGATIVE_INFINITY,
+      inFlight: 0,
+      inFlightBytes: 0,
       waiting: undefined
     }
     this.#rooms.set(key, room)

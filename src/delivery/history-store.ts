@@ -28,14 +28,14 @@ export class HistoryStore implements MessageStore {
   async insert(sql: AnySql, entries: readonly QueueEntry[], isNew: boolean): Promise<(QueueEntry | Repeat)[]> {
     if (!isNew) return this.#insertSome(sql, entries)
     const messages = await this.#place(sql, entries)
-    const stored = await insertMessages(sql, messages, { ...this.#options, isNew })
+    const stored = await insertMessages(sql, messages, this.#options, true)
     for (const [index, seq] of stored) entries[index]!.seq = seq
     return [...entries]
   }
 
   /** Some of these may have been stored before: by an earlier try, also through another relay. */
   async #insertSome(sql: AnySql, entries: readonly QueueEntry[]): Promise<(QueueEntry | Repeat)[]> {
-    const stored = await insertMessages(sql, await this.#place(sql, entries), { ...this.#options, isNew: false })
+    const stored = await insertMessages(sql, await this.#place(sql, entries), this.#options, false)
     for (const [index, seq] of stored) entries[index]!.seq = seq
     const missing = entries.filter((_, index) => !stored.has(index))
     const repeats = (missing.length === 0 ? [] : await this.repeats(sql, missing)).values()

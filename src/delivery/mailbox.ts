@@ -170,11 +170,21 @@ export class Mailbox {
   }
 
   #store(message: Message, admission: Admission, answer: (acceptance: Acceptance) => void): void {
-    // Written out, not spread: this runs for every message, and all of them get one shape.
+    // Written out, not spread: this runs for every message, and a spread costs.
     const { network, sender, recipient, digest, sealed, bytes, keyId } = message
     const { slot } = admission
     const entry: NewEntry = {
-      ...{ seq: 0, network, sender, recipient, digest, sealed, bytes, keyId, slot, acceptedAt: 0, deliveries: 0 }
+      seq: 0,
+      network,
+      sender,
+      recipient,
+      digest,
+      sealed,
+      bytes,
+      keyId,
+      slot,
+      acceptedAt: 0,
+      deliveries: 0
     }
     this.#commit.add(entry, (result) => this.#written(entry, admission, result, answer))
   }

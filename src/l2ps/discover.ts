@@ -20,7 +20,7 @@ export function handleDiscover(
   const give = ({ peers, hasMore }: Page): Answer => {
     registry.listed(member, moment, !hasMore && after === undefined && prefix === undefined)
     const keys = keysOf(context, member.network, peers)
-    return reply(context, request, 'discover_response', { peers: keys, ...(hasMore ? { hasMore } : {}) })
+    return reply(context, request, 'discover_response', { peers: keys, hasMore: hasMore || undefined })
   }
   const page = context.peersIn(member.network, {
     after: after && (peerKeyOf(after)?.address ?? after.toLowerCase()),

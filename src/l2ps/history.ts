@@ -43,8 +43,11 @@ async function history(
   }
   session.pay('query')
   const conversation = {
-    ...{ id: conversationId(member.network, member.peer, peer.address), network: member.network },
-    ...{ reader: member.peer, readerKey: member.key.hex, otherKey: peer.hex }
+    id: conversationId(member.network, member.peer, peer.address),
+    network: member.network,
+    reader: member.peer,
+    readerKey: member.key.hex,
+    otherKey: peer.hex
   }
   const page = { before: payload.before, limit, maxBytes: PAGE_BYTES }
   const { database, historyQueue, shownProofs } = context

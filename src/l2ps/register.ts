@@ -87,7 +87,8 @@ async function register(
   }
   const member = new L2psMember(session, mailbox, { key, features: payload.features ?? [] }, context)
   member.join()
-  return { ...registered(context, payload, member, request, others), after: () => member.start() }
+  const { frame } = registered(context, payload, member, request, others)
+  return { frame, after: () => member.start() }
 }
 
 /** A key that may not join a network is told that there is no such network. */
@@ -131,6 +132,6 @@ function registered(
 ): Answer {
   context.attachments.registry.listed(member, moment, !hasMore)
   const onlinePeers = keysOf(context, member.network, peers)
-  const payload = { success: true, publicKey, l2psUid, onlinePeers, ...(hasMore ? { hasMore } : {}) }
+  const payload = { success: true, publicKey, l2psUid, onlinePeers, hasMore: hasMore || undefined }
   return reply(context, request, 'registered', payload)
 }

@@ -144,7 +144,7 @@ export const encodePeerDisconnected = (peerId: string) =>
 
 /** `hasMore` is left out where there are no more. */
 export const encodeDiscovered = (peers: readonly string[], hasMore: boolean) =>
-  JSON.stringify({ type: 'discover', payload: { peers, ...(hasMore ? { hasMore } : {}) } })
+  JSON.stringify({ type: 'discover', payload: { peers, hasMore: hasMore || undefined } })
 
 export const encodeServerQuestion = (questionId: string, text: string) =>
   JSON.stringify({ type: 'server_question', payload: { questionId, question: { text } } })

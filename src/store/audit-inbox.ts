@@ -210,23 +210,35 @@ interface KeptRow {
 
 const givenEvents = (row: { network: string } & GivenRow): UnsaltedEvent[] =>
   row.senders.map((sender, place) => ({
-    ...{ network: row.network, kind: 'message', acceptedAt: row.acceptedAt[place]!, sender },
-    ...{ recipient: row.recipients[place]!, digest: row.digests[place]!, bytes: row.sizes[place]! },
-    ...{ entries: null, messageSeq: null }
+    network: row.network,
+    kind: 'message',
+    acceptedAt: row.acceptedAt[place]!,
+    sender,
+    recipient: row.recipients[place]!,
+    digest: row.digests[place]!,
+    bytes: row.sizes[place]!,
+    entries: null,
+    messageSeq: null
   }))
 
 const keptEvents = (row: { network: string } & KeptRow, kept: ReadonlyMap<number, KeptFacts>): UnsaltedEvent[] =>
   row.seqs.map((messageSeq, place) => {
+    // None: somebody deleted it by hand. History keeps a message until it is recorded, see deleteOldMessages().
     const facts = kept.get(messageSeq)
-    const fact = { network: row.network, acceptedAt: row.acceptedAt[place]!, entries: null }
-    // Somebody deleted it by hand: history keeps a message until it is recorded, see deleteOldMessages().
-    if (facts === undefined) return { ...fact, ...NO_FACTS, kind: 'message-lost', messageSeq: null }
-    return { ...fact, ...facts, kind: 'message', messageSeq }
+    return {
+      network: row.network,
+      kind: facts === undefined ? 'message-lost' : 'message',
+      acceptedAt: row.acceptedAt[place]!,
+      sender: facts?.sender ?? null,
+      recipient: facts?.recipient ?? null,
+      digest: facts?.digest ?? null,
+      bytes: facts?.bytes ?? null,
+      entries: null,
+      messageSeq: facts === undefined ? null : messageSeq
+    }
   })
 
 type KeptFacts = Pick<InboxEvent, 'sender' | 'recipient' | 'digest' | 'bytes'>
-
-const NO_FACTS = { sender: null, recipient: null, digest: null, bytes: null }
 
 /** What history keeps of them. */
 async function readMessages(tx: TransactionSql, rows: readonly InboxRow[]): Promise<Map<number, KeptFacts>> {
@@ -235,7 +247,7 @@ async function readMessages(tx: TransactionSql, rows: readonly InboxRow[]): Prom
   const kept = await tx<(KeptFacts & { seq: number })[]>`
     select seq, sender, recipient, message_hash as digest, size_bytes as bytes
     from message where seq = any(${`{${seqs.join(',')}}`}::text::bigint[])`
-  return new Map(kept.map(({ seq, ...facts }) => [seq, facts]))
+  return new Map(kept.map((facts) => [facts.seq, facts]))
 }
 
 /** The checkpoints that wait to be recorded in the log of checkpoints. */
@@ -255,7 +267,14 @@ function unpack(network: string, events: string): UnsaltedEvent[] {
   const packed = JSON.parse(events) as Packed[]
   return packed.map(
     ([kind, acceptedAt, sender = null, recipient = null, digest = null, bytes = null, entries = null]) => ({
-      ...{ network, kind, acceptedAt, sender, recipient, digest, bytes, entries },
+      network,
+      kind,
+      acceptedAt,
+      sender,
+      recipient,
+      digest,
+      bytes,
+      entries,
       messageSeq: null
     })
   )
@@ -266,5 +285,17 @@ type UnsaltedEvent = Omit<InboxEvent, 'salt'>
 function salted(events: readonly UnsaltedEvent[]): InboxEvent[] {
   const salts = randomBytes(SALT_BYTES * events.length).toString('hex')
   const digits = 2 * SALT_BYTES
-  return events.map((event, place) => ({ ...event, salt: salts.slice(place * digits, (place + 1) * digits) }))
+  // Written out, not spread, here and above: a spread beside other fields costs V8 several microseconds for each event.
+  return events.map(({ network, kind, acceptedAt, sender, recipient, digest, bytes, entries, messageSeq }, place) => ({
+    network,
+    kind,
+    acceptedAt,
+    sender,
+    recipient,
+    digest,
+    bytes,
+    entries,
+    messageSeq,
+    salt: salts.slice(place * digits, (place + 1) * digits)
+  }))
 }

@@ -28,11 +28,6 @@ export function conversationId(network: string, a: string, b: string): string {
   return createHash('sha256').update(`${network}\n${low}\n${high}`).digest('hex').slice(0, 32)
 }
 
-interface KeepOptions extends StoreOptions {
-  /** None of them was stored before: promised, so that it costs less. */
-  readonly isNew: boolean
-}
-
 /**
  * Stores messages, their mailbox entries and what the audit trail keeps of them in one statement, in the order given.
  * Returns the sequence numbers by index. Where a message was there before: its index is missing, or, when `isNew`
@@ -41,13 +36,14 @@ interface KeepOptions extends StoreOptions {
 export async function insertMessages(
   sql: AnySql,
   messages: readonly NewMessage[],
-  options: KeepOptions
+  { ttlMs, isAudited }: StoreOptions,
+  isNew: boolean
 ): Promise<Map<number, number>> {
   if (messages.length === 0) return new Map()
   const values = messages.length <= FEW_ROWS ? valuesOf(messages) : columnsOf(messages)
   const rows = messages.length <= FEW_ROWS ? messages.length : 0
-  const text = textForMessages(rows, options.isNew, options.isAudited)
-  const stored = await sql.unsafe<{ place: number; seq: number }[]>(text, [options.ttlMs, ...values], { prepare: true })
+  const text = textForMessages(rows, isNew, isAudited)
+  const stored = await sql.unsafe<{ place: number; seq: number }[]>(text, [ttlMs, ...values], { prepare: true })
   return new Map(stored.map(({ place, seq }) => [place - 1, seq]))
 }
 

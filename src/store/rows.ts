@@ -15,8 +15,9 @@ export function textColumns<Row, T extends Texts<Row>>(
   const columns = Object.entries(picks).map(([name, pick]) => [name, rows.map(pick)] as const)
   const isPlain = columns.every(([, texts]) => texts.every((text) => !text.includes('\n')))
   const separator = isPlain ? '\n' : `\n${randomUUID()}\n`
-  const joined = columns.map(([name, texts]) => [name, texts.join(separator)])
-  return { ...Object.fromEntries(joined), separator }
+  const joined: Record<string, string> = { separator }
+  for (const [name, texts] of columns) joined[name] = texts.join(separator)
+  return joined as Record<keyof T | 'separator', string>
 }
 
 /** A column of integers as one parameter: `unnest($1::text::bigint[])`. */

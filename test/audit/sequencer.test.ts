@@ -246,7 +246,7 @@ async function keepMessages({ sql }: TestTrail, count: number, networkOf = (_pla
     conversation: conversationId(networkOf(place), 'alice', 'bob'),
     sentAt: now + place
   }))
-  return [...(await insertMessages(sql, kept, { ...STORED, isNew: true })).values()]
+  return [...(await insertMessages(sql, kept, STORED, true)).values()]
 }
 
 const untilAnchored = (trail: TestTrail) =>

@@ -73,8 +73,8 @@ for (const count of NUMBERS) {
     const messages = entriesOf('net', count).map((entry, place) => ({
       ...{ entry, conversation: conversationId('net', entry.sender, entry.recipient), sentAt: 2_000_000 + place }
     }))
-    const seqs = await insertMessages(sql, messages, { ...STORED, isNew: true })
-    const again = await insertMessages(sql, messages, { ...STORED, isNew: false })
+    const seqs = await insertMessages(sql, messages, STORED, true)
+    const again = await insertMessages(sql, messages, STORED, false)
     assert.equal(again.size, 0)
     const expected = messages.map(({ entry: { digest, deliveries, ...entry } }, place) => ({
       ...{ ...entry, seq: seqs.get(place), keyId: null, expiresAt: entry.acceptedAt + 1_000 }

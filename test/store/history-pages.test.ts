@@ -35,7 +35,7 @@ async function conversation(t: TestContext, said: readonly Said[]) {
     }
     return { entry, conversation: CONVERSATION.id, sentAt }
   })
-  await insertMessages(pool.sql, messages, { isAudited: false, ttlMs: 1_000, isNew: true })
+  await insertMessages(pool.sql, messages, { isAudited: false, ttlMs: 1_000 }, true)
   const read = async (bounds: Partial<PageBounds> = {}) => {
     const page = await readHistory(pool.sql, CONVERSATION, { ...WHOLE, ...bounds })
     return { ...page, text: page.messages.toString(), messages: JSON.parse(`[${page.messages}]`) }
