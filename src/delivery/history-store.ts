@@ -86,8 +86,8 @@ export class HistoryStore implements MessageStore {
 
 function repeatOf(entry: QueueEntry, earlier: Earlier | undefined): Repeat | undefined {
   if (earlier === undefined) return undefined
-  const { seq } = earlier
-  const wasGivenUp = earlier.delivery !== 'accepted' // no retry brings it back, and none is told that it went well
+  const { seq, wasGivenUp } = earlier
+  // No retry brings one back that was given up, and none is told that it went well.
   if (wasGivenUp || earlier.sealed !== entry.sealed) return { repeat: 'duplicate', seq }
   return { repeat: earlier.waiting ? 'waiting' : 'received', seq }
 }

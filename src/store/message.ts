@@ -19,7 +19,8 @@ export interface Earlier {
   readonly seq: number
   readonly sealed: string
   readonly waiting: boolean
-  readonly delivery: 'accepted' | 'expired' | 'purged'
+  /** It expired or was purged. */
+  readonly wasGivenUp: boolean
 }
 
 /** The conversation of two peers of a network, in both directions: the first 128 bits of a SHA-256, as a uuid. */
@@ -116,7 +117,9 @@ const MANY = `
 /** What is stored under the conversation, digest and sender of each of these, by index. */
 export async function findEarlier(sql: AnySql, messages: readonly NewMessage[]): Promise<Map<number, Earlier>> {
   const rows = await sql<(Earlier & { place: number })[]>`
-    select place, message.seq, message.sealed, message.delivery, exists (select from queue_entry as entry where entry.seq = message.seq) as waiting
+    select place, message.seq, message.sealed,
+      exists (select from queue_entry as entry where entry.seq = message.seq) as waiting,
+      message.delivery <> 'accepted' or exists (select from given_up where given_up.seq = message.seq) as "wasGivenUp"
     from unnest(
       ${messages.map((m) => m.conversation)}::uuid[], ${messages.map((m) => m.entry.digest)}::text[],
       ${messages.map((m) => m.entry.sender)}::text[])
@@ -176,13 +179,15 @@ export async function readHistory(sql: Sql, conversation: Conversation, page: Pa
       select * from message where conversation = ${id} and sent_at < ${page.before ?? Number.MAX_SAFE_INTEGER}
       order by sent_at desc fetch first ${page.limit} rows with ties
     ), shown as (
-      select m.*, ${rollupColumns(sql)}, coalesce(waits, false) as waiting
+      select m.*, ${rollupColumns(sql)}, coalesce(waits, false) as waiting,
+        m.delivery <> 'accepted' or ended is not null as was_given_up
       from (
         select *, coalesce(sum(size_bytes) over (
             order by sent_at desc groups between unbounded preceding and 1 preceding), 0) as newer_bytes
         from head) as m
         ${rollupJoin(sql)}
         left join lateral (select true as waits from queue_entry where seq = m.seq limit 1) as queued on true
+        left join lateral (select true as ended from given_up where seq = m.seq limit 1) as given_up on true
       where newer_bytes < ${page.maxBytes}
     )
     select
@@ -203,7 +208,7 @@ export async function readHistory(sql: Sql, conversation: Conversation, page: Pa
  * given up, or still waiting; then how far the record of a received message is.
  */
 const statusColumn = (sql: Sql) => sql`
-  case when delivery <> 'accepted' then 'failed' when waiting then 'queued'
+  case when was_given_up then 'failed' when waiting then 'queued'
     when rollup = 'none' then 'delivered' else 'l2ps_' || rollup end`
 
 /**
@@ -229,7 +234,9 @@ export async function deleteOldMessages(
             (select min(accepted_at[1]) from audit_inbox where message_seqs is not null), ${before})
           and not exists (select from queue_entry as entry where entry.seq = message.seq)
         for update of message skip locked))
-      returning 1
+      returning seq
+    ), forgotten as (
+      delete from given_up where seq = any(array(select seq from gone))
     )
     select (select max(seq) from head) as "lastSeq", (select count(*) from old) as old, (select count(*) from gone) as deleted`
   if (step === undefined || step.lastSeq === null || step.old === 0) return undefined

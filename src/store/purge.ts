@@ -1,5 +1,6 @@
 import type { AnySql, Sql } from '../database/database.ts'
 import { type AuditEvent, insertAuditEvents } from './audit-inbox.ts'
+import { noteGivenUp } from './given-up.ts'
 import { isWithheld } from './mailbox-overview.ts'
 import { type GoneEntry, MALFORMED } from './queue-entry.ts'
 import { releaseSlots, type SlotUse } from './quota.ts'
@@ -53,7 +54,7 @@ export async function purgeEntries(
         order by recipient, seq limit ${limit} for update skip locked))
       returning seq, network, sender, recipient, size_bytes as bytes, slot`
     if (gone.length === 0) return []
-    await tx`update message set delivery = 'purged' where seq = any(${gone.map(({ seq }) => seq)}::bigint[])`
+    await noteGivenUp(tx, gone, 'purged')
     await releaseSlots(
       tx,
       gone.filter(({ slot }) => slot)

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { AnySql, Sql, TransactionSql } from '../database/database.ts'
 import { SIGNALING_NETWORK } from '../protocol/signaling.ts'
 import { recordGiven } from './audit-inbox.ts'
+import { noteGivenUp } from './given-up.ts'
 import { adjustQuotas, lockQuotas, releaseSlots, type SlotUse } from './quota.ts'
 import { FEW_ROWS, numberColumn, parametersOf, remembered, textColumns } from './rows.ts'
 
@@ -345,7 +346,10 @@ export async function takeAllSlots(sql: Sql): Promise<number> {
 /** An entry that was deleted. */
 export type GoneEntry = Pick<QueueEntry, 'seq' | 'network' | 'recipient' | 'bytes'>
 
-/** Deletes up to `limit` entries of each protocol that are past their time and gives their places in quotas back; returns them. */
+/**
+ * Deletes up to `limit` entries of each protocol that are past their time, gives their places in quotas back and notes them
+ * in history; returns them.
+ */
 export async function expireEntries(sql: Sql, now: number, limit: number): Promise<GoneEntry[]> {
   return sql.begin(async (tx) => {
     const gone = await tx<(SlotUse & GoneEntry & { slot: boolean })[]>`
@@ -355,7 +359,7 @@ export async function expireEntries(sql: Sql, now: number, limit: number): Promi
         array(select seq from queue_entry where network <> 'signaling' and expires_at <= ${now}
           order by expires_at limit ${limit} for update skip locked))
       returning seq, network, sender, recipient, size_bytes as bytes, slot`
-    await tx`update message set delivery = 'expired' where seq = any(${gone.map((entry) => entry.seq)}::bigint[])`
+    await noteGivenUp(tx, gone, 'expired')
     await releaseSlots(
       tx,
       gone.filter((entry) => entry.slot)

@@ -144,8 +144,8 @@ test('a purged message is never delivered, gives its slot back, and is given up 
   const erin = await server.enter('net')
   await erin.answerTo(erin.send(sendFrame('ab'.repeat(32))))
   await server.ok('DELETE', `/queues/net/${'AB'.repeat(32)}?sender=${erin.key.toUpperCase()}`)
-  const [kept] = await server.app.database.sql`select delivery from message`
-  assert.equal(kept?.delivery, 'purged')
+  const [kept] = await server.app.database.sql`select reason from given_up join message using (seq)`
+  assert.equal(kept?.reason, 'purged')
 })
 
 test('one message is deleted by its place, with a record, and its slot is free again; the others stay', async (t) => {
@@ -196,8 +196,8 @@ test('a message of an L2PS network is deleted by its place, and is given up in h
   await erin.answerTo(erin.send(sendFrame(to)))
   const [{ seq }] = (await server.ok('GET', `/queues/net/${to}`)).entries
   await server.ok('DELETE', `/queues/net/${to.toUpperCase()}/${seq}`)
-  const [kept] = await server.app.database.sql`select delivery from message`
-  assert.equal(kept?.delivery, 'purged')
+  const [kept] = await server.app.database.sql`select reason from given_up join message using (seq)`
+  assert.equal(kept?.reason, 'purged')
   assert.deepEqual(await held(server), { entries: 0, sender: 0, recipient: 0 })
 })
 

@@ -111,6 +111,7 @@ test('the status says what its sender may have to act on, then how far the recor
     ['under a checkpoint', 'l2ps_batched', 'accepted', false, 10],
     ['under an anchored one', 'l2ps_confirmed', 'accepted', false, 1],
     ['expired', 'failed', 'expired', false, undefined],
+    ['was purged by an earlier version', 'failed', 'accepted', false, undefined],
     ['was purged while its record was made', 'failed', 'purged', true, 11]
   ]
   const { sql, read } = await conversation(
@@ -121,8 +122,9 @@ test('the status says what its sender may have to act on, then how far the recor
     insert into audit_log (network, size, root, published_size, anchored_size) values ('net', 30, ${Buffer.alloc(32)}, 15, 5)
     returning id`
   for (const [place, [name, , delivery, waiting, idx]] of rows.entries()) {
-    const [row] = await sql<{ seq: number }[]>`
-      update message set delivery = ${delivery} where sent_at = ${place} returning seq`
+    const [row] = await sql<{ seq: number }[]>`select seq from message where sent_at = ${place}`
+    if (name.endsWith('earlier version')) await sql`update message set delivery = 'purged' where seq = ${row!.seq}`
+    if (delivery !== 'accepted') await sql`insert into given_up (seq, reason) values (${row!.seq}, ${delivery})`
     if (!waiting) await sql`delete from queue_entry where seq = ${row!.seq}`
     if (idx === undefined) continue
     await sql`insert into audit_entry (log, idx, message_seq, entry) values (${log!.id}, ${idx}, ${row!.seq}, ${Buffer.from(name)})`

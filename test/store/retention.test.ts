@@ -112,6 +112,20 @@ test('after a sweep, only young messages are left', async (t) => {
   assert.deepEqual(await seqsOf(sql), [])
 })
 
+test('that a message was given up is forgotten with it, and not before', async (t) => {
+  const { sql, clock, mailboxes } = await openChurned(t)
+  await sql`insert into given_up (seq, reason) select seq, 'expired' from message`
+  clock.now += RETENTION - ROUND_MS / EACH
+  await mailboxes.forget(RETENTION)
+  const seqs = await seqsOf(sql)
+  assert.equal(seqs.length, 2)
+  const noted = await sql<{ seq: number }[]>`select seq from given_up order by seq`
+  assert.deepEqual(
+    noted.map(({ seq }) => seq),
+    seqs
+  )
+})
+
 test('old messages that wait for their recipient stay, and a sweep goes past them and ends', async (t) => {
   const { sql, clock, mailboxes } = await openChurned(t)
   clock.now += ROUND_MS
