@@ -16,16 +16,22 @@ export interface AnnouncerOptions {
 
 interface Pending {
   readonly changes: Map<string, Change>
-  readonly timer: NodeJS.Timeout
+  timer: NodeJS.Timeout
+  waitedMs: number
+  /** More changes came since the timer was set. */
+  isGrowing: boolean
 }
 
-/** How long changes in a network are collected, in ms: at least, for each peer in it, and at most. */
+/**
+ * How long changes in a network are collected, in ms: at least, for each peer in it, and at most. As long as more come, they are
+ * collected for another of the least times, so that those who return after a restart are answered first and told then.
+ */
 const LEAST_MS = 50
 const MS_PER_PEER = 0.25
 const MOST_MS = 1_000
 
 /**
- * Tells peers who joined and who left. Changes are collected for a moment, then each session is told what differs from
+ * Tells peers who joined and who left. Changes are collected until none comes for a moment, then each session is told what differs from
  * the last list of peers it was given (its reply to `register` or `discover`): nothing of a peer that left and came back
  * in between, unless the session's list was made while that peer was away. Who was given a part of a list is told how
  * every peer is that changed since the last whole one: the part may show it otherwise than the whole.
@@ -33,6 +39,8 @@ const MOST_MS = 1_000
  * In a network of more than `fanOutPeers` peers only those are told that exchanged messages with the peer.
  *
  *     nothing ──changed──► collecting ──timer──► telling, in slices ──done──► nothing
+ *                           ▲     │
+ *                           └timer┘ more changes came, and not for too long
  *
  * What changes while a network is told of earlier changes is collected until that is done.
  */
@@ -69,7 +77,9 @@ export class Announcer<M extends Present> {
 
   /** The first session of a peer came, or its last one left. `networkSize`: peers in the network. */
   changed(peer: Announced, isConnected: boolean, networkSize: number): void {
-    const pending = this.#pending.get(peer.network) ?? this.#await(peer.network, networkSize)
+    const known = this.#pending.get(peer.network)
+    const pending = known ?? this.#await(peer.network, networkSize)
+    pending.isGrowing = known !== undefined
     this.#order += 1
     const change = pending.changes.get(peer.peer)
     if (change === undefined)
@@ -87,20 +97,23 @@ export class Announcer<M extends Present> {
   /** Changes are collected for longer in a larger network: each announcement costs a frame for every session in it. */
   #await(network: string, networkSize: number): Pending {
     const ms = Math.max(this.#coalesceMs, Math.min(networkSize * MS_PER_PEER, MOST_MS))
-    const pending = { changes: new Map<string, Change>(), timer: setTimeout(() => this.#announce(network), ms) }
+    const timer = setTimeout(() => this.#due(network), ms)
+    const pending = { changes: new Map<string, Change>(), timer, waitedMs: ms, isGrowing: false }
     this.#pending.set(network, pending)
     return pending
   }
 
-  #announce(network: string): void {
-    const { changes, timer } = this.#pending.get(network)!
-    if (this.#telling.has(network)) {
-      timer.refresh()
-      return
+  #due(network: string): void {
+    const pending = this.#pending.get(network)!
+    if (this.#telling.has(network) || (pending.isGrowing && pending.waitedMs < MOST_MS)) {
+      pending.isGrowing = false
+      pending.waitedMs += this.#coalesceMs
+      pending.timer = setTimeout(() => this.#due(network), this.#coalesceMs)
+    } else {
+      this.#pending.delete(network)
+      this.#telling.add(network)
+      this.#slices.run(this.#tell(network, pending.changes))
     }
-    this.#pending.delete(network)
-    this.#telling.add(network)
-    this.#slices.run(this.#tell(network, changes))
   }
 
   *#tell(network: string, changes: ReadonlyMap<string, Change>): Generator<void> {

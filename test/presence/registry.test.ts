@@ -53,6 +53,28 @@ test('a peer that leaves and returns at once is not announced to those who saw i
   assert.deepEqual(old.heard, [])
 })
 
+test('as long as more peers come, nobody is told; once none does for a moment, or after a second, all are', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const presence = new Registry<Listener>({ coalesceMs: 50 })
+  const old = listener('old')
+  let joined = 0
+  /** A peer joins, and `ms` pass. */
+  const join = (ms: number) => {
+    presence.add(listener(`${++joined}`))
+    t.mock.timers.tick(ms)
+  }
+  presence.add(old)
+  for (let times = 0; times < 10; times++) join(30)
+  assert.deepEqual(old.heard, [])
+  join(50)
+  for (let times = 0; times < 3; times++) t.mock.timers.tick(50)
+  assert.equal(old.heard.length, 11)
+  for (let times = 0; times < 30; times++) join(30)
+  assert.equal(old.heard.length, 11)
+  for (let times = 0; times < 10; times++) join(30)
+  assert.ok(old.heard.length > 11 + 30)
+})
+
 test('a session that registered while a peer was away for a moment is told that it joined', async () => {
   const presence = registry()
   const [old, peer] = [listener('old'), listener('peer')]
