@@ -1,4 +1,5 @@
 // One batch: events leave the inbox and become records of their logs, in one transaction.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Sql, TransactionSql } from '../database/database.ts'
 import { insertAuditEntries, type NewEntry, type StoredTile, writeTiles } from '../store/audit-entry.ts'
 import { type InboxEvent, takeAuditEvents } from '../store/audit-inbox.ts'
@@ -7,6 +8,9 @@ import { append, type Edge, rootOfEdge, type Tile } from '../tlog/tiles.ts'
 import { EMPTY_ROOT, leafHash } from '../tlog/tree.ts'
 import { noncedSender, recordName, recordText } from './record.ts'
 import { readEdges } from './stored-tree.ts'
+
+/** Records that are made in one turn of the event loop: messages go through in between. */
+const MADE_OF_A_TURN = 32
 
 export interface BatchOptions {
   /** Events of one batch, about: the events of one transaction stay together. */
@@ -50,7 +54,7 @@ export async function integrate(sql: Sql, options: BatchOptions): Promise<BatchO
     const [edges, nonces] = await Promise.all([readEdges(tx, logs), firstNonces(tx, uses)])
     const grown = { entries: [] as NewEntry[], tiles: [] as StoredTile[], logs: [] as Growth[] }
     for (const log of logs) {
-      const records = placeRecords(groups.get(log.network)!, nonces.get(log.id) ?? new Map())
+      const records = await placeRecords(groups.get(log.network)!, nonces.get(log.id) ?? new Map())
       const tree = growTree(log.size, edges.get(log.id)!, records)
       let index = log.size
       for (const { text, messageSeq, name } of records) {
@@ -106,16 +110,20 @@ function nonceUses(log: number, rows: readonly InboxEvent[]): NonceUse[] {
 }
 
 /** A record that waits for its index. */
-type PlacedRecord = Omit<NewEntry, 'log' | 'index'>
+type PlacedRecord = Omit<NewEntry, 'log' | 'index'> & { readonly leaf: Uint8Array }
 
 /** The records of one log's events. `nonces`: each sender's first nonce of this batch; counted up here. */
-function placeRecords(rows: readonly InboxEvent[], nonces: Map<string, number>): PlacedRecord[] {
-  return rows.map((row) => {
+async function placeRecords(rows: readonly InboxEvent[], nonces: Map<string, number>): Promise<PlacedRecord[]> {
+  const records: PlacedRecord[] = []
+  for (const row of rows) {
     const sender = noncedSender(row)
     const nonce = sender === undefined ? 0 : nonces.get(sender)!
     if (sender !== undefined) nonces.set(sender, nonce + 1)
-    return { text: recordText(row, nonce), messageSeq: row.messageSeq, name: recordName(row) }
-  })
+    const text = recordText(row, nonce)
+    records.push({ text, messageSeq: row.messageSeq, name: recordName(row), leaf: leafHash(Buffer.from(text)) })
+    if (records.length % MADE_OF_A_TURN === 0) await nextTurn()
+  }
+  return records
 }
 
 /** The tree with these records added: the tiles that changed, its size and its root. */
@@ -124,7 +132,10 @@ function growTree(
   edge: Edge,
   records: readonly PlacedRecord[]
 ): { tiles: Tile[]; size: number; root: Uint8Array } {
-  const leaves = records.map(({ text }) => leafHash(Buffer.from(text)))
-  const grown = append(size, edge, leaves)
+  const grown = append(
+    size,
+    edge,
+    records.map(({ leaf }) => leaf)
+  )
   return { tiles: grown.tiles, size: grown.size, root: rootOfEdge(grown.edge) }
 }
