@@ -18,20 +18,19 @@ interface Pending {
   readonly changes: Map<string, Change>
   timer: NodeJS.Timeout
   waitedMs: number
-  /** More changes came since the timer was set. */
-  isGrowing: boolean
+  /** Changes that came since the timer was set. */
+  came: number
 }
 
-/**
- * How long changes in a network are collected, in ms: at least, for each peer in it, and at most. As long as more come, they are
- * collected for another of the least times, so that those who return after a restart are answered first and told then.
- */
+/** How long changes in a network are collected, in ms: at least, for each peer in it, and at most. */
 const LEAST_MS = 50
 const MS_PER_PEER = 0.25
 const MOST_MS = 1_000
+/** As long as so many come in the least time, they are collected on: who returns after a restart is answered first, and told then. */
+const STORM_CHANGES = 16
 
 /**
- * Tells peers who joined and who left. Changes are collected until none comes for a moment, then each session is told what differs from
+ * Tells peers who joined and who left. Changes are collected for a moment, then each session is told what differs from
  * the last list of peers it was given (its reply to `register` or `discover`): nothing of a peer that left and came back
  * in between, unless the session's list was made while that peer was away. Who was given a part of a list is told how
  * every peer is that changed since the last whole one: the part may show it otherwise than the whole.
@@ -40,7 +39,7 @@ const MOST_MS = 1_000
  *
  *     nothing ──changed──► collecting ──timer──► telling, in slices ──done──► nothing
  *                           ▲     │
- *                           └timer┘ more changes came, and not for too long
+ *                           └timer┘ very many came, and not for too long
  *
  * What changes while a network is told of earlier changes is collected until that is done.
  */
@@ -77,9 +76,8 @@ export class Announcer<M extends Present> {
 
   /** The first session of a peer came, or its last one left. `networkSize`: peers in the network. */
   changed(peer: Announced, isConnected: boolean, networkSize: number): void {
-    const known = this.#pending.get(peer.network)
-    const pending = known ?? this.#await(peer.network, networkSize)
-    pending.isGrowing = known !== undefined
+    const pending = this.#pending.get(peer.network) ?? this.#await(peer.network, networkSize)
+    pending.came += 1
     this.#order += 1
     const change = pending.changes.get(peer.peer)
     if (change === undefined)
@@ -98,15 +96,15 @@ export class Announcer<M extends Present> {
   #await(network: string, networkSize: number): Pending {
     const ms = Math.max(this.#coalesceMs, Math.min(networkSize * MS_PER_PEER, MOST_MS))
     const timer = setTimeout(() => this.#due(network), ms)
-    const pending = { changes: new Map<string, Change>(), timer, waitedMs: ms, isGrowing: false }
+    const pending = { changes: new Map<string, Change>(), timer, waitedMs: ms, came: 0 }
     this.#pending.set(network, pending)
     return pending
   }
 
   #due(network: string): void {
     const pending = this.#pending.get(network)!
-    if (this.#telling.has(network) || (pending.isGrowing && pending.waitedMs < MOST_MS)) {
-      pending.isGrowing = false
+    if (this.#telling.has(network) || (pending.came >= STORM_CHANGES && pending.waitedMs < MOST_MS)) {
+      pending.came = 0
       pending.waitedMs += this.#coalesceMs
       pending.timer = setTimeout(() => this.#due(network), this.#coalesceMs)
     } else {

@@ -1,11 +1,10 @@
 import type { TransactionSql } from '../database/database.ts'
 import { SIGNALING_NETWORK } from '../protocol/signaling.ts'
-import type { GoneEntry } from './queue-entry.ts'
 
 /** Notes in history that these entries, which left their mailboxes, were never received. Signaling has no history. */
 export async function noteGivenUp(
   tx: TransactionSql,
-  gone: readonly GoneEntry[],
+  gone: readonly { readonly seq: number; readonly network: string }[],
   reason: 'expired' | 'purged'
 ): Promise<void> {
   const kept = gone.filter(({ network }) => network !== SIGNALING_NETWORK)
