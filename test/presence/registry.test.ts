@@ -1,7 +1,7 @@
 // Who is told of whom: each session hears what differs from the last list of peers it was given.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout } from 'node:timers/promises'
 import { type PageOfPeers, type Present, Registry } from '../../src/presence/registry.ts'
 import { SLICE_MS } from '../../src/util/slices.ts'
 import { until } from '../helpers/wait.ts'
@@ -58,22 +58,25 @@ test('as long as very many come, nobody is told; once few do, or after a second,
   const presence = new Registry<Listener>({ coalesceMs: 50 })
   const old = listener('old')
   let joined = 0
-  /** Peers join, and `ms` pass. */
-  const join = (ms: number) => {
-    for (let more = 0; more < 20; more++) presence.add(listener(`${++joined}`))
+  /** `ms` pass, and what is told in slices is told. */
+  const pass = async (ms: number) => {
     t.mock.timers.tick(ms)
+    for (let turns = 0; turns < 5; turns++) await nextTurn()
+  }
+  const join = async (peers: number) => {
+    for (let more = 0; more < peers; more++) presence.add(listener(`${++joined}`))
+    await pass(30)
   }
   presence.add(old)
-  for (let times = 0; times < 10; times++) join(30)
+  for (let times = 0; times < 10; times++) await join(20)
   assert.deepEqual(old.heard, [])
-  join(50)
-  for (let times = 0; times < 3; times++) t.mock.timers.tick(50)
-  assert.equal(old.heard.length, 220)
-  for (let times = 0; times < 30; times++) join(30)
-  assert.equal(old.heard.length, 220)
-  for (let times = 0; times < 20; times++) join(30)
-  t.mock.timers.reset()
-  await until('all were told', () => old.heard.length > 220 + 600)
+  for (let times = 0; times < 4; times++) await pass(50)
+  assert.equal(old.heard.length, 200)
+  await join(2)
+  for (let times = 0; times < 2; times++) await pass(50)
+  assert.equal(old.heard.length, 202)
+  for (let times = 0; times < 60; times++) await join(20)
+  assert.ok(old.heard.length > 202 + 400)
 })
 
 test('a session that registered while a peer was away for a moment is told that it joined', async () => {
