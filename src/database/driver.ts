@@ -34,7 +34,7 @@ export interface DriverSocket extends EventEmitter {
 
 /** A query that was asked for. It runs when its `handler` is given it. */
 export interface Query extends PromiseLike<unknown> {
-  readonly handler: (query: Query) => void
+  readonly handler: Handler
   resolve: (result: unknown) => void
   reject: (error: unknown) => void
   parameters: unknown

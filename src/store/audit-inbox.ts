@@ -167,7 +167,7 @@ export async function takeAuditEvents(
   tx: TransactionSql,
   limit: number,
   except: readonly string[]
-): Promise<InboxEvent[]> {
+): Promise<readonly InboxEvent[]> {
   const rows = await tx<InboxRow[]>`
     with taken as (
       delete from audit_inbox where seq = any(array(
@@ -218,7 +218,8 @@ const givenEvents = (row: { network: string } & GivenRow): UnsaltedEvent[] =>
     digest: row.digests[place]!,
     bytes: row.sizes[place]!,
     entries: null,
-    messageSeq: null
+    messageSeq: null,
+    salt: ''
   }))
 
 const keptEvents = (row: { network: string } & KeptRow, kept: ReadonlyMap<number, KeptFacts>): UnsaltedEvent[] =>
@@ -234,7 +235,8 @@ const keptEvents = (row: { network: string } & KeptRow, kept: ReadonlyMap<number
       digest: facts?.digest ?? null,
       bytes: facts?.bytes ?? null,
       entries: null,
-      messageSeq: facts === undefined ? null : messageSeq
+      messageSeq: facts === undefined ? null : messageSeq,
+      salt: ''
     }
   })
 
@@ -251,7 +253,7 @@ async function readMessages(tx: TransactionSql, rows: readonly InboxRow[]): Prom
 }
 
 /** The checkpoints that wait to be recorded in the log of checkpoints. */
-export function readWaiting(network: string, events: string): InboxEvent[] {
+export function readWaiting(network: string, events: string): readonly InboxEvent[] {
   return salted(unpack(network, events))
 }
 
@@ -275,27 +277,19 @@ function unpack(network: string, events: string): UnsaltedEvent[] {
       digest,
       bytes,
       entries,
-      messageSeq: null
+      messageSeq: null,
+      salt: ''
     })
   )
 }
 
-type UnsaltedEvent = Omit<InboxEvent, 'salt'>
+/** Its salt is made last, with those of many. */
+type UnsaltedEvent = Omit<InboxEvent, 'salt'> & { salt: string }
 
-function salted(events: readonly UnsaltedEvent[]): InboxEvent[] {
+function salted(events: readonly UnsaltedEvent[]): readonly InboxEvent[] {
   const salts = randomBytes(SALT_BYTES * events.length).toString('hex')
   const digits = 2 * SALT_BYTES
-  // Written out, not spread, here and above: a spread beside other fields costs V8 several microseconds for each event.
-  return events.map(({ network, kind, acceptedAt, sender, recipient, digest, bytes, entries, messageSeq }, place) => ({
-    network,
-    kind,
-    acceptedAt,
-    sender,
-    recipient,
-    digest,
-    bytes,
-    entries,
-    messageSeq,
-    salt: salts.slice(place * digits, (place + 1) * digits)
-  }))
+  // Set, not spread into a copy, and all fields written out above: a spread beside other fields costs V8 microseconds.
+  for (const [place, event] of events.entries()) event.salt = salts.slice(place * digits, (place + 1) * digits)
+  return events
 }
