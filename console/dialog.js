@@ -19,6 +19,7 @@ let origin = null
 export function prepareDialog() {
   byId('dialog-cancel').addEventListener('click', () => dialog().close())
   dialog().addEventListener('close', () => {
+    if (dialog().open) return // this event comes late: the next question is asked already, and open() ended the last one
     const ended = asked
     asked = undefined
     byId('dialog-body').replaceChildren()
@@ -35,7 +36,11 @@ export function prepareDialog() {
 
 /** @param {Question} question */
 export function open(question) {
-  asked?.onClose?.()
+  while (asked !== undefined) {
+    const ended = asked
+    asked = undefined
+    ended.onClose?.() // which may ask again
+  }
   asked = question
   const { title, body, yes, isDangerous = false, isWide = false, staysOpen = false, run } = question
   setText(byId('dialog-title'), title)

@@ -43,6 +43,21 @@ test('a purge says first what it would delete, and deletes just that', BROWSER, 
   await carol.nothingMore()
 })
 
+test('a dialog that is opened the moment another closed is whole', BROWSER, async (t) => {
+  const server = await startConsoleServer(t)
+  await makeBusy(server)
+  const page = await openBoard(t, server, 'Queues')
+  const purge = rowOf(page, 'Queues', 'carol').getByRole('button', { name: 'Purge' })
+  await purge.click()
+  const dialog = page.getByRole('dialog', { name: 'Delete waiting messages' })
+  await dialog.getByRole('button', { name: 'Delete 3 messages' }).waitFor()
+  await page.evaluate(`document.querySelector('dialog').close()
+    document.querySelector('[aria-label="Purge the queue of carol"]').click()`)
+  await dialog.getByText('This would delete 3 messages').waitFor()
+  await yes(page, 'Delete 3 messages')
+  await said(page, '3 messages deleted')
+})
+
 test('what waits can be looked at, never its body, and queued again', BROWSER, async (t) => {
   const server = await startConsoleServer(t)
   await makeBusy(server)
