@@ -16,8 +16,7 @@ import { type ConnectionLimits, Connections } from '../src/limits/connections.ts
 import type { Counter } from '../src/observability/metrics/metric.ts'
 import type { RelayMetrics } from '../src/observability/metrics.ts'
 import { L2PS_ERRORS, type L2psErrorCode, SIGNALING_ERRORS, type SignalingErrorType } from '../src/protocol/errors.ts'
-import type { SessionLimits, SessionProtocol } from '../src/session/session.ts'
-import type { ProtocolHooks } from '../src/session/sessions.ts'
+import type { SessionHooks, SessionLimits, SessionProtocol } from '../src/session/session.ts'
 import { limitedLog } from '../src/util/limited-log.ts'
 
 type Name = SessionProtocol['name']
@@ -54,7 +53,7 @@ export default fp<SocketsOptions>(
   async (app, { limits, connections, allowedOrigins, requestMs, certificate }) => {
     const { sessions, metrics, log } = app
     const socketsRefused = metrics.socketsRefused.by('reason', {})
-    const served = new Map<Name, { protocol: SessionProtocol<Member>; hooks: ProtocolHooks }>()
+    const served = new Map<Name, { protocol: SessionProtocol<Member>; hooks: SessionHooks<Member> }>()
     const fromL2psListener = new WeakSet<object>()
 
     // One server, two listeners: Fastify routes the requests of the second like those of the first.
@@ -98,13 +97,13 @@ export default fp<SocketsOptions>(
         const slowed = metrics.socketsSlowed.by('budget', { protocol: name })
         served.set(name, {
           protocol,
-          hooks: {
+          hooks: sessions.hooksOf({
             limits,
             frameReceived: (bytes) => bytesReceived.inc(bytes),
             slowed: (why) => slowed[why].inc(),
             frameRefused: (code) => refused.get(code)?.inc(),
             failed: (error) => limited.error({ err: error }, 'frame not handled')
-          }
+          })
         })
       }
     })

@@ -66,18 +66,11 @@ export interface OpenedMailbox {
   close(): void
 }
 
-/** What a protocol knows of a peer and of the frames it is sent. */
+/** What a protocol knows of a peer that registers. */
 export interface PeerFacts {
   /** What the others in its network call it. */
   readonly name: string
   /** The encryption key the peer registered with; null: the protocol has none. */
   readonly keyId: string | null
   readonly features: readonly string[]
-  /** Can the peer open this entry? What it cannot stays in the mailbox. */
-  canOpen?(entry: QueueEntry): boolean
-  /** Looks up what has to be known before a page can be encoded. */
-  prepare?(page: readonly QueueEntry[]): Promise<void>
-  /** The frame that carries an entry; `seq`: what to acknowledge it by, for clients that offered to. */
-  encode(entry: QueueEntry, options: { isBacklog: boolean; seq: number | undefined }): string
-  announcement(change: 'joined' | 'left'): string | undefined
 }

@@ -11,6 +11,12 @@ import { PingBarrier, type PingBarrierHooks } from './ping-barrier.ts'
 import type { Box, HeldPlace } from './places.ts'
 import { Grace, type ReceiptStrength, strengthFor } from './receipts.ts'
 
+export interface FrameOptions {
+  /** It was accepted before the session had caught up. */
+  readonly isBacklog: boolean
+  readonly seq: number | undefined
+}
+
 /**
  * A registered session: it is sent what is in its peer's mailbox, and its receipts take messages out of it.
  *
@@ -20,9 +26,13 @@ import { Grace, type ReceiptStrength, strengthFor } from './receipts.ts'
  * Several sessions of one peer: a message leaves the mailbox when one session has receipted it and no other owes a
  * receipt. A session that falls too far behind the others is closed; what it owes is kept for its return.
  */
-export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
+export abstract class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
   readonly network: string
   readonly peer: string
+  /** What the others in its network call it. */
+  readonly name: string
+  /** The encryption key it registered with; null: the protocol has none. */
+  readonly keyId: string | null
   readonly session: Session<Member>
   readonly delivery: Delivery
   readonly counter: MailboxCounter
@@ -31,7 +41,6 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
   listedAt = 0
   hasPart = false
   #strength: ReceiptStrength
-  readonly #facts: PeerFacts
   readonly #with: Attachments<Member>
   readonly #barrier: PingBarrier
   readonly #grace: Grace | undefined
@@ -43,11 +52,12 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
   constructor(session: Session<Member>, mailbox: OpenedMailbox, facts: PeerFacts, attachments: Attachments<Member>) {
     this.network = mailbox.network
     this.peer = mailbox.recipient
+    this.name = facts.name
+    this.keyId = facts.keyId
     this.session = session
     this.counter = mailbox.counter
     this.place = mailbox.place
     this.#isEmpty = mailbox.isEmpty
-    this.#facts = facts
     this.#with = attachments
     this.#strength = strengthFor(attachments.mode, facts.features)
     this.#grace = session.isBrowser ? new Grace(attachments.graceMs) : undefined
@@ -55,13 +65,21 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
     this.delivery = new Delivery(this, attachments.window)
   }
 
-  get keyId(): string | null {
-    return this.#facts.keyId
+  // What a protocol says of its frames.
+
+  /** The frame that carries an entry; `seq`: what to acknowledge it by, for clients that offered to. */
+  abstract encode(entry: QueueEntry, options: FrameOptions): string
+
+  abstract announcement(change: 'joined' | 'left'): string | undefined
+
+  /** Can the peer open this entry? What it cannot stays in the mailbox. */
+  protected canOpen(_entry: QueueEntry): boolean {
+    return true
   }
 
-  /** What the others call its peer. */
-  get name(): string {
-    return this.#facts.name
+  /** Looks up what has to be known before a page can be encoded. */
+  protected prepare(_page: readonly QueueEntry[]): Promise<void> | undefined {
+    return undefined
   }
 
   /** What counts as a receipt of this session. */
@@ -89,10 +107,6 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
   /** Sends the backlog, then what is committed. */
   start(): void {
     if (!this.#hasEnded) this.delivery.start(this.#isEmpty && this.counter.entries === 0)
-  }
-
-  announcement(change: 'joined' | 'left'): string | undefined {
-    return this.#facts.announcement(change)
   }
 
   /** Closes the session for a reason of ours: it is sent nothing more, and its peer is away at once if it was the last. */
@@ -157,7 +171,7 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
     return releases.reading(async () => {
       try {
         const page = await readPage(box, { afterSeq, limit, maxBytes, known, place: this.place })
-        await this.#facts.prepare?.(page)
+        await this.prepare(page)
         return page
       } catch (error) {
         if (error instanceof NoPlace) this.#with.places?.doubt(this)
@@ -185,7 +199,7 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
     const { network, seq } = entry
     let isSent = false
     try {
-      isSent = this.#facts.canOpen?.(entry) !== false
+      isSent = this.canOpen(entry)
       if (isSent) this.#write(entry, isBacklog)
     } catch (error) {
       isSent = false
@@ -244,7 +258,7 @@ export class Member implements SessionMember, DeliveryRoute, PingBarrierHooks {
   #write(entry: QueueEntry, isBacklog: boolean): void {
     const options = { isBacklog, seq: this.#strength === 'ack' ? entry.seq : undefined }
     const isShared = this.counter.sessions > 1
-    const frame = isShared ? sharedFrame(this.#facts, entry, options) : this.#facts.encode(entry, options)
+    const frame = isShared ? sharedFrame(this, entry, options) : this.encode(entry, options)
     const count = ++this.#written
     if (this.#strength !== 'none') this.session.push(frame)
     else this.session.push(frame, (error) => error ?? this.delivery.receipt(count))
@@ -323,14 +337,10 @@ const NONE: readonly Member[] = []
 /** The last entry that was encoded for several sessions: they share its bytes. */
 let shared: { readonly entry: QueueEntry; readonly variant: string; readonly frame: Buffer } | undefined
 
-function sharedFrame(
-  facts: PeerFacts,
-  entry: QueueEntry,
-  options: { isBacklog: boolean; seq: number | undefined }
-): Buffer {
+function sharedFrame(member: Member, entry: QueueEntry, options: FrameOptions): Buffer {
   const variant = `${options.isBacklog} ${options.seq}`
   if (shared?.entry !== entry || shared.variant !== variant) {
-    shared = { entry, variant, frame: encodeTextFrames([facts.encode(entry, options)]) }
+    shared = { entry, variant, frame: encodeTextFrames([member.encode(entry, options)]) }
   }
   return shared.frame
 }

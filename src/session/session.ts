@@ -52,6 +52,8 @@ export interface SessionOrigin {
   readonly stream: Duplex
   readonly address: string
   readonly isBrowser: boolean
+  /** What it pays with. */
+  readonly meter: Meter
 }
 
 export interface SessionLimits {
@@ -62,10 +64,9 @@ export interface SessionLimits {
   readonly messageDeadlineMs: number
 }
 
-export interface SessionHooks {
+/** What all sessions of a protocol have in common. */
+export interface SessionHooks<M extends SessionMember = SessionMember> {
   readonly limits: SessionLimits
-  /** What the socket pays for. */
-  readonly meter: Meter
   readonly turns: Turns
   /** The clock of all sessions, in ms. */
   clock(): number
@@ -78,9 +79,9 @@ export interface SessionHooks {
   /** A frame failed for a reason of ours. */
   failed(error: unknown): void
   /** The socket speaks for a peer now. */
-  registered(member: SessionMember): void
+  registered(session: Session<M>, member: M): void
   /** The socket is gone; `isClean`: after a closing handshake. */
-  closed(isClean: boolean): void
+  closed(session: Session<M>, isClean: boolean): void
 }
 
 type State = 'connected' | 'registered' | 'closing' | 'closed'
@@ -126,13 +127,15 @@ export class Session<M extends SessionMember = SessionMember> {
   registeredAt: number | undefined
   failedRegistrations = 0
   readonly writer: SocketWriter
+  /** What the socket pays with. */
+  readonly meter: Meter
   readonly #stream: Duplex
   #state: State = 'connected'
   #member: M | undefined
   #closeReason: CloseReason | undefined
   #repliesFirst: RepliesFirst | undefined
   readonly #socket: WebSocket
-  readonly #hooks: SessionHooks
+  readonly #hooks: SessionHooks<M>
   readonly #flow: FlowControl
   readonly #reader: SocketReader
   readonly #unfinished = new UnfinishedMessage()
@@ -148,10 +151,11 @@ export class Session<M extends SessionMember = SessionMember> {
   #overuse: Overuse | undefined
   #probes: Probes | undefined
 
-  constructor(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol<M>, hooks: SessionHooks) {
+  constructor(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol<M>, hooks: SessionHooks<M>) {
     this.#socket = socket
     this.#hooks = hooks
     this.address = origin.address
+    this.meter = origin.meter
     this.isBrowser = origin.isBrowser
     this.protocol = protocol
     this.#stream = origin.stream
@@ -159,7 +163,7 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#reader = new SocketReader({
       socket,
       stream: origin.stream,
-      meter: hooks.meter,
+      meter: origin.meter,
       turns: hooks.turns,
       fed: (bytes) => this.#fed(bytes),
       overdrawn: (why) => this.#overdrawn(why),
@@ -215,7 +219,7 @@ export class Session<M extends SessionMember = SessionMember> {
 
   /** Pays for work that is about to be done for it; what it cannot pay for delays its next frames. */
   pay(work: Work, amount?: number): void {
-    this.#hooks.meter.pay(work, amount)
+    this.meter.pay(work, amount)
   }
 
   /** The socket speaks for a peer from now on. */
@@ -223,7 +227,7 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#become('registered')
     this.#member = member
     this.registeredAt = Date.now()
-    this.#hooks.registered(member)
+    this.#hooks.registered(this, member)
   }
 
   /** Is it treated as an old client, see replies-first.ts? */
@@ -316,7 +320,7 @@ export class Session<M extends SessionMember = SessionMember> {
   /** A registration that is under way has a deadline of its own, and one that waits for its turn has come in time. */
   #isOverdue(now: number): boolean {
     if (now - this.#openedAt <= this.#hooks.limits.registrationDeadlineMs) return false
-    const waits = this.#waitsForTurn && this.#hooks.meter.rank === 'visitor'
+    const waits = this.#waitsForTurn && this.meter.rank === 'visitor'
     return !waits && !this.#flow.isHeldFor('answer')
   }
 
@@ -328,8 +332,7 @@ export class Session<M extends SessionMember = SessionMember> {
 
   /** Kept frames are handled in turn; what is kept still waits for another turn by itself. */
   #inTurn(proceed: () => void): void {
-    const { meter, turns } = this.#hooks
-    turns.wait(new OneTurn(meter, proceed))
+    this.#hooks.turns.wait(new OneTurn(this.meter, proceed))
   }
 
   /** Bytes were handed to the WebSocket layer. */
@@ -348,7 +351,7 @@ export class Session<M extends SessionMember = SessionMember> {
   }
 
   #control(data: Buffer): void {
-    this.#hooks.meter.pay('control')
+    this.meter.pay('control')
     this.#unfinished.controlEnded(data.length)
     this.#heard()
   }
@@ -371,7 +374,7 @@ export class Session<M extends SessionMember = SessionMember> {
   }
 
   #receive(data: Buffer, isBinary: boolean): void {
-    this.#hooks.meter.pay('frame')
+    this.meter.pay('frame')
     this.#heard()
     this.#unfinished.messageEnded()
     if (this.isOpen) this.#flow.receive(data, isBinary)
@@ -381,7 +384,7 @@ export class Session<M extends SessionMember = SessionMember> {
     if (!this.isOpen) return
     this.#hooks.frameReceived(data.length)
     this.#repliesFirst?.called()
-    const since = this.#hooks.meter.isLongQuiet ? performance.now() : undefined
+    const since = this.meter.isLongQuiet ? performance.now() : undefined
     this.#answers.carryOut(this.#effectOf(data, isBinary), data, since)
   }
 
@@ -419,7 +422,7 @@ export class Session<M extends SessionMember = SessionMember> {
   #writeAnswer(frame: string | readonly Buffer[]): void {
     const isText = typeof frame === 'string'
     const length = isText ? frame.length : frame.reduce((sum, piece) => sum + piece.length, 0)
-    this.#hooks.meter.pay('answered', length / 1_024)
+    this.meter.pay('answered', length / 1_024)
     const written = length > LARGE_ANSWER ? this.#holdUntilWritten() : undefined
     if (isText) this.writer.write(frame, written)
     else for (const [at, piece] of frame.entries()) this.#write(piece, at === frame.length - 1 ? written : undefined)
@@ -443,7 +446,7 @@ export class Session<M extends SessionMember = SessionMember> {
 
   #countRefused(code: string): void {
     this.#hooks.frameRefused(code)
-    this.#hooks.meter.pay('refused')
+    this.meter.pay('refused')
     this.#refusedInSecond += 1
     if (this.#refusedInSecond >= this.#hooks.limits.refusedFramesPerSecond) this.#flow.hold('refused')
     this.#second ??= setTimeout(() => {
@@ -469,6 +472,6 @@ export class Session<M extends SessionMember = SessionMember> {
     this.#flow.close()
     this.#reader.drop()
     this.#probes?.stop()
-    this.#hooks.closed(isClean)
+    this.#hooks.closed(this, isClean)
   }
 }

@@ -24,7 +24,7 @@ export interface SessionsLimits extends LivenessLimits {
 const LONGEST_WAIT_MS = 1_000
 
 /** What a protocol's plugin brings; the rest is this file's. */
-export type ProtocolHooks = Omit<SessionHooks, 'clock' | 'meter' | 'turns' | 'quietAnswered' | 'registered' | 'closed'>
+export type ProtocolHooks = Omit<SessionHooks, 'clock' | 'turns' | 'quietAnswered' | 'registered' | 'closed'>
 
 /** Every open socket of this process, registered or not: admission, liveness and shutdown. */
 export class Sessions<M extends SessionMember = SessionMember> {
@@ -41,8 +41,6 @@ export class Sessions<M extends SessionMember = SessionMember> {
   readonly #unregistered = new Map<string, number>()
   readonly #ofAddress = new Map<string, number>()
   readonly #slices = new Slices()
-  readonly #now = () => this.clock.now
-  readonly #quietAnswered = (ms: number) => this.#accounts.noisy.answered(ms, performance.now())
   #isTicking = false
   #isStopping = false
   #emptied: (() => void) | undefined
@@ -95,27 +93,28 @@ export class Sessions<M extends SessionMember = SessionMember> {
     return this.#handshakes.turn(addressKey(address), ms === 0)
   }
 
-  /** Takes a new socket in. Listens to it before this returns, so no frame is missed. */
-  open(socket: WebSocket, origin: SessionOrigin, protocol: SessionProtocol<M>, hooks: ProtocolHooks): Session<M> {
-    const key = addressKey(origin.address)
-    const meter = this.#accounts.meter(origin.address)
-    // Written out, not spread: an object made of others has a shape of its own, which V8 keeps as long as the socket lives.
-    const session: Session<M> = new Session(socket, origin, protocol, {
-      limits: hooks.limits,
-      frameReceived: hooks.frameReceived,
-      slowed: hooks.slowed,
-      frameRefused: hooks.frameRefused,
-      failed: hooks.failed,
-      meter,
+  /** What every socket of a protocol is opened with. */
+  hooksOf(hooks: ProtocolHooks): SessionHooks<M> {
+    return {
+      ...hooks,
       turns: this.#turns,
-      quietAnswered: this.#quietAnswered,
-      clock: this.#now,
-      registered: ({ network, peer }) => {
-        count(this.#unregistered, key, -1)
-        meter.register(this.#accounts.ofMember(network, peer))
-      },
-      closed: (isClean) => this.#closed(session, isClean)
-    })
+      quietAnswered: (ms) => this.#accounts.noisy.answered(ms, performance.now()),
+      clock: () => this.clock.now,
+      registered: (session, member) => this.#registered(session, member),
+      closed: (session, isClean) => this.#closed(session, isClean)
+    }
+  }
+
+  /** Takes a new socket in. Listens to it before this returns, so no frame is missed. */
+  open(
+    socket: WebSocket,
+    { stream, address, isBrowser }: Omit<SessionOrigin, 'meter'>,
+    protocol: SessionProtocol<M>,
+    hooks: SessionHooks<M>
+  ): Session<M> {
+    const key = addressKey(address)
+    const meter = this.#accounts.meter(address)
+    const session = new Session(socket, { stream, address, isBrowser, meter }, protocol, hooks)
     this.#open.add(session)
     count(this.#unregistered, key, 1)
     count(this.#ofAddress, key, 1)
@@ -157,6 +156,11 @@ export class Sessions<M extends SessionMember = SessionMember> {
       yield
     }
     this.#isTicking = false
+  }
+
+  #registered({ address, meter }: Session<M>, { network, peer }: M): void {
+    count(this.#unregistered, addressKey(address), -1)
+    meter.register(this.#accounts.ofMember(network, peer))
   }
 
   #closed(session: Session<M>, isClean: boolean): void {

@@ -3,26 +3,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { algorithmNamed } from '../crypto/algorithms.ts'
 import type { Proof } from '../crypto/proof.ts'
 import { withMailbox } from '../delivery/attach.ts'
-import type { PeerFacts } from '../delivery/attachments.ts'
-import { Member } from '../delivery/member.ts'
 import { RequestDeadline } from '../identity/request-deadline.ts'
 import { addressKey } from '../limits/address.ts'
 import type { PayloadOf } from '../protocol/frame.ts'
 import { isProofText } from '../protocol/proof-texts.ts'
-import {
-  encodeMessage,
-  encodePeerDisconnected,
-  encodeRegistered,
-  ML_KEM_768_KEY_BYTES,
-  type RegisterFrame,
-  SIGNALING_NETWORK
-} from '../protocol/signaling.ts'
+import { encodeRegistered, ML_KEM_768_KEY_BYTES, type RegisterFrame, SIGNALING_NETWORK } from '../protocol/signaling.ts'
 import { type Answer, answer, type Effect, silence } from '../session/effect.ts'
 import type { Claim, ClaimOutcome, NameOwner } from '../store/identity.ts'
 import { decodeBase64 } from '../util/encoding.ts'
 import { challengeText } from './challenges.ts'
 import { refuse, type SignalingContext, type SignalingSession } from './context.ts'
-import { sealedFault } from './message.ts'
+import { SignalingMember } from './signaling-member.ts'
 
 type Register = PayloadOf<typeof RegisterFrame>
 
@@ -184,9 +175,11 @@ async function claimName(
     mailbox.close()
     return silence
   }
-  const member = new Member(session, mailbox, factsOf(claim, features ?? []), attachments)
+  const opensSealed = claim.encryptionKey.length === ML_KEM_768_KEY_BYTES
+  const { keyId } = claim
+  const member = new SignalingMember(session, mailbox, { keyId, features: features ?? [], opensSealed }, attachments)
   member.join()
-  const isOldClient = claim.algorithm === 'ml-dsa' && hasMlKemKey(claim) && features === undefined
+  const isOldClient = claim.algorithm === 'ml-dsa' && opensSealed && features === undefined
   return {
     frame: encodeRegistered(claim.peer),
     after: () => {
@@ -203,23 +196,6 @@ async function noteIdentity(context: SignalingContext, claim: Claim, outcome: Cl
   if (outcome === 'rekeyed') log.info({ network, keyId }, 'encryption key changed')
   identities.set(network, peer, await registration.identityOf(claim))
   if (outcome !== 'confirmed') identityChanged(network, peer)
-}
-
-const hasMlKemKey = ({ encryptionKey }: Claim) => encryptionKey.length === ML_KEM_768_KEY_BYTES
-
-function factsOf(claim: Claim, features: readonly string[]): PeerFacts {
-  const { peer, keyId } = claim
-  const isChecked = hasMlKemKey(claim)
-  return {
-    name: peer,
-    keyId,
-    features,
-    // What was sealed for a known key was checked when it was accepted.
-    canOpen: (entry) => entry.keyId !== null || !isChecked || sealedFault(JSON.parse(entry.sealed)) === undefined,
-    encode: ({ sealed, sender, acceptedAt }, { isBacklog, seq }) =>
-      encodeMessage(sealed, sender, { timestamp: isBacklog ? acceptedAt : undefined, seq }),
-    announcement: (change) => (change === 'left' ? encodePeerDisconnected(peer) : undefined)
-  }
 }
 
 /** A predecessor that answers a ping keeps the name; a dead one is closed and gives way. */

@@ -73,7 +73,7 @@ function open({
   }
   const session: Session<FakeMember> = new Session(
     socket.asSocket(),
-    { stream: stream.asStream(), address: '::1', isBrowser: false },
+    { stream: stream.asStream(), address: '::1', isBrowser: false, meter },
     {
       name: 'signaling',
       handle: effectOf,
@@ -81,7 +81,7 @@ function open({
     },
     {
       limits: { ...LIMITS, ...limits },
-      ...{ meter, turns },
+      turns,
       quietAnswered: () => {},
       clock: () => clock.now,
       frameReceived: (bytes) => {
@@ -93,7 +93,7 @@ function open({
       registered: () => {
         heard.registered += 1
       },
-      closed: (isClean) => void heard.closed.push(isClean)
+      closed: (_session, isClean) => void heard.closed.push(isClean)
     }
   )
   const come = (...texts: string[]) => {

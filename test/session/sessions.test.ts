@@ -35,18 +35,18 @@ function sessionsOf(t: TestContext, limits: Partial<SessionsLimits> = {}) {
   const closed: boolean[] = []
   const sessions = new Sessions<FakeMember>({ ...LIMITS, ...limits }, (_session, isClean) => void closed.push(isClean))
   t.after(() => sessions.clock.close())
+  const hooks = sessions.hooksOf({
+    limits: {
+      ...{ framesInFlight: 4, refusedFramesPerSecond: 50 },
+      ...{ registrationDeadlineMs: 15_000, messageDeadlineMs: 30_000 }
+    },
+    ...{ frameReceived: () => {}, frameRefused: () => {}, slowed: () => {}, failed: () => {} }
+  })
   const open = (address = '::1') => {
     const socket = new FakeSocket()
     const origin = { stream: new FakeStream(socket).asStream(), address, isBrowser: false }
     const protocol = { name: 'signaling' as const, handle: answer, refuse: () => answer('no') }
-    const session = sessions.open(socket.asSocket(), origin, protocol, {
-      limits: {
-        ...{ framesInFlight: 4, refusedFramesPerSecond: 50 },
-        ...{ registrationDeadlineMs: 15_000, messageDeadlineMs: 30_000 }
-      },
-      ...{ frameReceived: () => {}, frameRefused: () => {}, slowed: () => {}, failed: () => {} }
-    })
-    return { session, socket }
+    return { session: sessions.open(socket.asSocket(), origin, protocol, hooks), socket }
   }
   return { sessions, closed, open, ...time }
 }

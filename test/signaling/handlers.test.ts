@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Proof, Verdict } from '../../src/crypto/proof.ts'
 import { type Acceptance, NOT_ACCEPTED } from '../../src/delivery/mailbox.ts'
-import { Member } from '../../src/delivery/member.ts'
+import type { Member } from '../../src/delivery/member.ts'
 import { FailedProofs } from '../../src/identity/failed-proofs.ts'
 import { addressKey } from '../../src/limits/address.ts'
 import { MAX_FRAME_BYTES } from '../../src/protocol/frame.ts'
@@ -12,6 +12,7 @@ import type { Answer } from '../../src/session/effect.ts'
 import { Challenges } from '../../src/signaling/challenges.ts'
 import type { SignalingContext, SignalingSession } from '../../src/signaling/context.ts'
 import { createSignaling } from '../../src/signaling/router.ts'
+import { SignalingMember } from '../../src/signaling/signaling-member.ts'
 import type { ClaimOutcome, Identity, NameOwner } from '../../src/store/identity.ts'
 import type { Message, QueueEntry } from '../../src/store/queue-entry.ts'
 import { KeyedMutex } from '../../src/util/keyed-mutex.ts'
@@ -101,9 +102,8 @@ function relay(changes: Partial<Given> = {}) {
     const opened = {
       ...{ network: SIGNALING_NETWORK, recipient: peer, counter, isEmpty: true, place: undefined, close: () => {} }
     }
-    const encode = ({ sealed }: QueueEntry) => sealed
-    const facts = { name: peer, keyId: null, features, encode, announcement: () => undefined }
-    const member = new Member(session as unknown as SignalingSession, opened, facts, attachments)
+    const own = { keyId: null, features, opensSealed: false }
+    const member = new SignalingMember(session as unknown as SignalingSession, opened, own, attachments)
     member.join()
     member.start()
     return session
