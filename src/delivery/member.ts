@@ -42,7 +42,8 @@ export abstract class Member implements SessionMember, DeliveryRoute, PingBarrie
   hasPart = false
   #strength: ReceiptStrength
   readonly #with: Attachments<Member>
-  readonly #barrier: PingBarrier
+  /** Made with the first message: most sessions are sent none for a long time. */
+  #barrier: PingBarrier | undefined
   readonly #grace: Grace | undefined
   readonly #isEmpty: boolean
   #heldBack: HeldBack | undefined
@@ -61,7 +62,6 @@ export abstract class Member implements SessionMember, DeliveryRoute, PingBarrie
     this.#with = attachments
     this.#strength = strengthFor(attachments.mode, facts.features)
     this.#grace = session.isBrowser ? new Grace(attachments.graceMs) : undefined
-    this.#barrier = new PingBarrier(this)
     this.delivery = new Delivery(this, attachments.window)
   }
 
@@ -89,7 +89,7 @@ export abstract class Member implements SessionMember, DeliveryRoute, PingBarrie
 
   /** How long the peer's end took to answer the last ping behind messages, in ms; undefined before the first. */
   get roundTripMs(): number | undefined {
-    return this.#barrier.roundTripMs
+    return this.#barrier?.roundTripMs
   }
 
   get waitingSince(): number | undefined {
@@ -118,7 +118,7 @@ export abstract class Member implements SessionMember, DeliveryRoute, PingBarrie
   // What happens to the socket.
 
   pong(data: Buffer): void {
-    this.#barrier.pong(data)
+    this.#barrier?.pong(data)
   }
 
   drained(): void {
@@ -135,7 +135,7 @@ export abstract class Member implements SessionMember, DeliveryRoute, PingBarrie
     if (this.#hasEnded) return
     this.#hasEnded = true
     const { registry, counters } = this.#with
-    this.#barrier.stop()
+    this.#barrier?.stop()
     const graced = this.#grace?.all() ?? []
     if (isClean) this.#releaseUnlessOwed(graced)
     const { cursor, lastSeq } = this.delivery
@@ -215,8 +215,10 @@ export abstract class Member implements SessionMember, DeliveryRoute, PingBarrie
 
   wrote(sent: number, isUrgent: boolean): void {
     if (this.#strength !== 'pong') return
-    if (this.session.putsRepliesFirst) this.session.whenQuiet(() => this.#barrier.wrote(sent, isUrgent))
-    else this.#barrier.wrote(sent, isUrgent)
+    this.#barrier ??= new PingBarrier(this)
+    const barrier = this.#barrier
+    if (this.session.putsRepliesFirst) this.session.whenQuiet(() => barrier.wrote(sent, isUrgent))
+    else barrier.wrote(sent, isUrgent)
   }
 
   received(entries: readonly SentEntry[]): void {
@@ -247,7 +249,7 @@ export abstract class Member implements SessionMember, DeliveryRoute, PingBarrie
   doubled(): void {
     if (this.#strength !== 'pong') return
     this.#strength = 'none'
-    this.#barrier.stop()
+    this.#barrier?.stop()
     const { counts, log } = this.#with
     counts.proxyPongs.inc()
     const message = 'a proxy answers pings for a peer: its messages count as received when they are written'

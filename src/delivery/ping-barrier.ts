@@ -20,8 +20,7 @@ export interface PingBarrierHooks {
  */
 export class PingBarrier {
   readonly #hooks: PingBarrierHooks
-  /** Made with the first ping: most sockets are never sent anything. */
-  #nonce: Buffer | undefined
+  readonly #nonce = randomBytes(8)
   #written = 0
   #pinged = 0
   #passed = 0
@@ -55,7 +54,7 @@ export class PingBarrier {
 
   /** Takes any pong of the socket. */
   pong(data: Buffer): void {
-    if (this.#isStopped || data.length !== PAYLOAD_BYTES || this.#nonce === undefined) return
+    if (this.#isStopped || data.length !== PAYLOAD_BYTES) return
     if (!data.subarray(8).equals(this.#nonce)) return
     const count = Number(data.readBigUInt64BE())
     if (count > 0 && count <= this.#passed) this.#hooks.doubled()
@@ -96,7 +95,6 @@ export class PingBarrier {
     if (this.#isStopped || this.#written === this.#passed) return
     const payload = Buffer.alloc(PAYLOAD_BYTES)
     payload.writeBigUInt64BE(BigInt(this.#written))
-    this.#nonce ??= randomBytes(8)
     this.#nonce.copy(payload, 8)
     this.#pinged = this.#written
     this.#pingedAt = performance.now()

@@ -44,7 +44,7 @@ export function followConnections(listener: Server): OpenConnections {
   let isAnswered: (() => void) | undefined
   listener.on('connection', (socket: Socket) => {
     sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
+    socket.on('close', () => sockets.delete(socket))
   })
   listener.on('request', (_request, response) => {
     requests += 1

@@ -125,7 +125,7 @@ export class Meter implements Payer {
   /** It speaks for an identity from now on, see `ofMember`. */
   register(ofMember: readonly Bucket[]): void {
     this.#isRegistered = true
-    this.#shared = [this.#address, ...ofMember]
+    this.#shared = [this.#address].concat(ofMember) // exactly as long: V8 leaves room for 17 more in a literal with a spread
     this.#assured = new Bucket(ASSURED.perSecond, ASSURED.atOnce, this.#now(), ASSURED.atFirst)
   }
 

@@ -61,7 +61,7 @@ export class Connections {
     }
     this.#open += 1
     this.#ofAddress.set(key, ofAddress + 1)
-    socket.once('close', () => {
+    socket.on('close', () => {
       this.#open -= 1
       const left = this.#ofAddress.get(key)! - 1
       if (left > 0) this.#ofAddress.set(key, left)

@@ -95,7 +95,7 @@ function claimOf(
   isChallenged: boolean
 ): Claim {
   const encryptionKey = Uint8Array.from(publicKey)
-  const keyId = createHash('sha256').update(encryptionKey).digest('hex').slice(0, 32)
+  const keyId = createHash('sha256').update(encryptionKey).digest().toString('hex', 0, 16)
   return { network: SIGNALING_NETWORK, peer: clientId, algorithm, signingKey, encryptionKey, keyId, isChallenged }
 }
 
