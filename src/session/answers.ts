@@ -1,10 +1,8 @@
 import type { Answer, Effect, Later } from './effect.ts'
 import type { FlowControl } from './flow-control.ts'
 
-export interface AnswersOptions {
-  /** Most frames that may be under way; past it further ones are held. */
-  readonly framesInFlight: number
-  readonly flow: Pick<FlowControl, 'hold' | 'release'>
+/** Whose frames are answered. */
+export interface AnswersOwner {
   /** Writes an answer: in the order in which the frames came. */
   say(answer: Answer): void
   /** The answer to a frame whose handling failed for a reason of ours. `data`: the frame. */
@@ -24,11 +22,16 @@ interface Slot {
  * one whose effect is a promise are held until it is settled; others are handled meanwhile.
  */
 export class Answers {
-  readonly #options: AnswersOptions
+  readonly #owner: AnswersOwner
+  readonly #flow: Pick<FlowControl, 'hold' | 'release'>
+  readonly #framesInFlight: number
   readonly #slots: Slot[] = []
 
-  constructor(options: AnswersOptions) {
-    this.#options = options
+  /** `framesInFlight`: most frames that may be under way; past it further ones are held. */
+  constructor(owner: AnswersOwner, flow: Pick<FlowControl, 'hold' | 'release'>, framesInFlight: number) {
+    this.#owner = owner
+    this.#flow = flow
+    this.#framesInFlight = framesInFlight
   }
 
   /** Is a frame not answered yet? */
@@ -37,26 +40,24 @@ export class Answers {
   }
 
   carryOut(effect: Effect, data: Buffer, since?: number): void {
-    const { framesInFlight, flow, say } = this.#options
     if (this.#slots.length === 0 && 'frame' in effect) {
-      say(effect)
+      this.#owner.say(effect)
       return
     }
     const slot: Slot = { answer: undefined, since }
     this.#slots.push(slot)
-    if (this.#slots.length >= framesInFlight) flow.hold('in-flight')
+    if (this.#slots.length >= this.#framesInFlight) this.#flow.hold('in-flight')
     if (effect instanceof Promise) this.#await(slot, effect, data)
     else this.#settle(slot, effect, data)
   }
 
   #await(slot: Slot, effect: Promise<Answer | Later>, data: Buffer): void {
-    const { flow, failed } = this.#options
-    flow.hold('answer')
+    this.#flow.hold('answer')
     effect
-      .catch((error: unknown) => failed(error, data))
+      .catch((error: unknown) => this.#owner.failed(error, data))
       .then((settled) => {
         this.#settle(slot, settled, data)
-        flow.release('answer')
+        this.#flow.release('answer')
       })
   }
 
@@ -68,15 +69,14 @@ export class Answers {
     try {
       effect.begin((answer) => this.#fill(slot, answer))
     } catch (error) {
-      this.#fill(slot, this.#options.failed(error, data))
+      this.#fill(slot, this.#owner.failed(error, data))
     }
   }
 
   #fill(slot: Slot, answer: Answer): void {
-    const { framesInFlight, flow, say, took } = this.#options
     slot.answer = answer
-    if (slot.since !== undefined) took(performance.now() - slot.since)
-    while (this.#slots[0]?.answer !== undefined) say(this.#slots.shift()!.answer!)
-    if (this.#slots.length < framesInFlight) flow.release('in-flight')
+    if (slot.since !== undefined) this.#owner.took(performance.now() - slot.since)
+    while (this.#slots[0]?.answer !== undefined) this.#owner.say(this.#slots.shift()!.answer!)
+    if (this.#slots.length < this.#framesInFlight) this.#flow.release('in-flight')
   }
 }

@@ -36,10 +36,11 @@ export interface FlowControlled {
   resume(): void
 }
 
-/** Whose turn it is, and who has to rest. */
-export interface FlowTurns {
+/** Who handles the frames of a socket. */
+export interface FlowControlOwner {
+  handle(data: Buffer, isBinary: boolean): void
   /** Calls what is passed to it in a turn of this socket. */
-  wait(proceed: () => void): void
+  inTurn(proceed: () => void): void
   /** Asked before each kept frame: is the budget used up? Then there is a reason, `rate`, from now on. */
   rests(): boolean
 }
@@ -54,7 +55,7 @@ export interface FlowTurns {
  */
 export class FlowControl {
   readonly #socket: FlowControlled
-  readonly #handle: (data: Buffer, isBinary: boolean) => void
+  readonly #owner: FlowControlOwner
   /** See `BIT`; 0: open. */
   #reasons = 0
   #kept: Frame[] = []
@@ -64,12 +65,10 @@ export class FlowControl {
   #isPaused = false
   #isHandling = false
   #isWaiting = false
-  readonly #turns: FlowTurns
 
-  constructor(socket: FlowControlled, handle: (data: Buffer, isBinary: boolean) => void, turns: FlowTurns) {
+  constructor(owner: FlowControlOwner, socket: FlowControlled) {
+    this.#owner = owner
     this.#socket = socket
-    this.#handle = handle
-    this.#turns = turns
   }
 
   get isHeld(): boolean {
@@ -94,7 +93,7 @@ export class FlowControl {
     const isOpen = !this.isHeld
     if (isOpen && this.#kept.length === 0 && this.#ofPiece < AT_ONCE) {
       this.#ofPiece += 1
-      this.#handle(data, isBinary)
+      this.#owner.handle(data, isBinary)
       return
     }
     this.#kept.push({ data, isBinary })
@@ -144,11 +143,11 @@ export class FlowControl {
     this.#isHandling = true
     let handled = 0
     try {
-      while (handled < Math.min(this.#kept.length, AT_ONCE) && !this.isHeld && !this.#turns.rests()) {
+      while (handled < Math.min(this.#kept.length, AT_ONCE) && !this.isHeld && !this.#owner.rests()) {
         const { data, isBinary } = this.#kept[handled]!
         handled += 1
         this.#keptBytes -= data.length + FRAME_BYTES
-        this.#handle(data, isBinary)
+        this.#owner.handle(data, isBinary)
       }
     } finally {
       this.#kept.splice(0, handled)
@@ -161,7 +160,7 @@ export class FlowControl {
 
   #proceedLater(): void {
     this.#isWaiting = true
-    this.#turns.wait(() => {
+    this.#owner.inTurn(() => {
       this.#isWaiting = false
       if (!this.isHeld) this.#proceed()
     })

@@ -1,24 +1,37 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Accounts, RequestMeter } from '../limits/accounts.ts'
-import { SocketReader } from './socket-reader.ts'
+import { SocketReader, type SocketReaderOwner } from './socket-reader.ts'
 import type { Turns } from './turns.ts'
 
 /** Longest part of a connection that is handed to the HTTP layer at once, in bytes. */
 const PIECE_BYTES = 1_024
-const ignore = () => {}
 const END_OF_HEADERS = '\r\n\r\n'
 /** Longest that nothing of an answer is taken by who asked for it, in ms. */
 const ANSWER_TAKEN_MS = 30_000
 
-interface Connection {
-  readonly reader: SocketReader
+class Connection implements SocketReaderOwner {
   readonly meter: RequestMeter
-  /** Hears that the stream is closed. */
-  readonly drop: () => void
+  readonly reader: SocketReader
   /** Requests that are not answered. */
-  underWay: number
-  latest?: IncomingMessage
+  underWay = 0
+  latest: IncomingMessage | undefined
+
+  constructor(meter: RequestMeter, stream: Duplex, turns: Turns) {
+    this.meter = meter
+    this.reader = new SocketReader(this, { socket: stream, stream, turns, pieceOf })
+  }
+
+  /** Hears that the stream is closed. */
+  readonly drop = () => this.reader.drop()
+
+  /** A request is complete: the next one is not read before the answer is written out. */
+  fed(): void {
+    if (this.underWay > 0 && this.latest?.complete) this.reader.pause()
+  }
+
+  overdrawn(): void {}
+  recovered(): void {}
 }
 
 /**
@@ -49,19 +62,7 @@ export class RequestReaders {
 
   #accept(stream: Duplex): void {
     const meter = this.#accounts.requestMeter((stream as Duplex & { remoteAddress?: string }).remoteAddress)
-    const reader = new SocketReader({
-      socket: stream,
-      stream,
-      meter,
-      turns: this.#turns,
-      pieceOf,
-      fed: () => {
-        if (connection.underWay > 0 && connection.latest?.complete) reader.pause()
-      },
-      overdrawn: ignore,
-      recovered: ignore
-    })
-    const connection: Connection = { reader, meter, drop: () => reader.drop(), underWay: 0 }
+    const connection = new Connection(meter, stream, this.#turns)
     this.#connections.set(stream, connection)
     stream.once('close', connection.drop)
   }
@@ -90,7 +91,7 @@ export class RequestReaders {
     response.once('close', () => {
       connection.underWay -= 1
       if (connection.underWay > 0) return
-      delete connection.latest
+      connection.latest = undefined
       reader.resume()
     })
   }

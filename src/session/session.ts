@@ -7,15 +7,15 @@ import type { Work } from '../limits/prices.ts'
 import { CLOSE, type CloseReason } from '../protocol/close-codes.ts'
 import { isTooComplex } from '../protocol/complexity.ts'
 import { MAX_FRAME_BYTES, MAX_UNREGISTERED_FRAME_BYTES } from '../protocol/frame.ts'
-import { Answers } from './answers.ts'
+import { Answers, type AnswersOwner } from './answers.ts'
 import type { Answer, Effect } from './effect.ts'
-import { FlowControl } from './flow-control.ts'
+import { FlowControl, type FlowControlOwner } from './flow-control.ts'
 import { Liveness, type LivenessLimits } from './liveness.ts'
 import { Overuse } from './overuse.ts'
 import { Probes } from './probes.ts'
 import { RepliesFirst } from './replies-first.ts'
-import { SocketReader } from './socket-reader.ts'
-import { SocketWriter } from './socket-writer.ts'
+import { SocketReader, type SocketReaderOwner } from './socket-reader.ts'
+import { SocketWriter, type SocketWriterOwner } from './socket-writer.ts'
 import { OneTurn, type Turns } from './turns.ts'
 import { UnfinishedMessage } from './unfinished-message.ts'
 
@@ -116,7 +116,9 @@ const CLOSED_WITHOUT_HANDSHAKE = 1006
  *         ▼
  *      closed
  */
-export class Session<M extends SessionMember = SessionMember> {
+export class Session<M extends SessionMember = SessionMember>
+  implements SocketReaderOwner, FlowControlOwner, SocketWriterOwner, AnswersOwner
+{
   readonly address: string
   readonly protocol: SessionProtocol<M>
   /** Did a page open it? A browser sends an Origin, and answers pings by itself. */
@@ -160,31 +162,11 @@ export class Session<M extends SessionMember = SessionMember> {
     this.protocol = protocol
     this.#stream = origin.stream
     this.#openedAt = hooks.clock()
-    this.#reader = new SocketReader({
-      socket,
-      stream: origin.stream,
-      meter: origin.meter,
-      turns: hooks.turns,
-      fed: (bytes) => this.#fed(bytes),
-      overdrawn: (why) => this.#overdrawn(why),
-      recovered: () => this.#flow.release('rate')
-    })
-    this.#flow = new FlowControl(this.#reader, (data, isBinary) => this.#handle(data, isBinary), {
-      wait: (proceed) => this.#inTurn(proceed),
-      rests: () => this.isOpen && this.#reader.rests()
-    })
-    this.writer = new SocketWriter(socket, origin.stream, {
-      onFull: () => this.#flow.hold('writer'),
-      onDrained: () => this.#drained()
-    })
+    this.#reader = new SocketReader(this, { socket, stream: origin.stream, turns: hooks.turns })
+    this.#flow = new FlowControl(this, this.#reader)
+    this.writer = new SocketWriter(this, socket, origin.stream)
     this.#liveness = new Liveness(this.#flow, this.writer, this.#openedAt)
-    this.#answers = new Answers({
-      framesInFlight: hooks.limits.framesInFlight,
-      flow: this.#flow,
-      say: (answer) => this.#say(answer),
-      failed: (error, data) => this.#failed(error, data),
-      took: (ms) => hooks.quietAnswered(ms)
-    })
+    this.#answers = new Answers(this, this.#flow, hooks.limits.framesInFlight)
     socket.on('message', (data, isBinary) => this.#receive(data as Buffer, isBinary))
     socket.on('ping', (data: Buffer) => this.#control(data))
     socket.on('pong', (data) => {
@@ -312,6 +294,88 @@ export class Session<M extends SessionMember = SessionMember> {
     } else if (this.#liveness.needsPing(now, limits)) this.ping()
   }
 
+  // What the reader of its socket tells it.
+
+  /** Bytes were handed to the WebSocket layer. */
+  fed(bytes: number): void {
+    this.#heard() // a part of a frame, too: while that comes, no pong can
+    this.#flow.pieceEnded()
+    this.#unfinished.fed(bytes, this.#hooks.clock())
+    if (this.#member === undefined && this.isOpen && this.#unfinished.bytes > MAX_UNREGISTERED_FRAME_BYTES) {
+      this.#refuseLarge()
+    }
+  }
+
+  /** First it is read more slowly, then told, then closed: that only for what the socket did itself. */
+  overdrawn(why: Overdrawn): void {
+    if (!this.isOpen) return
+    if (!this.#flow.isHeldFor('rate')) this.#hooks.slowed(why)
+    this.#flow.hold('rate')
+    if (why === 'shared') return
+    this.#overuse ??= new Overuse()
+    const due = this.#overuse.again(this.#hooks.clock())
+    if (due === 'close') this.close('tooMuch')
+    else if (due === 'tell') this.say(this.protocol.refuse('too-much', Buffer.alloc(0)))
+  }
+
+  recovered(): void {
+    this.#flow.release('rate')
+  }
+
+  // What the flow of its frames asks of it.
+
+  handle(data: Buffer, isBinary: boolean): void {
+    if (!this.isOpen) return
+    this.#hooks.frameReceived(data.length)
+    this.#repliesFirst?.called()
+    const since = this.meter.isLongQuiet ? performance.now() : undefined
+    this.#answers.carryOut(this.#effectOf(data, isBinary), data, since)
+  }
+
+  /** Kept frames are handled in turn; what is kept still waits for another turn by itself. */
+  inTurn(proceed: () => void): void {
+    this.#hooks.turns.wait(new OneTurn(this.meter, proceed))
+  }
+
+  rests(): boolean {
+    return this.isOpen && this.#reader.rests()
+  }
+
+  // What its writer tells it.
+
+  filled(): void {
+    this.#flow.hold('writer')
+  }
+
+  drained(): void {
+    this.#flow.release('writer')
+    this.#member?.drained()
+  }
+
+  // What its answers come to.
+
+  say(answer: Answer): void {
+    if (answer.refusal !== undefined) this.#countRefused(answer.refusal)
+    const { frame } = answer
+    if (frame !== undefined && this.isOpen) {
+      if (answer.isNotification && typeof frame === 'string') this.push(frame)
+      else {
+        this.#writeAnswer(frame)
+        this.#repliesFirst?.replied(answer.isFollowed === true)
+      }
+    }
+    answer.after?.()
+  }
+
+  failed(error: unknown, data: Buffer): Answer {
+    this.#hooks.failed(error)
+    return this.protocol.refuse('internal', data)
+  }
+
+  took(ms: number): void {
+    this.#hooks.quietAnswered(ms)
+  }
+
   /** What came of it is not handled yet: its answer may be among that, so its silence is ours. */
   get #waitsForTurn(): boolean {
     return this.#reader.isWaiting || this.#flow.isWaiting
@@ -330,23 +394,8 @@ export class Session<M extends SessionMember = SessionMember> {
     return since !== undefined && !isOurs && now - since > this.#hooks.limits.messageDeadlineMs
   }
 
-  /** Kept frames are handled in turn; what is kept still waits for another turn by itself. */
-  #inTurn(proceed: () => void): void {
-    this.#hooks.turns.wait(new OneTurn(this.meter, proceed))
-  }
-
-  /** Bytes were handed to the WebSocket layer. */
-  #fed(bytes: number): void {
-    this.#heard() // a part of a frame, too: while that comes, no pong can
-    this.#flow.pieceEnded()
-    this.#unfinished.fed(bytes, this.#hooks.clock())
-    if (this.#member === undefined && this.isOpen && this.#unfinished.bytes > MAX_UNREGISTERED_FRAME_BYTES) {
-      this.#refuseLarge()
-    }
-  }
-
   #refuseLarge(): void {
-    this.#say(this.protocol.refuse('too-large-unregistered', Buffer.alloc(0)))
+    this.say(this.protocol.refuse('too-large-unregistered', Buffer.alloc(0)))
     this.close('tooLarge')
   }
 
@@ -354,18 +403,6 @@ export class Session<M extends SessionMember = SessionMember> {
     this.meter.pay('control')
     this.#unfinished.controlEnded(data.length)
     this.#heard()
-  }
-
-  /** First it is read more slowly, then told, then closed: that only for what the socket did itself. */
-  #overdrawn(why: Overdrawn): void {
-    if (!this.isOpen) return
-    if (!this.#flow.isHeldFor('rate')) this.#hooks.slowed(why)
-    this.#flow.hold('rate')
-    if (why === 'shared') return
-    this.#overuse ??= new Overuse()
-    const due = this.#overuse.again(this.#hooks.clock())
-    if (due === 'close') this.close('tooMuch')
-    else if (due === 'tell') this.#say(this.protocol.refuse('too-much', Buffer.alloc(0)))
   }
 
   #become(state: State): void {
@@ -380,14 +417,6 @@ export class Session<M extends SessionMember = SessionMember> {
     if (this.isOpen) this.#flow.receive(data, isBinary)
   }
 
-  #handle(data: Buffer, isBinary: boolean): void {
-    if (!this.isOpen) return
-    this.#hooks.frameReceived(data.length)
-    this.#repliesFirst?.called()
-    const since = this.meter.isLongQuiet ? performance.now() : undefined
-    this.#answers.carryOut(this.#effectOf(data, isBinary), data, since)
-  }
-
   #effectOf(data: Buffer, isBinary: boolean): Effect {
     const { protocol } = this
     try {
@@ -396,26 +425,8 @@ export class Session<M extends SessionMember = SessionMember> {
       if (isTooComplex(data)) return protocol.refuse('too-complex', data)
       return protocol.handle(data.toString('utf8'), this)
     } catch (error) {
-      return this.#failed(error, data)
+      return this.failed(error, data)
     }
-  }
-
-  #failed(error: unknown, data: Buffer): Answer {
-    this.#hooks.failed(error)
-    return this.protocol.refuse('internal', data)
-  }
-
-  #say(answer: Answer): void {
-    if (answer.refusal !== undefined) this.#countRefused(answer.refusal)
-    const { frame } = answer
-    if (frame !== undefined && this.isOpen) {
-      if (answer.isNotification && typeof frame === 'string') this.push(frame)
-      else {
-        this.#writeAnswer(frame)
-        this.#repliesFirst?.replied(answer.isFollowed === true)
-      }
-    }
-    answer.after?.()
   }
 
   /** A large answer is out of this process before the next frame is handled: who does not read asks for no more. */
@@ -454,11 +465,6 @@ export class Session<M extends SessionMember = SessionMember> {
       this.#refusedInSecond = 0
       this.#flow.release('refused')
     }, 1_000)
-  }
-
-  #drained(): void {
-    this.#flow.release('writer')
-    this.#member?.drained()
   }
 
   #heard(): void {

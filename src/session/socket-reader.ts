@@ -8,22 +8,28 @@ const PIECE_BYTES = 2_048
 /** Longest rest of a socket before its budget is looked at again, in ms. */
 const LONGEST_REST_MS = 1_000
 
+const anyPiece = () => PIECE_BYTES
+
 type Feed = (this: Duplex, chunk: Buffer) => void
+
+/** Whose socket is read. */
+export interface SocketReaderOwner {
+  readonly meter: Payer
+  /** A piece was handed on. */
+  fed(bytes: number): void
+  /** Its budget is used up, so nothing more is read. Called again and again while that lasts. */
+  overdrawn(why: Overdrawn): void
+  /** Its budget has something left again. */
+  recovered(): void
+}
 
 export interface SocketReaderOptions {
   /** The WebSocket, or whatever reads and pauses the stream. */
   readonly socket: FlowControlled
   readonly stream: Duplex
-  readonly meter: Payer
   readonly turns: Turns
   /** How much of what was read is handed on at once; default: {@link PIECE_BYTES}. */
   readonly pieceOf?: (left: Buffer) => number
-  /** A piece was handed on. */
-  readonly fed: (bytes: number) => void
-  /** Its budget is used up, so nothing more is read. Called again and again while that lasts. */
-  readonly overdrawn: (why: Overdrawn) => void
-  /** Its budget has something left again. */
-  readonly recovered: () => void
 }
 
 /**
@@ -39,12 +45,16 @@ export interface SocketReaderOptions {
  * A socket that we close is read no faster than before: its close frame lies behind what it sent.
  */
 export class SocketReader implements FlowControlled {
-  readonly #options: SocketReaderOptions
+  readonly #owner: SocketReaderOwner
+  readonly #socket: FlowControlled
+  readonly #stream: Duplex
+  readonly #turns: Turns
+  readonly #pieceOf: (left: Buffer) => number
   /** The layer's own listener. */
   readonly #feed: Feed | undefined
   readonly #listener = (chunk: Buffer) => this.#receive(chunk)
   readonly #closed = () => {
-    if (this.#isStreamPaused) this.#options.stream.read()
+    if (this.#isStreamPaused) this.#stream.read()
   }
   #left: Buffer | undefined
   /** FlowControl wants nothing more. */
@@ -55,9 +65,12 @@ export class SocketReader implements FlowControlled {
   #rest: NodeJS.Timeout | undefined
   #isStopped = false
 
-  constructor(options: SocketReaderOptions) {
-    this.#options = options
-    const { stream } = options
+  constructor(owner: SocketReaderOwner, { socket, stream, turns, pieceOf = anyPiece }: SocketReaderOptions) {
+    this.#owner = owner
+    this.#socket = socket
+    this.#stream = stream
+    this.#turns = turns
+    this.#pieceOf = pieceOf
     const [feed] = stream.listeners('data')
     this.#feed = feed as Feed | undefined
     if (this.#feed === undefined) return
@@ -73,7 +86,7 @@ export class SocketReader implements FlowControlled {
   }
 
   get rank(): Rank {
-    return this.#options.meter.rank
+    return this.#owner.meter.rank
   }
 
   pause(): void {
@@ -102,14 +115,13 @@ export class SocketReader implements FlowControlled {
 
   /** Gives the stream back with what was not handed on: another layer reads it from now on. */
   release(): void {
-    const { stream } = this.#options
     const left = this.#left
-    stream.removeListener('data', this.#listener)
-    stream.removeListener('close', this.#closed)
+    this.#stream.removeListener('data', this.#listener)
+    this.#stream.removeListener('close', this.#closed)
     this.#isStopped = true
     this.#isPaused = true
     this.drop()
-    if (left !== undefined) stream.unshift(left)
+    if (left !== undefined) this.#stream.unshift(left)
   }
 
   /** A piece in its turn; is there more? */
@@ -120,13 +132,12 @@ export class SocketReader implements FlowControlled {
   }
 
   #receive(chunk: Buffer): void {
-    const { meter, stream } = this.#options
     if (this.#left !== undefined) {
       this.#pauseStream() // the HTTP layer reads on by itself, whoever paused the stream
-      stream.unshift(chunk)
+      this.#stream.unshift(chunk)
       return
     }
-    meter.pay('received', chunk.length / 1_024)
+    this.#owner.meter.pay('received', chunk.length / 1_024)
     this.#left = chunk
     this.#read()
   }
@@ -140,42 +151,40 @@ export class SocketReader implements FlowControlled {
   }
 
   #isTurn(): boolean {
-    const { turns } = this.#options
-    if (turns.hasRoom(this.rank)) return true
+    if (this.#turns.hasRoom(this.rank)) return true
     this.#isWaiting = true
     this.#pauseStream()
-    turns.wait(this)
+    this.#turns.wait(this)
     return false
   }
 
   /** Hands on a piece if that is allowed; returns whether more of it can be handed on now. */
   #piece(): boolean {
-    const { stream, fed, pieceOf } = this.#options
     const left = this.#left
-    if (left === undefined || stream.destroyed || this.#isPaused || this.rests()) return false
-    const bytes = pieceOf?.(left) ?? PIECE_BYTES
+    if (left === undefined || this.#stream.destroyed || this.#isPaused || this.rests()) return false
+    const bytes = this.#pieceOf(left)
     const piece = left.subarray(0, bytes)
     this.#left = left.length > bytes ? left.subarray(bytes) : undefined
-    this.#feed!.call(stream, piece)
-    fed(piece.length)
+    this.#feed!.call(this.#stream, piece)
+    this.#owner.fed(piece.length)
     return this.#left !== undefined
   }
 
   /** Rests if the budget is used up; returns whether it rests. */
   rests(): boolean {
     if (this.#rest !== undefined) return true
-    const overdrawn = this.#options.meter.overdrawn()
+    const overdrawn = this.#owner.meter.overdrawn()
     if (overdrawn === undefined) return false
     this.#pauseStream()
     this.#rest = setTimeout(() => this.#rested(), Math.min(overdrawn.ms + 1, LONGEST_REST_MS))
-    this.#options.overdrawn(overdrawn.why)
+    this.#owner.overdrawn(overdrawn.why)
     return true
   }
 
   #rested(): void {
     this.#rest = undefined
     if (this.rests()) return
-    this.#options.recovered()
+    this.#owner.recovered()
     this.#read()
   }
 
@@ -183,11 +192,11 @@ export class SocketReader implements FlowControlled {
   #readOn(): void {
     if (this.#left !== undefined || this.#isPaused || this.#rest !== undefined || !this.#isStreamPaused) return
     this.#isStreamPaused = false
-    this.#options.socket.resume()
+    this.#socket.resume()
   }
 
   #pauseStream(): void {
     this.#isStreamPaused = true
-    this.#options.socket.pause()
+    this.#socket.pause()
   }
 }

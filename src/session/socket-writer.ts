@@ -12,18 +12,22 @@ type Progress = Duplex & {
   readonly _handle?: { readonly bytesWritten?: number; readonly writeQueueSize?: number } | null
 }
 
+export interface SocketWriterOwner {
+  filled(): void
+  drained(): void
+}
+
 /**
  * The writing end of a socket. Frames written in one turn of the event loop leave in one system call.
  *
  *     writable ──more than 1 MiB is buffered──► full ──all of it went to the system──► writable
  *
- * `onFull` and `onDrained` are called at these transitions, once each.
+ * Its owner is told of each transition once.
  */
 export class SocketWriter {
+  readonly #owner: SocketWriterOwner
   readonly #socket: WebSocket
   readonly #stream: Duplex
-  readonly #onFull: () => void
-  readonly #onDrained: () => void
   #isCorked = false
   #isFull = false
   /** At the last call of `progressAt`: bytes the system had taken, and whether others were waiting. */
@@ -31,11 +35,10 @@ export class SocketWriter {
   #wasWaiting = false
   #progressAt = 0
 
-  constructor(socket: WebSocket, stream: Duplex, events: { onFull(): void; onDrained(): void }) {
+  constructor(owner: SocketWriterOwner, socket: WebSocket, stream: Duplex) {
+    this.#owner = owner
     this.#socket = socket
     this.#stream = stream
-    this.#onFull = events.onFull
-    this.#onDrained = events.onDrained
   }
 
   get isOpen(): boolean {
@@ -91,9 +94,9 @@ export class SocketWriter {
     this.#isFull = true
     this.#stream.once('drain', () => {
       this.#isFull = false
-      this.#onDrained()
+      this.#owner.drained()
     })
-    this.#onFull()
+    this.#owner.filled()
   }
 
   #cork(): void {

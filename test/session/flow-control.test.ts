@@ -20,17 +20,17 @@ function flowOf(onFrame: (name: string, flow: FlowControl) => void = () => {}) {
     if (budget.isUsedUp) flow.hold('rate')
     return budget.isUsedUp
   }
+  const handle = (data: Buffer) => {
+    const name = data.subarray(0, 8).toString().trimEnd()
+    handled.push(name)
+    onFrame(name, flow)
+  }
   const flow: FlowControl = new FlowControl(
+    { handle, inTurn: setImmediate, rests },
     {
       pause: () => Object.assign(socket, { isPaused: true, pauses: socket.pauses + 1 }),
       resume: () => Object.assign(socket, { isPaused: false })
-    },
-    (data) => {
-      const name = data.subarray(0, 8).toString().trimEnd()
-      handled.push(name)
-      onFrame(name, flow)
-    },
-    { wait: setImmediate, rests }
+    }
   )
   /** A frame that begins with its name and is so long. */
   const come = (name: string, bytes = 8) => flow.receive(Buffer.alloc(bytes, name.padEnd(8)), false)

@@ -16,10 +16,11 @@ function writerOf() {
   const socket = new FakeSocket()
   const stream = new FakeStream(socket)
   const events: string[] = []
-  const writer = new SocketWriter(socket.asSocket(), stream.asStream(), {
-    onFull: () => void events.push('full'),
-    onDrained: () => void events.push('drained')
-  })
+  const writer = new SocketWriter(
+    { filled: () => void events.push('full'), drained: () => void events.push('drained') },
+    socket.asSocket(),
+    stream.asStream()
+  )
   return { socket, stream, writer, events }
 }
 
@@ -53,13 +54,14 @@ test('once all of it went to the system it is writable, says so once, and can be
 
 test('what is written when it says that it has drained may fill it at once', () => {
   const { socket, stream, events } = writerOf()
-  const writer: SocketWriter = new SocketWriter(socket.asSocket(), stream.asStream(), {
-    onFull: () => void events.push('full'),
-    onDrained: () => {
+  const owner = {
+    filled: () => void events.push('full'),
+    drained: () => {
       events.push('drained')
       if (events.length < 4) writer.write('more')
     }
-  })
+  }
+  const writer = new SocketWriter(owner, socket.asSocket(), stream.asStream())
   socket.bufferedAmount = MIB + 1
   writer.write('a')
   stream.emit('drain')
@@ -179,7 +181,7 @@ for (const isTls of [false, true]) {
     theirs.pause()
     const socket = new FakeSocket()
     Object.defineProperty(socket, 'bufferedAmount', { get: () => ours.writableLength })
-    const writer = new SocketWriter(socket.asSocket(), ours, { onFull: () => {}, onDrained: () => {} })
+    const writer = new SocketWriter({ filled: () => {}, drained: () => {} }, socket.asSocket(), ours)
     while (!writer.isFull) {
       writer.writeEncoded(Buffer.alloc(300_000))
       await new Promise(setImmediate)
