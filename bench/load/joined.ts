@@ -4,6 +4,9 @@ import type { BenchPeer, Protocol } from '../protocols/protocol.ts'
 import { type Quantiles, quantiles } from '../statistics.ts'
 
 const TEXT = { binary: false }
+/** Longest from the first byte of a connection to the reply to its registration, in ms. */
+const REPLY_MS = 60_000
+const STATES = ['connecting', 'open', 'closing', 'closed'] as const
 
 export interface JoinOptions {
   readonly hear?: ((frame: Buffer) => void) | undefined
@@ -44,11 +47,14 @@ export class Joined {
     if (hear !== undefined) joined.hear = hear
     return new Promise((resolve, reject) => {
       const fail = (why: string, retryAfter?: number) => {
+        clearTimeout(timer)
         socket.terminate()
         reject(new JoinFailed(`${peer.name} could not register: ${why}`, retryAfter))
       }
+      const timer = setTimeout(() => fail(`no reply for ${REPLY_MS} ms, ${STATES[socket.readyState]}`), REPLY_MS)
       const onReply = (frame: Buffer) => {
         if (protocol.kindOf(frame) !== 'registered') return fail(frame.toString('utf8', 0, 300))
+        clearTimeout(timer)
         socket.off('message', onReply)
         socket.on('message', (next: Buffer) => joined.hear(next))
         resolve(joined)

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
 import { type BenchPeer, type Kind, type Protocol, typeOf } from './protocol.ts'
 import { STAMP, Stamped } from './stamped.ts'
 
@@ -28,10 +28,17 @@ export const l2ps: Protocol = {
   }
 }
 
-/** Keys by node:crypto, whose signatures are the same and much faster to make: every peer here needs its own. */
+/**
+ * Keys by node:crypto, whose signatures are the same and much faster to make: every peer here needs its own. As DER, not to
+ * be exported, see `makeNodeKey`: one in some hundred thousand exports would not return.
+ */
 function newPeer(): BenchPeer {
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519')
-  const name = Buffer.from(publicKey.export({ format: 'jwk' }).x!, 'base64url').toString('hex')
+  const pair = generateKeyPairSync('ed25519', {
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'der' }
+  })
+  const privateKey = createPrivateKey({ key: pair.privateKey, type: 'pkcs8', format: 'der' })
+  const name = pair.publicKey.toString('hex', pair.publicKey.length - 32)
   return {
     name,
     registerFrame: async () =>

@@ -56,11 +56,18 @@ export function readOrigin(origin: string): { network: string; epoch: number } {
 /** A network in a URL or an origin: no slash, no plus, no space, no at sign, ASCII. */
 export const networkSegment = (network: string): string => encodeURIComponent(network.toWellFormed())
 
-/** Makes the key; another process may just have done so, then it is that one. */
+/**
+ * Makes the key; another process may just have done so, then it is that one. It is made as text: the export of a KeyObject
+ * holds the key's lock, and a garbage collection in it that finds what generated the same key waits for that lock for ever
+ * (Node.js 20).
+ */
 export async function makeNodeKey(path: string): Promise<KeyObject> {
-  const { privateKey } = generateKeyPairSync('ed25519')
-  const isOurs = await writeOnce(path, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
-  return isOurs ? privateKey : loadNodeKey(path)
+  const { privateKey } = generateKeyPairSync('ed25519', {
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' }
+  })
+  await writeOnce(path, privateKey)
+  return loadNodeKey(path)
 }
 
 function parseKey(text: string): KeyObject | undefined {

@@ -60,7 +60,8 @@ export class Accounts {
   }
 
   bucket(kind: string, name: string, perSecond: number): Bucket {
-    return this.#bucket(`${kind} ${name}`, perSecond, perSecond * BURST_SECONDS)
+    const key = [kind, name].join(' ') // one string: of a template V8 would keep the parts as well
+    return this.#bucket(key, perSecond, perSecond * BURST_SECONDS)
   }
 
   #bucket(key: string, perSecond: number, atOnce: number): Bucket {
