@@ -10,6 +10,7 @@ const END_OF_HEADERS = '\r\n\r\n'
 /** Longest that nothing of an answer is taken by who asked for it, in ms. */
 const ANSWER_TAKEN_MS = 30_000
 
+/** A connection of the HTTP layer, until it is closed or a WebSocket. */
 class Connection implements SocketReaderOwner {
   readonly meter: RequestMeter
   readonly reader: SocketReader
