@@ -29,8 +29,8 @@ export const l2ps: Protocol = {
 }
 
 /**
- * Keys by node:crypto, whose signatures are the same and much faster to make: every peer here needs its own. As DER, not to
- * be exported, see `makeNodeKey`: one in some hundred thousand exports would not return.
+ * Keys by node:crypto, whose signatures are the same and much faster to make: every peer here needs its own. As DER: exporting
+ * so many KeyObjects would hang now and then, see `makeNodeKey`.
  */
 function newPeer(): BenchPeer {
   const pair = generateKeyPairSync('ed25519', {

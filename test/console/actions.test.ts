@@ -51,8 +51,18 @@ test('a dialog that is opened the moment another closed is whole', BROWSER, asyn
   await purge.click()
   const dialog = page.getByRole('dialog', { name: 'Delete waiting messages' })
   await dialog.getByRole('button', { name: 'Delete 3 messages' }).waitFor()
-  await page.evaluate(`document.querySelector('dialog').close()
-    document.querySelector('[aria-label="Purge the queue of carol"]').click()`)
+  const closeAndPurge = `document.querySelector('dialog').close()
+    document.querySelector('[aria-label="Purge the queue of carol"]').click()`
+  await page.evaluate(closeAndPurge)
+  await dialog.getByText('This would delete 3 messages').waitFor()
+  await yes(page, 'Cancel')
+  await rowOf(page, 'Queues', 'carol').getByRole('button', { name: 'Show' }).click()
+  await page
+    .getByRole('button', { name: /^Delete message \d+ from alice/ })
+    .first()
+    .click()
+  await page.getByRole('dialog', { name: /^Delete message/ }).waitFor() // which leads back to the messages when it closes
+  await page.evaluate(closeAndPurge)
   await dialog.getByText('This would delete 3 messages').waitFor()
   await yes(page, 'Delete 3 messages')
   await said(page, '3 messages deleted')
