@@ -19,7 +19,7 @@ export interface Size {
 /** Messages of one conversation: they lie as far apart in the table as they can. */
 export const OF_A_CONVERSATION = 100
 /** Messages in one mailbox of signaling. */
-const OF_A_MAILBOX = 100
+const OF_A_MAILBOX = 25
 /** The oldest stored message, and the oldest one that waits, in ms. */
 export const HISTORY_MS = 300 * 86_400_000
 export const WAITING_MS = 6 * 86_400_000

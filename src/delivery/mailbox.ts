@@ -2,7 +2,7 @@ import type { Database, TransactionSql } from '../database/database.ts'
 import { sqlState } from '../database/sql-state.ts'
 import { strangers } from '../store/contact.ts'
 import type { Message, QueueEntry } from '../store/queue-entry.ts'
-import { adjustQuotas, lockQuotas, type Quota, quotaKey, quotasOf } from '../store/quota.ts'
+import { type Quota, quotaKey, quotasOf, releaseSlots, takeSlots } from '../store/quota.ts'
 import type { BatchFailure, BatchObserver } from '../util/batcher.ts'
 import { Deadlines } from '../util/deadlines.ts'
 import type { DailyBytes } from './daily-bytes.ts'
@@ -239,56 +239,52 @@ export class Mailbox {
     const uses = entries.filter((entry) => entry.slot)
     if (uses.length === 0) return store.insert(database.sql, entries, isNew)
     return database.sql.begin(async (tx) => {
-      const held = await lockQuotas(tx, uses)
-      if (!isNew || !this.#haveRoom(uses, held)) return this.#writeSome(tx, entries, held)
-      const [stored] = await Promise.all([store.insert(tx, entries, true), adjustQuotas(tx, uses, 1)])
-      return stored
+      const quotas = await takeSlots(tx, uses)
+      if (isNew && this.#haveRoom(quotas)) return store.insert(tx, entries, true)
+      return this.#writeSome(tx, entries, quotas)
     }) as Promise<Verdict[]>
   }
 
-  /** Not all of these fit their quotas, or are new; a repeat takes no place. */
+  /** Not all of these fit their quotas, or are new: a repeat takes no place. `quotas`: with all of them. */
   async #writeSome(
     tx: TransactionSql,
     entries: readonly QueueEntry[],
-    held: ReadonlyMap<string, Quota>
+    quotas: ReadonlyMap<string, Quota>
   ): Promise<Verdict[]> {
     const { store } = this.#options
+    const uses = entries.filter((entry) => entry.slot)
     const repeats = await store.repeats(tx, entries)
-    const isStranger = await strangers(tx, this.#toNearlyFull(entries, held))
+    const isStranger = await strangers(
+      tx,
+      uses.filter((use) => this.#isNearlyFull(recipientOf(use, quotas)))
+    )
+    const held = without(uses, quotas)
     const verdicts = entries.map((entry, index) => repeats[index] ?? this.#admit(entry, held, isStranger(entry)))
     const stored = await store.insert(tx, verdicts.filter(isEntry), false)
-    await adjustQuotas(
+    const isStored = new Set(stored.filter(isEntry))
+    await releaseSlots(
       tx,
-      stored.filter(isEntry).filter((entry) => entry.slot),
-      1
+      uses.filter((use) => !isStored.has(use))
     )
     const next = stored.values()
     return verdicts.map((verdict) => (isEntry(verdict) ? next.next().value! : verdict))
   }
 
-  /** Those for mailboxes in which strangers have no room left, or may have none after these. */
-  #toNearlyFull(entries: readonly QueueEntry[], held: ReadonlyMap<string, Quota>): QueueEntry[] {
-    const uses = entries.filter((entry) => entry.slot)
-    const full = quotasOf(uses).filter((use) => use.role === 'recipient' && this.#isNearlyFull(use, held))
-    const keys = new Set(full.map(({ network, peer, role }) => quotaKey(network, peer, role)))
-    return uses.filter(({ network, recipient }) => keys.has(quotaKey(network, recipient, 'recipient')))
+  /** Are all quotas kept, whoever sends? */
+  #haveRoom(quotas: ReadonlyMap<string, Quota>): boolean {
+    for (const quota of quotas.values()) {
+      const isOver =
+        quota.role === 'sender' ? quota.entries > this.#options.limits.quotaPerSender : this.#isNearlyFull(quota)
+      if (isOver) return false
+    }
+    return true
   }
 
-  /** Do all of these fit their quotas, whoever sends them? */
-  #haveRoom(uses: readonly QueueEntry[], held: ReadonlyMap<string, Quota>): boolean {
-    return quotasOf(uses).every((use) => {
-      if (use.role === 'recipient') return !this.#isNearlyFull(use, held)
-      const { entries } = held.get(quotaKey(use.network, use.peer, 'sender'))!
-      return entries + use.entries <= this.#options.limits.quotaPerSender
-    })
-  }
-
-  /** Would this be more than strangers may have in a mailbox? */
-  #isNearlyFull(use: Quota, held: ReadonlyMap<string, Quota>): boolean {
-    const { entries, bytes } = held.get(quotaKey(use.network, use.peer, 'recipient'))!
+  /** Is this more than strangers may have in a mailbox? */
+  #isNearlyFull({ entries, bytes }: Quota): boolean {
     const { recipientMessages, recipientBytes } = this.#options.limits
     const share = limitOfStrangers({ messages: recipientMessages, bytes: recipientBytes })
-    return entries + use.entries > share.messages || bytes + use.bytes > share.bytes
+    return entries > share.messages || bytes > share.bytes
   }
 
   /** Does an entry fit its quotas? What fits is counted in `held`, so the next one sees it; without a slot all fit. */
@@ -296,7 +292,7 @@ export class Mailbox {
     if (!entry.slot) return entry
     const { limits } = this.#options
     const sender = held.get(quotaKey(entry.network, entry.sender, 'sender'))!
-    const recipient = held.get(quotaKey(entry.network, entry.recipient, 'recipient'))!
+    const recipient = recipientOf(entry, held)
     if (sender.entries >= limits.quotaPerSender) return 'quota'
     const share = isStranger ? SHARE_OF_STRANGERS : 1
     const isFull =
@@ -308,6 +304,20 @@ export class Mailbox {
     recipient.bytes += entry.bytes
     return entry
   }
+}
+
+const recipientOf = ({ network, recipient }: QueueEntry, quotas: ReadonlyMap<string, Quota>): Quota =>
+  quotas.get(quotaKey(network, recipient, 'recipient'))!
+
+/** What these quotas hold without these uses. */
+function without(uses: readonly QueueEntry[], quotas: ReadonlyMap<string, Quota>): Map<string, Quota> {
+  const taken = quotasOf(uses).map((use) => [quotaKey(use.network, use.peer, use.role), use] as const)
+  return new Map(
+    taken.map(([key, use]) => {
+      const { entries, bytes } = quotas.get(key)!
+      return [key, { ...use, entries: entries - use.entries, bytes: bytes - use.bytes }]
+    })
+  )
 }
 
 const isRepeat = (verdict: QueueEntry | Repeat): verdict is Repeat => 'repeat' in verdict

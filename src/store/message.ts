@@ -118,7 +118,7 @@ const MANY = `
 export async function findEarlier(sql: AnySql, messages: readonly NewMessage[]): Promise<Map<number, Earlier>> {
   const rows = await sql<(Earlier & { place: number })[]>`
     select place, message.seq, message.sealed,
-      exists (select from queue_entry as entry where entry.seq = message.seq) as waiting,
+      exists (select from queue_entry as entry where entry.seq + 0 = message.seq) as waiting,
       message.delivery <> 'accepted' or exists (select from given_up where given_up.seq = message.seq) as "wasGivenUp"
     from unnest(
       ${messages.map((m) => m.conversation)}::uuid[], ${messages.map((m) => m.entry.digest)}::text[],
@@ -186,7 +186,7 @@ export async function readHistory(sql: Sql, conversation: Conversation, page: Pa
             order by sent_at desc groups between unbounded preceding and 1 preceding), 0) as newer_bytes
         from head) as m
         ${rollupJoin(sql)}
-        left join lateral (select true as waits from queue_entry where seq = m.seq limit 1) as queued on true
+        left join lateral (select true as waits from queue_entry where seq + 0 = m.seq limit 1) as queued on true
         left join lateral (select true as ended from given_up where seq = m.seq limit 1) as given_up on true
       where newer_bytes < ${page.maxBytes}
     )
@@ -232,7 +232,7 @@ export async function deleteOldMessages(
         select message.seq from message join old using (seq)
         where message.sent_at < coalesce(
             (select min(accepted_at[1]) from audit_inbox where message_seqs is not null), ${before})
-          and not exists (select from queue_entry as entry where entry.seq = message.seq)
+          and not exists (select from queue_entry as entry where entry.seq + 0 = message.seq)
         for update of message skip locked))
       returning seq
     ), forgotten as (

@@ -26,7 +26,7 @@ const selected = (sql: AnySql, { network, recipient, sender, acceptedUntil, seq 
   entry.network = ${network}
   ${recipient === undefined ? sql`` : sql`and entry.recipient = ${recipient}`}
   ${sender === undefined ? sql`` : sql`and entry.sender = ${sender}`}
-  ${seq === undefined ? sql`` : sql`and entry.seq = ${seq}`}
+  ${seq === undefined ? sql`` : sql`and entry.seq + 0 = ${seq}`}
   ${acceptedUntil === undefined ? sql`` : sql`and entry.accepted_at <= ${acceptedUntil}`}`
 
 export async function countEntries(sql: Sql, selection: Selection): Promise<Amount> {
@@ -49,7 +49,7 @@ export async function purgeEntries(
 ): Promise<GoneEntry[]> {
   return sql.begin(async (tx) => {
     const gone = await tx<(SlotUse & GoneEntry & { slot: boolean })[]>`
-      delete from queue_entry where seq = any(array(
+      delete from queue_entry where seq + 0 = any(array(
         select seq from queue_entry as entry where ${selected(tx, selection)}
         order by recipient, seq limit ${limit} for update skip locked))
       returning seq, network, sender, recipient, size_bytes as bytes, slot`
@@ -109,7 +109,7 @@ export async function requeueEntries(
     const touched = await tx<{ seq: number }[]>`
       update queue_entry as entry
       set expires_at = greatest(entry.expires_at, ${expiresAt}), deliveries = 0 ${withheld ? tx`, key_id = null` : tx``}
-      where entry.seq = any(array(
+      where entry.seq + 0 = any(array(
         select entry.seq from queue_entry as entry
           left join identity on identity.network = entry.network and identity.peer = entry.recipient
         where ${selected(tx, requeue)} and entry.seq > ${afterSeq}

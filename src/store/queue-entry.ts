@@ -3,7 +3,7 @@ import type { AnySql, Sql, TransactionSql } from '../database/database.ts'
 import { SIGNALING_NETWORK } from '../protocol/signaling.ts'
 import { recordGiven } from './audit-inbox.ts'
 import { noteGivenUp } from './given-up.ts'
-import { adjustQuotas, lockQuotas, releaseSlots, type SlotUse } from './quota.ts'
+import { releaseSlots, type SlotUse, takeSlots } from './quota.ts'
 import { FEW_ROWS, numberColumn, parametersOf, remembered, textColumns } from './rows.ts'
 
 /** A message as its sender hands it over. */
@@ -222,7 +222,7 @@ export async function takeEntries(sql: Sql, seqs: readonly number[]): Promise<Qu
   return sql<QueueEntry[]>`
     select ${entryColumns(sql)}
     from queue_entry as entry left join message on message.seq = entry.seq
-    where entry.seq = any(${seqs as number[]}::bigint[])
+    where entry.seq + 0 = any(${seqs as number[]}::bigint[])
     order by entry.seq`
 }
 
@@ -240,11 +240,11 @@ const isShared = (sql: Sql, relay: string) => sql`exists (
  * already do not count twice. Mostly none holds a place, and one short statement does it. Returns how many it deleted.
  */
 export async function releaseEntries(sql: Sql, seqs: readonly number[]): Promise<number> {
-  const plain = await sql`delete from queue_entry where seq = any(${seqs as number[]}::bigint[]) and not slot`
+  const plain = await sql`delete from queue_entry where seq + 0 = any(${seqs as number[]}::bigint[]) and not slot`
   if (plain.count === seqs.length) return plain.count
   const slotted = await sql.begin(async (tx) => {
     const uses = await tx<SlotUse[]>`
-      delete from queue_entry where seq = any(${seqs as number[]}::bigint[])
+      delete from queue_entry where seq + 0 = any(${seqs as number[]}::bigint[])
       returning network, sender, recipient, size_bytes as bytes`
     await releaseSlots(tx, uses)
     return uses.length
@@ -256,8 +256,8 @@ export async function releaseEntries(sql: Sql, seqs: readonly number[]): Promise
 export async function withholdMalformed(sql: Sql, seqs: readonly number[]): Promise<void> {
   await sql`
     update queue_entry set key_id = ${MALFORMED}
-    where seq = any(array(
-      select seq from queue_entry where seq = any(${seqs as number[]}::bigint[]) and key_id is null for update skip locked))`
+    where seq + 0 = any(array(
+      select seq from queue_entry where seq + 0 = any(${seqs as number[]}::bigint[]) and key_id is null for update skip locked))`
 }
 
 /** Malformed entries of a mailbox are judged again at their next delivery: its owner has another client now, perhaps. */
@@ -290,10 +290,10 @@ export async function noteEnded(sql: Sql, ended: readonly EndedSession[]): Promi
     if (unreceipted.length > 0) {
       await tx`
         update queue_entry set deliveries = least(deliveries, ${MOST_DELIVERIES - 1}) + 1
-        where seq = any(array(
-          select seq from queue_entry where seq = any(${unreceipted}::bigint[]) for update skip locked))`
+        where seq + 0 = any(array(
+          select seq from queue_entry where seq + 0 = any(${unreceipted}::bigint[]) for update skip locked))`
     }
-    if (boxes.length > 0) await takeSlots(tx, boxes)
+    if (boxes.length > 0) await takeSlotsIn(tx, boxes)
   })
 }
 
@@ -301,14 +301,14 @@ export async function noteEnded(sql: Sql, ended: readonly EndedSession[]): Promi
  * Gives every entry of these mailboxes its place in the quotas. What is locked is passed over, as in `noteEnded`. The lock
  * in the subquery has Postgres read one mailbox after the other; it might carry out a join by reading the whole table.
  */
-async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Promise<void> {
+async function takeSlotsIn(tx: TransactionSql, boxes: readonly MailboxName[]): Promise<void> {
   const { separator, network, recipient } = textColumns(boxes, {
     network: (box) => box.network,
     recipient: (box) => box.recipient
   })
   const uses = await tx<SlotUse[]>`
     update queue_entry set slot = true
-    where seq = any(array(
+    where seq + 0 = any(array(
       select entry.seq
       from rows from (string_to_table(${network}, ${separator}), string_to_table(${recipient}, ${separator}))
         as box (network, recipient)
@@ -317,9 +317,7 @@ async function takeSlots(tx: TransactionSql, boxes: readonly MailboxName[]): Pro
           where queue_entry.network = box.network and queue_entry.recipient = box.recipient and not slot
           for update skip locked) as entry)) and not slot
     returning network, sender, recipient, size_bytes as bytes`
-  if (uses.length === 0) return
-  await lockQuotas(tx, uses)
-  await adjustQuotas(tx, uses, 1)
+  await takeSlots(tx, uses)
 }
 
 /**
@@ -335,10 +333,7 @@ export async function takeAllSlots(sql: Sql): Promise<number> {
         select from session join relay on relay.id = session.relay and relay.lease_until > now()
         where session.network = entry.network and session.peer = entry.recipient and session.left_at is null)
       returning network, sender, recipient, size_bytes as bytes`
-    if (uses.length > 0) {
-      await lockQuotas(tx, uses)
-      await adjustQuotas(tx, uses, 1)
-    }
+    await takeSlots(tx, uses)
     return uses.length
   }) as Promise<number>
 }
@@ -353,7 +348,7 @@ export type GoneEntry = Pick<QueueEntry, 'seq' | 'network' | 'recipient' | 'byte
 export async function expireEntries(sql: Sql, now: number, limit: number): Promise<GoneEntry[]> {
   return sql.begin(async (tx) => {
     const gone = await tx<(SlotUse & GoneEntry & { slot: boolean })[]>`
-      delete from queue_entry where seq = any(
+      delete from queue_entry where seq + 0 = any(
         array(select seq from queue_entry where network = 'signaling' and expires_at <= ${now}
           order by expires_at limit ${limit} for update skip locked) ||
         array(select seq from queue_entry where network <> 'signaling' and expires_at <= ${now}

@@ -41,48 +41,48 @@ export function quotasOf(uses: readonly SlotUse[]): Quota[] {
 }
 
 /**
- * Locks the quota rows of these uses until the transaction ends, creating them where needed, and returns what they hold.
- * Always locked in one order, so two transactions cannot wait for each other.
+ * Takes the slots of these uses, and returns what each quota holds with them. Its rows stay locked until the transaction
+ * ends, always in one order, so two transactions cannot wait for each other.
  */
-export async function lockQuotas(tx: TransactionSql, uses: readonly SlotUse[]): Promise<Map<string, Quota>> {
-  const wanted = columns(quotasOf(uses))
-  const [, rows] = await Promise.all([
-    tx`
-      insert into quota (network, peer, role)
-      select * from unnest(${wanted.networks}::text[], ${wanted.peers}::text[], ${wanted.roles}::text[]) as w (n, p, r)
-      order by n, p, r on conflict do nothing`,
-    tx<Quota[]>`
-      select network, peer, role, entries, bytes from quota
-      where (network, peer, role) in
-        (select * from unnest(${wanted.networks}::text[], ${wanted.peers}::text[], ${wanted.roles}::text[]))
-      order by network, peer, role for update`
-  ])
+export async function takeSlots(tx: TransactionSql, uses: readonly SlotUse[]): Promise<Map<string, Quota>> {
+  if (uses.length === 0) return new Map()
+  const { networks, peers, roles, entries, bytes } = columns(quotasOf(uses))
+  const rows = await tx<Quota[]>`
+    insert into quota (network, peer, role, entries, bytes)
+    select * from unnest(
+      ${networks}::text[], ${peers}::text[], ${roles}::text[], ${entries}::int[], ${bytes}::bigint[])
+      as use (network, peer, role, entries, bytes)
+    order by network collate "C", peer collate "C", role collate "C"
+    on conflict (network, peer, role)
+      do update set entries = quota.entries + excluded.entries, bytes = quota.bytes + excluded.bytes
+    returning network, peer, role, entries, bytes`
   return new Map(rows.map((row) => [quotaKey(row.network, row.peer, row.role), row]))
 }
 
-/** Adds (sign 1) or gives back (sign -1) the slots of these uses. The caller holds the rows' locks. */
-export async function adjustQuotas(tx: TransactionSql, uses: readonly SlotUse[], sign: 1 | -1): Promise<void> {
-  const sums = quotasOf(uses)
-  const { networks, peers, roles } = columns(sums)
-  await tx`
-    update quota set entries = quota.entries + sum.entries, bytes = quota.bytes + sum.bytes
-    from unnest(${networks}::text[], ${peers}::text[], ${roles}::text[],
-      ${sums.map((s) => s.entries * sign)}::int[], ${sums.map((s) => s.bytes * sign)}::bigint[])
-      as sum (network, peer, role, entries, bytes)
-    where quota.network = sum.network and quota.peer = sum.peer and quota.role = sum.role`
-}
-
-/** Gives back the slots of entries that this transaction deleted. */
+/** Gives back the slots of entries that this transaction deleted, or did not store. Locks rows in the order of `takeSlots`. */
 export async function releaseSlots(tx: TransactionSql, uses: readonly SlotUse[]): Promise<void> {
   if (uses.length === 0) return
-  await lockQuotas(tx, uses)
-  await adjustQuotas(tx, uses, -1)
+  const { networks, peers, roles, entries, bytes } = columns(quotasOf(uses))
+  await Promise.all([
+    tx`
+      select from quota
+      where (network, peer, role) in (select * from unnest(${networks}::text[], ${peers}::text[], ${roles}::text[]))
+      order by network, peer, role for update`,
+    tx`
+      update quota set entries = quota.entries - use.entries, bytes = quota.bytes - use.bytes
+      from unnest(
+        ${networks}::text[], ${peers}::text[], ${roles}::text[], ${entries}::int[], ${bytes}::bigint[])
+        as use (network, peer, role, entries, bytes)
+      where quota.network = use.network and quota.peer = use.peer and quota.role = use.role`
+  ])
 }
 
 function columns(quotas: readonly Quota[]) {
   return {
     networks: quotas.map((q) => q.network),
     peers: quotas.map((q) => q.peer),
-    roles: quotas.map((q) => q.role as string)
+    roles: quotas.map((q) => q.role as string),
+    entries: quotas.map((q) => q.entries),
+    bytes: quotas.map((q) => q.bytes)
   }
 }

@@ -11,7 +11,7 @@ export async function noteReceipts(sql: Sql, relay: string, seqs: readonly numbe
       select seq, ${relay}::uuid from unnest(${seqs as number[]}::bigint[]) as given (seq) on conflict do nothing
     )
     select entry.seq from queue_entry as entry
-    where entry.seq = any(${seqs as number[]}::bigint[]) and exists (
+    where entry.seq + 0 = any(${seqs as number[]}::bigint[]) and exists (
       select from session as s
       where s.network = entry.network and s.peer = entry.recipient and s.relay <> ${relay}::uuid
         and case when s.left_at is null
@@ -31,5 +31,5 @@ export async function sweepReceipts(sql: Sql, limit: number): Promise<void> {
   await sql`
     delete from session_receipt where (seq, relay) in (
       select seq, relay from session_receipt as r
-      where not exists (select from queue_entry where queue_entry.seq = r.seq) limit ${limit})`
+      where not exists (select from queue_entry where queue_entry.seq + 0 = r.seq) limit ${limit})`
 }

@@ -4,7 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { Pool } from '../../src/database/pool.ts'
 import { purgeEntries } from '../../src/store/purge.ts'
 import { expireEntries, insertEntries, type QueueEntry, releaseEntries } from '../../src/store/queue-entry.ts'
-import { adjustQuotas, lockQuotas } from '../../src/store/quota.ts'
+import { takeSlots } from '../../src/store/quota.ts'
 import { wrongQuotas } from '../chaos/database-check.ts'
 import { createTestDatabase, type TestDatabase } from '../helpers/database.ts'
 import { silentLog } from '../helpers/test-cluster.ts'
@@ -28,8 +28,7 @@ async function store({ sql }: TestDatabase, count: number): Promise<QueueEntry[]
   return sql.begin(async (tx) => {
     const stored = await insertEntries(tx, entries(count), STORED)
     const slotted = stored.filter(({ slot }) => slot)
-    await lockQuotas(tx, slotted)
-    await adjustQuotas(tx, slotted, 1)
+    await takeSlots(tx, slotted)
     return stored
   }) as Promise<QueueEntry[]>
 }

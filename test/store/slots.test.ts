@@ -13,7 +13,7 @@ import {
   releaseEntries,
   takeAllSlots
 } from '../../src/store/queue-entry.ts'
-import { adjustQuotas, lockQuotas } from '../../src/store/quota.ts'
+import { takeSlots } from '../../src/store/quota.ts'
 import { wrongQuotas } from '../chaos/database-check.ts'
 import { atEnd } from '../helpers/at-end.ts'
 import { createTestDatabase } from '../helpers/database.ts'
@@ -42,8 +42,7 @@ async function store(sql: Sql, count: number): Promise<number[]> {
   return sql.begin(async (tx) => {
     const given = entries(count)
     const slotted = given.filter(({ slot }) => slot)
-    await lockQuotas(tx, slotted)
-    await adjustQuotas(tx, slotted, 1)
+    await takeSlots(tx, slotted)
     const stored = await insertEntries(tx, given, { isAudited: false, ttlMs: TTL_MS })
     return stored.map(({ seq }) => seq)
   }) as Promise<number[]>
