@@ -114,6 +114,12 @@ test('only plugins and server.ts know Fastify', () => {
   assert.deepEqual([...new Set(fastify.map(({ from }) => from))], ['src/server.ts'])
 })
 
+test('no Map is a list of what was used last (decision 47)', () => {
+  const files = [...new Set(imports.map(({ from }) => from))].filter((file) => /^(src|plugins)\//.test(file))
+  const lists = files.filter((file) => readFileSync(packageFile(file), 'utf8').includes('.keys().next()'))
+  assert.deepEqual(lists, [])
+})
+
 test('the log format is pure: of Node it uses crypto only', () => {
   const used = imports.filter(({ from, isOurs }) => roomOf(from) === 'src/tlog' && !isOurs).map(({ to }) => to)
   assert.deepEqual([...new Set(used)].sort(), ['node:crypto', 'node:util'])

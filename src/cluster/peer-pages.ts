@@ -1,3 +1,4 @@
+import { LruMap } from 'toad-cache'
 import type { Database } from '../database/database.ts'
 import type { Page, PageOfPeers } from '../presence/names.ts'
 import { SIGNALING_NETWORK } from '../protocol/signaling.ts'
@@ -20,7 +21,7 @@ const MOST_NETWORKS = 1_000
 /** The connected peers of all relays. First pages are asked for by many at once, who share a read. */
 export class PeerPages {
   readonly #database: Pick<Database, 'sql' | 'ask'>
-  readonly #first = new Map<string, FirstPage>()
+  readonly #first = new LruMap<FirstPage>(MOST_NETWORKS)
 
   constructor(database: Pick<Database, 'sql' | 'ask'>) {
     this.#database = database
@@ -48,7 +49,6 @@ export class PeerPages {
     const current = this.#read(network, page)
     const first: FirstPage = { current, readAt: performance.now(), isReading: true, next: undefined }
     this.#first.set(key, first)
-    if (this.#first.size > MOST_NETWORKS) this.#first.delete(this.#first.keys().next().value!)
     const done = () => {
       first.isReading = false
     }

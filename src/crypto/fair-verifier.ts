@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Lru } from 'toad-cache'
+import { LruMap } from 'toad-cache'
 import { FairQueue } from '../util/fair-queue.ts'
 import type { Proof, Verdict } from './proof.ts'
 import type { ProofVerifier } from './verifier.ts'
@@ -25,7 +25,7 @@ export interface FairVerifier extends ProofVerifier {
  */
 export function createFairVerifier(verifier: ProofVerifier, options: FairVerifierOptions): FairVerifier {
   const { atOnce, queueLength } = options
-  const known = new Lru<true>(KNOWN_PROOFS)
+  const known = new LruMap<true>(KNOWN_PROOFS)
   const underWay = new Map<string, Promise<Verdict>>()
   const queues = {
     ed25519: new FairQueue(atOnce.ed25519, queueLength),

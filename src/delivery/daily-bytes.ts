@@ -1,3 +1,4 @@
+import { LruMap } from 'toad-cache'
 import { Bucket } from '../limits/bucket.ts'
 
 /** Most bytes of bodies that are stored in a day; 0: no limit. */
@@ -17,7 +18,7 @@ const MAX_SENDERS = 50_000
 export class DailyBytes {
   readonly #limits: DailyLimits
   readonly #now: () => number
-  readonly #senders = new Map<string, Bucket>()
+  readonly #senders = new LruMap<Bucket>(MAX_SENDERS)
   readonly #networks = new Map<string, Bucket>()
 
   /** `now`: of a monotonic clock, in ms. */
@@ -48,10 +49,9 @@ export class DailyBytes {
 
   #ofSender(key: string, now: number): Bucket {
     const known = this.#senders.get(key)
-    const bucket = known ?? daily(this.#limits.senderBytesPerDay, now)
-    if (known !== undefined) this.#senders.delete(key) // it is the youngest now
+    if (known !== undefined) return known
+    const bucket = daily(this.#limits.senderBytesPerDay, now)
     this.#senders.set(key, bucket)
-    if (this.#senders.size > MAX_SENDERS) this.#senders.delete(this.#senders.keys().next().value!)
     return bucket
   }
 

@@ -1,3 +1,4 @@
+import { LruMap } from 'toad-cache'
 import type { AnySql } from '../database/database.ts'
 import {
   conversationId,
@@ -18,7 +19,7 @@ const MAX_CONVERSATIONS = 50_000
  * conversation grow strictly, max(now, last + 1); two relays may give the same one (docs/protocol.md, 4.4).
  */
 export class HistoryStore implements MessageStore {
-  readonly #conversations = new Map<string, { readonly id: string; last: number | undefined }>()
+  readonly #conversations = new LruMap<{ readonly id: string; last: number | undefined }>(MAX_CONVERSATIONS)
   readonly #options: StoreOptions
 
   constructor(options: StoreOptions) {
@@ -75,11 +76,8 @@ export class HistoryStore implements MessageStore {
     let conversation = this.#conversations.get(key)
     if (conversation === undefined) {
       conversation = { id: conversationId(network, sender, recipient), last: undefined }
-      if (this.#conversations.size >= MAX_CONVERSATIONS) {
-        this.#conversations.delete(this.#conversations.keys().next().value!)
-      }
-    } else this.#conversations.delete(key)
-    this.#conversations.set(key, conversation)
+      this.#conversations.set(key, conversation)
+    }
     return conversation
   }
 }

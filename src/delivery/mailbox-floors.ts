@@ -1,3 +1,4 @@
+import { LruMap } from 'toad-cache'
 import type { MailboxName } from '../store/queue-entry.ts'
 
 /** After a write was answered, so long until everybody has heard what became of its messages, in ms. */
@@ -24,7 +25,7 @@ interface Write {
  * Of a relay that is alone: nobody else writes into its mailboxes.
  */
 export class MailboxFloors {
-  readonly #floors = new Map<string, number>()
+  readonly #floors = new LruMap<number>(MOST_FLOORS)
   /** In the order in which they began, so the first has the lowest `after`. */
   readonly #writes: Write[] = []
   readonly #clock: () => number
@@ -101,10 +102,7 @@ export class MailboxFloors {
 
   #raise(box: MailboxName, floor: number): void {
     const key = keyOf(box)
-    const known = this.#floors.get(key) ?? 0
-    this.#floors.delete(key)
-    this.#floors.set(key, Math.max(known, floor))
-    if (this.#floors.size > MOST_FLOORS) this.#floors.delete(this.#floors.keys().next().value!)
+    this.#floors.set(key, Math.max(this.#floors.get(key) ?? 0, floor))
   }
 
   #forgetAnswered(): void {

@@ -1,3 +1,4 @@
+import { LruMap } from 'toad-cache'
 import { batched } from '../database/batched.ts'
 import type { Database } from '../database/database.ts'
 import { type Held, heldBy, type Pair, pairKey, strangers } from '../store/contact.ts'
@@ -75,7 +76,7 @@ type Then = (standing: Standing | BatchFailure) => void
 export class Strangers {
   readonly #look: (pair: Pair) => Promise<Standing | BatchFailure>
   readonly #now: () => number
-  readonly #remembered = new Map<string, Remembered>()
+  readonly #remembered = new LruMap<Remembered>(MOST_REMEMBERED)
   /** Who waits for the answer about a pair, in their order. */
   readonly #asking = new Map<string, Then[]>()
 
@@ -118,7 +119,7 @@ export class Strangers {
       this.#asking.set(key, waiting)
       void this.#look(pair).then((answer) => {
         this.#asking.delete(key)
-        if (typeof answer !== 'string') this.#remember(key, answer)
+        if (typeof answer !== 'string') this.#remembered.set(key, { standing: answer, at: this.#now() })
         for (const each of waiting) each(answer)
       })
     }
@@ -127,11 +128,5 @@ export class Strangers {
   #isBelieved({ standing, at }: Remembered, grants: (standing: Standing) => boolean): boolean {
     const age = this.#now() - at
     return age < REMEMBERED_MS && (grants(standing) || age < standing.noForMs)
-  }
-
-  #remember(key: string, standing: Standing): void {
-    this.#remembered.delete(key) // it is the youngest now
-    this.#remembered.set(key, { standing, at: this.#now() })
-    if (this.#remembered.size > MOST_REMEMBERED) this.#remembered.delete(this.#remembered.keys().next().value!)
   }
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { Fifo, Lru } from 'toad-cache'
+import { FifoMap, LruMap } from 'toad-cache'
 
 const MINUTE_MS = 60_000
 /** Refusals of an address that are answered at once; after these each takes longer, up to the longest, in ms. */
@@ -18,9 +18,9 @@ const CLAIMANTS = 10_000
  */
 export class FailedProofs {
   readonly #perMinute: number
-  readonly #failures = new Fifo<{ count: number }>(CLAIMANTS, MINUTE_MS)
+  readonly #failures = new FifoMap<{ count: number }>(CLAIMANTS, MINUTE_MS)
 
-  readonly #refusals = new Lru<{ count: number; at: number }>(CLAIMANTS)
+  readonly #refusals = new LruMap<{ count: number; at: number }>(CLAIMANTS)
 
   constructor(perMinute: number) {
     this.#perMinute = perMinute

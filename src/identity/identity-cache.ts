@@ -1,8 +1,9 @@
+import { LruMap } from 'toad-cache'
 import type { Identity, Name } from '../store/identity.ts'
 
 /** How long a looked-up identity is believed, in ms: another server over the same database may change it. */
 const BELIEVED_MS = 10_000
-/** Most identities kept; the one looked up longest ago goes first. */
+/** Most identities kept; the one used longest ago goes first. */
 const MAX_ENTRIES = 20_000
 
 /**
@@ -13,7 +14,7 @@ export class IdentityCache {
   readonly #find: (name: Name) => Promise<Identity | undefined>
   readonly #now: () => number
   readonly #isAlone: boolean
-  readonly #entries = new Map<string, { identity: Identity | undefined; at: number }>()
+  readonly #entries = new LruMap<{ identity: Identity | undefined; at: number }>(MAX_ENTRIES)
 
   constructor(find: (name: Name) => Promise<Identity | undefined>, now: () => number, isAlone = true) {
     this.#find = find
@@ -59,10 +60,7 @@ export class IdentityCache {
   }
 
   set(network: string, peer: string, identity: Identity | undefined): void {
-    const key = cacheKey(network, peer)
-    this.#entries.delete(key)
-    this.#entries.set(key, { identity, at: this.#now() })
-    if (this.#entries.size > MAX_ENTRIES) this.#entries.delete(this.#entries.keys().next().value!)
+    this.#entries.set(cacheKey(network, peer), { identity, at: this.#now() })
   }
 }
 

@@ -1,3 +1,4 @@
+import { LruMap } from 'toad-cache'
 import type { PeerKey } from '../protocol/peer-key.ts'
 import type { Name } from '../store/identity.ts'
 
@@ -7,7 +8,7 @@ const MAX_KEPT = 4_000
 /** The keys behind addresses: an ed25519 key is its own address, a longer one is remembered or looked up. */
 export class KeyNames {
   readonly #find: (name: Name) => Promise<Uint8Array | undefined>
-  readonly #kept = new Map<string, string>()
+  readonly #kept = new LruMap<string>(MAX_KEPT)
 
   /** `find`: the signing key pinned to a name. */
   constructor(find: (name: Name) => Promise<Uint8Array | undefined>) {
@@ -24,15 +25,17 @@ export class KeyNames {
 
   /** Makes the key of a peer that registers or sends known to keyOf(). */
   remember({ address, hex }: PeerKey): void {
-    if (!isWholeKey(address)) this.#keep(address, hex)
+    if (!isWholeKey(address)) this.#kept.set(address, hex)
   }
 
   /** Makes the keys behind these addresses known to keyOf(). */
   async learn(network: string, addresses: Iterable<string>): Promise<void> {
-    const unknown = new Set([...addresses].filter((address) => !isWholeKey(address) && !this.#kept.has(address)))
+    const unknown = new Set(
+      [...addresses].filter((address) => !isWholeKey(address) && this.#kept.get(address) === undefined)
+    )
     const learn = async (peer: string) => {
       const signingKey = await this.#find({ network, peer })
-      if (signingKey !== undefined) this.#keep(peer, Buffer.from(signingKey).toString('hex'))
+      if (signingKey !== undefined) this.#kept.set(peer, Buffer.from(signingKey).toString('hex'))
     }
     await Promise.all([...unknown].map(learn))
   }
@@ -40,12 +43,6 @@ export class KeyNames {
   /** Is or was this key in the network? */
   async hasEntered(network: string, { address }: PeerKey): Promise<boolean> {
     return (await this.#find({ network, peer: address })) !== undefined
-  }
-
-  #keep(address: string, hex: string): void {
-    this.#kept.delete(address)
-    this.#kept.set(address, hex)
-    if (this.#kept.size > MAX_KEPT) this.#kept.delete(this.#kept.keys().next().value!)
   }
 }
 

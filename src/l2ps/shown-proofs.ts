@@ -1,4 +1,4 @@
-import { Fifo } from 'toad-cache'
+import { FifoMap } from 'toad-cache'
 
 /** Proofs that are remembered; of more the first one shown is forgotten. */
 const PROOFS = 50_000
@@ -10,11 +10,11 @@ const PAGES = 16
  * that is forgotten because others came is too old by then, or was paid for again.
  */
 export class ShownProofs {
-  readonly #pages: Fifo<Set<string>>
+  readonly #pages: FifoMap<Set<string>>
 
   /** `validMs`: after that a proof is not fresh any more. */
   constructor(validMs: number) {
-    this.#pages = new Fifo(PROOFS, validMs)
+    this.#pages = new FifoMap(PROOFS, validMs)
   }
 
   /** Notes that a proof opens a page; false: it did before. */

@@ -1,3 +1,4 @@
+import { LruMap } from 'toad-cache'
 import { addressKey } from './address.ts'
 import { Bucket } from './bucket.ts'
 import { NoisyBudget } from './noisy-budget.ts'
@@ -23,7 +24,7 @@ export class Accounts {
   /** What all who asked for more than they may always have may ask for together. */
   readonly noisy = new NoisyBudget()
   readonly #now: () => number
-  readonly #buckets = new Map<string, Bucket>()
+  readonly #buckets = new LruMap<Bucket>(KEPT_ACCOUNTS)
 
   constructor(rates: Rates, now: () => number = () => performance.now()) {
     this.rates = rates
@@ -66,10 +67,9 @@ export class Accounts {
 
   #bucket(key: string, perSecond: number, atOnce: number): Bucket {
     const known = this.#buckets.get(key)
-    const bucket = known ?? new Bucket(perSecond, atOnce, this.#now())
-    if (known !== undefined) this.#buckets.delete(key) // it is the youngest now
+    if (known !== undefined) return known
+    const bucket = new Bucket(perSecond, atOnce, this.#now())
     this.#buckets.set(key, bucket)
-    if (this.#buckets.size > KEPT_ACCOUNTS) this.#buckets.delete(this.#buckets.keys().next().value!)
     return bucket
   }
 }
