@@ -15,6 +15,8 @@ export class IdentityCache {
   readonly #now: () => number
   readonly #isAlone: boolean
   readonly #entries = new LruMap<{ identity: Identity | undefined; at: number }>(MAX_ENTRIES)
+  /** Look-ups under way whose names have not changed since they began. */
+  readonly #lookUps = new Map<string, Promise<Identity | undefined>>()
 
   constructor(find: (name: Name) => Promise<Identity | undefined>, now: () => number, isAlone = true) {
     this.#find = find
@@ -35,32 +37,46 @@ export class IdentityCache {
   async get(network: string, peer: string): Promise<Identity | undefined> {
     const known = this.peek(network, peer)
     if (known !== undefined) return known.identity
-    const before = this.#entries.get(cacheKey(network, peer))
-    const identity = await this.#find({ network, peer })
-    const newer = this.#entries.get(cacheKey(network, peer))
-    if (newer !== undefined && newer !== before) return newer.identity
-    if (identity !== undefined || this.#isAlone) this.set(network, peer, identity)
-    return identity
+    const key = cacheKey(network, peer)
+    let lookUp = this.#lookUps.get(key)
+    if (lookUp === undefined) {
+      lookUp = this.#find({ network, peer })
+      this.#lookUps.set(key, lookUp)
+    }
+    try {
+      const identity = await lookUp
+      if (this.#lookUps.get(key) !== lookUp) return (this.peek(network, peer) ?? { identity }).identity
+      if (identity !== undefined || this.#isAlone) this.#entries.set(key, { identity, at: this.#now() })
+      return identity
+    } finally {
+      if (this.#lookUps.get(key) === lookUp) this.#lookUps.delete(key)
+    }
+  }
+
+  /** It is this from now on. Kept if somebody has asked for it: to most peers nobody writes. */
+  renew(network: string, peer: string, identity: Identity | undefined): void {
+    const key = cacheKey(network, peer)
+    const isAsked = this.#lookUps.delete(key)
+    if (isAsked || this.#entries.get(key) !== undefined) this.#entries.set(key, { identity, at: this.#now() })
   }
 
   /** Another relay has changed it. */
   forget(network: string, peer: string): void {
-    this.#entries.delete(cacheKey(network, peer))
+    const key = cacheKey(network, peer)
+    this.#lookUps.delete(key)
+    this.#entries.delete(key)
   }
 
   /** The name has no owner now. */
   released(network: string, peer: string): void {
-    if (this.#isAlone) this.set(network, peer, undefined)
+    if (this.#isAlone) this.renew(network, peer, undefined)
     else this.forget(network, peer)
   }
 
   /** Another relay may have changed any of them. */
   clear(): void {
+    this.#lookUps.clear()
     this.#entries.clear()
-  }
-
-  set(network: string, peer: string, identity: Identity | undefined): void {
-    this.#entries.set(cacheKey(network, peer), { identity, at: this.#now() })
   }
 }
 

@@ -24,7 +24,7 @@ export interface SignalingContext {
   readonly proofs: Pick<FairVerifier, 'verify'>
   readonly failedProofs: FailedProofs
   readonly challenges: Challenges
-  readonly identities: Pick<IdentityCache, 'peek' | 'get' | 'set'>
+  readonly identities: Pick<IdentityCache, 'peek' | 'get' | 'renew'>
   /** A peer has another key than before, or its first one. */
   readonly identityChanged: (network: string, peer: string) => void
   readonly recordsOf: PublishedLogs['recordsOf']

@@ -194,7 +194,7 @@ async function noteIdentity(context: SignalingContext, claim: Claim, outcome: Cl
   const { registration, identities, identityChanged, log } = context
   const { network, peer, keyId } = claim
   if (outcome === 'rekeyed') log.info({ network, keyId }, 'encryption key changed')
-  identities.set(network, peer, await registration.identityOf(claim))
+  identities.renew(network, peer, await registration.identityOf(claim))
   if (outcome !== 'confirmed') identityChanged(network, peer)
 }
 

@@ -73,7 +73,7 @@ function relay(changes: Partial<Given> = {}) {
     identities: {
       peek: (_network, peer) => (Object.hasOwn(given.known, peer) ? { identity: given.known[peer] } : undefined),
       get: (_network, peer) => whenHere(given.stored[peer]),
-      set: (_network, peer, identity) => void Object.assign(given.known, { [peer]: identity })
+      renew: (_network, peer, identity) => void Object.assign(given.known, { [peer]: identity })
     },
     registration: {
       register: async () => {
