@@ -258,8 +258,9 @@ test('a released name: its sessions are closed at all relays, and none of them h
 test('what is queued again, or purged, by one relay goes to, and is taken from, a recipient at another', async (t) => {
   const [one, two] = await startRelays(t)
   const owner = await quickIdentity()
-  await (await two.join('bob', owner)).close()
   const alice = await one.join('alice')
+  await (await two.join('bob', owner)).close()
+  await alice.next('peer_disconnected') // from here on he is away for the other relay, too
   await store(alice, ['bob', 'for the old key'], ['carol', 'purged'])
   const bob = await two.join('bob', { ...owner, publicKey: crypto.getRandomValues(new Uint8Array(36)) })
   await bob.nothingMore()
