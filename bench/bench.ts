@@ -112,6 +112,11 @@ export class Bench {
     return beside === STORING ? 'storing relay' : 'other build'
   }
 
+  /** Does it keep what is for peers that are away? */
+  get otherStores(): boolean {
+    return this.options.beside !== undefined
+  }
+
   #start(name: Contender['name']): Promise<Contender> {
     const { nodeOptions, beside } = this.options
     const settings = { home: this.#home, postgres: this.postgres, nodeOptions }

@@ -1,6 +1,7 @@
 // The least a relay can do that loses nothing: the bare relay, but a message is in PostgreSQL before it is passed on, one
-// commit for all that wait, and leaves it soon after. Each name has the key that proved it. No receipts, quotas, limits,
-// record of what it did, or checks of what it is sent: what those cost is the difference to the server.
+// commit for all that wait, and leaves it soon after. What is for a peer that is away stays until it comes. Each name has the
+// key that proved it. No receipts, quotas, limits, record of what it did, or checks of what it is sent: what those cost is the
+// difference to the server.
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -15,7 +16,8 @@ type Frame = any
 interface Message {
   readonly to: string
   readonly from: string
-  readonly sealed: string
+  /** As it is passed on. */
+  readonly text: string
   readonly stored: () => void
 }
 
@@ -30,6 +32,7 @@ const SEPARATOR = '\x01'
 /** As the server does it. */
 const GROUP = 512
 const DELETE_AFTER_MS = 20
+const PAGE = 128
 
 const sql = postgres(process.env.STORING_RELAY_DATABASE_URL!, { max: 4, onnotice: () => {} })
 const verifier = createProofVerifier({ workers: 0, queueLength: 100_000 })
@@ -38,14 +41,13 @@ const left: string[] = []
 let isDeleting = false
 
 const storeMessage = inGroups(async (group: readonly Message[]) => {
-  const digests = Buffer.concat(group.map(({ sealed }) => createHash('sha256').update(sealed).digest()))
+  const digests = Buffer.concat(group.map(({ text }) => createHash('sha256').update(text).digest()))
   const rows = await sql<{ seq: string }[]>`
     with digest as (insert into digest (digests) values (${digests}))
-    insert into message (recipient, sender, sealed) select * from unnest(
+    insert into message (recipient, sender, text) select * from unnest(
       string_to_array(${joined(group, 'to')}, ${SEPARATOR}), string_to_array(${joined(group, 'from')}, ${SEPARATOR}),
-      string_to_array(${joined(group, 'sealed')}, ${SEPARATOR})) returning seq`
-  left.push(...rows.map(({ seq }) => seq))
-  if (!isDeleting) void deleteLeft()
+      string_to_array(${joined(group, 'text')}, ${SEPARATOR})) returning seq`
+  passedOn(rows.filter((_, index) => peers.has(group[index]!.to)))
 })
 
 const storeName = inGroups(async (group: readonly Name[]) => {
@@ -75,6 +77,23 @@ function inGroups<T extends { readonly stored: () => void }>(write: (group: read
     if (isWriting) return
     isWriting = true
     setImmediate(() => void run())
+  }
+}
+
+function passedOn(rows: readonly { seq: string }[]): void {
+  left.push(...rows.map(({ seq }) => seq))
+  if (!isDeleting && left.length > 0) void deleteLeft()
+}
+
+/** What waits for a peer that has come. */
+async function empty(name: string, socket: WebSocket): Promise<void> {
+  for (let after = '0', count = PAGE; count === PAGE; ) {
+    const rows = await sql<{ seq: string; text: string }[]>`
+      select seq, text from message where recipient = ${name} and seq > ${after} order by seq limit ${PAGE}`
+    for (const { text } of rows) socket.send(text)
+    passedOn(rows)
+    count = rows.length
+    after = rows.at(-1)?.seq ?? after
   }
 }
 
@@ -120,6 +139,7 @@ sockets.on('connection', (socket) => {
     const stored = () => {
       peers.set(name, socket)
       socket.send(text)
+      void empty(name, socket)
     }
     storeName({ name, key: clientId === undefined ? '' : String(publicKey), stored })
   }
@@ -129,23 +149,28 @@ sockets.on('connection', (socket) => {
     if (frame.type === 'message') {
       const { targetId: to, message } = payload
       const text = JSON.stringify({ type: 'message', payload: { message, fromId: name } })
-      const stored = () => peers.get(to)?.send(text)
-      storeMessage({ to, from: name, sealed: JSON.stringify(message), stored })
+      const stored = () => {
+        if (peers.has(to)) peers.get(to)!.send(text)
+        else socket.send(`{"type":"message_queued","payload":{"targetId":${JSON.stringify(to)}}}`)
+      }
+      storeMessage({ to, from: name, text, stored })
     } else if (frame.type === 'send') {
       const { to, encrypted, messageHash } = payload
       const text = JSON.stringify({ type: 'message', payload: { from: name, encrypted, messageHash, offline: false } })
       const stored = () => {
         peers.get(to)?.send(text)
-        socket.send(`{"type":"message_sent","payload":{"messageHash":"${messageHash}"},"requestId":"${requestId}"}`)
+        const type = peers.has(to) ? 'message_sent' : 'message_queued'
+        socket.send(`{"type":"${type}","payload":{"messageHash":"${messageHash}"},"requestId":"${requestId}"}`)
       }
-      storeMessage({ to, from: name, sealed: JSON.stringify(encrypted), stored })
+      storeMessage({ to, from: name, text, stored })
     } else if (frame.type === 'register') void register(frame)
   })
   socket.on('close', () => peers.delete(name))
 })
 
 serveRelay(server, async () => {
-  await sql`create table message (seq bigserial primary key, recipient text, sender text, sealed text)`
+  await sql`create table message (seq bigserial primary key, recipient text, sender text, text text)`
+  await sql`create index on message (recipient, seq)`
   await sql`create table digest (seq bigserial primary key, digests bytea)`
   await sql`create table name (name text primary key, key text)`
 })

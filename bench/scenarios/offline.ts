@@ -10,7 +10,7 @@ const PAIRS = 50
 
 /**
  * Messages for peers that are away: stored and confirmed, beside the same rows straight to Postgres; then received when
- * they come, beside what the bare relay passes on.
+ * they come, beside what the bare relay passes on. What is no bare relay does both.
  */
 export const offline: Scenario = {
   protocols: ['signaling', 'l2ps'],
@@ -21,16 +21,19 @@ export const offline: Scenario = {
     for (let repeat = 0; repeat < bench.options.repeat; repeat++) {
       const { store, drain } = await offlineRun(bench, await bench.shared('server'), protocol, each)
       bench.say(`offline, server: stored ${Math.round(store.value)}/s, drained ${Math.round(drain.value)}/s`)
-      ours.store.push(store)
       const straight = await straightRun(bench, protocol, each)
+      ours.store.push({ ...store, facts: { RowsStraightPerSecond: straight.store.value } })
       ours.drain.push({ ...drain, facts: { RowsStraightPerSecond: straight.drain.value } })
-      const bare = await relayRun(bench, await bench.shared('bare'), protocol, { pairs: PAIRS })
+      const other = await bench.shared('bare')
+      const theirs = bench.otherStores
+        ? await offlineRun(bench, other, protocol, each)
+        : { store: straight.store, drain: await relayRun(bench, other, protocol, { pairs: PAIRS }) }
       bench.say(
         `offline, straight: stored ${Math.round(straight.store.value)}/s, drained ${Math.round(straight.drain.value)}/s; ` +
-          `bare relay: ${Math.round(bare.value)} messages/s`
+          `${bench.otherName}: ${Math.round(theirs.store.value)}/s, ${Math.round(theirs.drain.value)}/s`
       )
-      others.store.push(straight.store)
-      others.drain.push(bare)
+      others.store.push(theirs.store)
+      others.drain.push(theirs.drain)
     }
     const row = (scenario: string, what: 'store' | 'drain', beside: string): Row =>
       compared({
@@ -38,7 +41,8 @@ export const offline: Scenario = {
         server: ours[what],
         other: { what: beside, runs: others[what] }
       })
-    return [row('offline-store', 'store', 'rows straight to Postgres'), row('offline-drain', 'drain', bench.otherName)]
+    const stored = bench.otherStores ? bench.otherName : 'rows straight to Postgres'
+    return [row('offline-store', 'store', stored), row('offline-drain', 'drain', bench.otherName)]
   }
 }
 
