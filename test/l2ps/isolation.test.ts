@@ -123,7 +123,18 @@ class World {
     }
   }
 
+  /** Whoever is left hears of one more who comes: what was told before has been heard by then, also after a storm of changes. */
   async end(): Promise<void> {
+    for (const uid of this.uids) {
+      const place = `${uid} ${KEYS}`
+      await this.#enter(uid, KEYS, place)
+      const others = [...this.sessions].filter(([other]) => other !== place && other.startsWith(`${uid} `))
+      for (const [, { inbox }] of others) {
+        const isNews = ({ type, payload }: L2psPeer['inbox'][number]) =>
+          type === 'peer_joined' && payload.publicKey === this.keys[KEYS]
+        await until('the last one who came was announced', () => inbox.some(isNews))
+      }
+    }
     for (const [place, session] of this.sessions) {
       this.#check(place, session)
       await session.close()
@@ -133,7 +144,7 @@ class World {
 
 test('nothing crosses from one network to another, whatever the same keys do in all of them', async (t) => {
   const server = await startTestServer(t, { L2PS_QUOTA_PER_SENDER: 10_000, SIGNALING_QUOTA_PER_SENDER: 10_000 })
-  const signers = await Promise.all(Array.from({ length: KEYS }, () => quickSigner()))
+  const signers = await Promise.all(Array.from({ length: KEYS + 1 }, () => quickSigner()))
   const hub = await server.join('hub')
   let [round, operations, heard] = [0, 0, 0]
   await fc.assert(
