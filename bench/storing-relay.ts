@@ -18,7 +18,8 @@ interface Message {
   readonly from: string
   /** As it is passed on. */
   readonly text: string
-  readonly stored: () => void
+  /** `recipient`: as it was at the commit; undefined: away, so it waits. */
+  readonly stored: (recipient: WebSocket | undefined) => void
 }
 
 interface Name {
@@ -37,6 +38,8 @@ const PAGE = 128
 const sql = postgres(process.env.STORING_RELAY_DATABASE_URL!, { max: 4, onnotice: () => {} })
 const verifier = createProofVerifier({ workers: 0, queueLength: 100_000 })
 const peers = new Map<string, WebSocket>()
+/** Place of the last message that waits for a name. What comes after it was passed on. */
+const waiting = new Map<string, string>()
 const left: string[] = []
 let isDeleting = false
 
@@ -47,7 +50,14 @@ const storeMessage = inGroups(async (group: readonly Message[]) => {
     insert into message (recipient, sender, text) select * from unnest(
       string_to_array(${joined(group, 'to')}, ${SEPARATOR}), string_to_array(${joined(group, 'from')}, ${SEPARATOR}),
       string_to_array(${joined(group, 'text')}, ${SEPARATOR})) returning seq`
-  passedOn(rows.filter((_, index) => peers.has(group[index]!.to)))
+  for (const [index, { to, stored }] of group.entries()) {
+    const { seq } = rows[index]!
+    const recipient = peers.get(to)
+    if (recipient === undefined) waiting.set(to, seq)
+    else left.push(seq)
+    stored(recipient)
+  }
+  deleteSoon()
 })
 
 const storeName = inGroups(async (group: readonly Name[]) => {
@@ -55,43 +65,45 @@ const storeName = inGroups(async (group: readonly Name[]) => {
     insert into name (name, key) select * from unnest(
       string_to_array(${joined(group, 'name')}, ${SEPARATOR}), string_to_array(${joined(group, 'key')}, ${SEPARATOR}))
     on conflict do nothing`
+  for (const { stored } of group) stored()
 })
 
 const joined = <K extends string>(group: readonly Record<K, string>[], key: K): string =>
   group.map((each) => each[key]).join(SEPARATOR)
 
 /** One write at a time; what comes meanwhile is the next group. */
-function inGroups<T extends { readonly stored: () => void }>(write: (group: readonly T[]) => Promise<void>) {
-  const waiting: T[] = []
+function inGroups<T>(write: (group: readonly T[]) => Promise<void>) {
+  const items: T[] = []
   let isWriting = false
   const run = async () => {
-    while (waiting.length > 0) {
-      const group = waiting.splice(0, GROUP)
-      await write(group)
-      for (const { stored } of group) stored()
-    }
+    while (items.length > 0) await write(items.splice(0, GROUP))
     isWriting = false
   }
   return (item: T) => {
-    waiting.push(item)
+    items.push(item)
     if (isWriting) return
     isWriting = true
     setImmediate(() => void run())
   }
 }
 
-function passedOn(rows: readonly { seq: string }[]): void {
-  left.push(...rows.map(({ seq }) => seq))
+function deleteSoon(): void {
   if (!isDeleting && left.length > 0) void deleteLeft()
 }
 
 /** What waits for a peer that has come. */
 async function empty(name: string, socket: WebSocket): Promise<void> {
+  const last = waiting.get(name)
+  if (last === undefined) return
+  waiting.delete(name)
   for (let after = '0', count = PAGE; count === PAGE; ) {
     const rows = await sql<{ seq: string; text: string }[]>`
-      select seq, text from message where recipient = ${name} and seq > ${after} order by seq limit ${PAGE}`
-    for (const { text } of rows) socket.send(text)
-    passedOn(rows)
+      select seq, text from message where recipient = ${name} and seq > ${after} and seq <= ${last} order by seq limit ${PAGE}`
+    for (const { seq, text } of rows) {
+      socket.send(text)
+      left.push(seq)
+    }
+    deleteSoon()
     count = rows.length
     after = rows.at(-1)?.seq ?? after
   }
@@ -149,17 +161,17 @@ sockets.on('connection', (socket) => {
     if (frame.type === 'message') {
       const { targetId: to, message } = payload
       const text = JSON.stringify({ type: 'message', payload: { message, fromId: name } })
-      const stored = () => {
-        if (peers.has(to)) peers.get(to)!.send(text)
+      const stored = (recipient: WebSocket | undefined) => {
+        if (recipient !== undefined) recipient.send(text)
         else socket.send(`{"type":"message_queued","payload":{"targetId":${JSON.stringify(to)}}}`)
       }
       storeMessage({ to, from: name, text, stored })
     } else if (frame.type === 'send') {
       const { to, encrypted, messageHash } = payload
       const text = JSON.stringify({ type: 'message', payload: { from: name, encrypted, messageHash, offline: false } })
-      const stored = () => {
-        peers.get(to)?.send(text)
-        const type = peers.has(to) ? 'message_sent' : 'message_queued'
+      const stored = (recipient: WebSocket | undefined) => {
+        recipient?.send(text)
+        const type = recipient === undefined ? 'message_queued' : 'message_sent'
         socket.send(`{"type":"${type}","payload":{"messageHash":"${messageHash}"},"requestId":"${requestId}"}`)
       }
       storeMessage({ to, from: name, text, stored })
