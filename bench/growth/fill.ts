@@ -18,7 +18,7 @@ export interface Size {
 
 /** Messages of one conversation: they lie as far apart in the table as they can. */
 export const OF_A_CONVERSATION = 100
-/** Messages in one mailbox of signaling. */
+/** Messages in one mailbox of signaling: so few that a sweep meets as many mailboxes in the small database as in the full one. */
 const OF_A_MAILBOX = 25
 /** The oldest stored message, and the oldest one that waits, in ms. */
 export const HISTORY_MS = 300 * 86_400_000
