@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { Child } from './child.ts'
 import { type ClusterContender, startCluster } from './cluster.ts'
 import { type Contender, startBare, startServer } from './contender.ts'
@@ -137,6 +138,7 @@ export class Bench {
 
   /** Has the load generator do something, and reads the clocks of all other processes at its start and end. */
   async measure<T>(contender: Contender, worker: Child, command: string, request: object, ms: number) {
+    for (const each of this.#contenders) await recorded(each)
     await quietMachine(this.options.patienceMs)
     const readings: Reading[] = []
     worker.onMoment = (moment) => {
@@ -161,6 +163,17 @@ export class Bench {
     const nats = await this.#nats?.catch(() => undefined)
     this.#nats = undefined
     await nats?.stop()
+  }
+}
+
+const RECORDED_MS = 60_000
+
+/** Waits until a contender has made the records of what it was sent before: that is no work of the next run. */
+export async function recorded(contender: Contender): Promise<void> {
+  const deadline = performance.now() + RECORDED_MS
+  while ((await contender.unrecorded()) > 0) {
+    if (performance.now() > deadline) throw new Error('the audit trail does not catch up')
+    await delay(50)
   }
 }
 

@@ -28,7 +28,7 @@ export interface Contender {
   peakRss(): number | undefined
   /** How late its event loop was since it was asked last: the 99th percentile, in ms. */
   lagMs(): Promise<number>
-  /** Waits until nothing is left to do from the last run, and tells how many messages are stored. */
+  /** Waits until it is at rest, and tells how many messages are stored. Records of the audit trail may still wait. */
   settle(): Promise<number>
   /** Accepted messages whose audit record has no place in the log yet. */
   unrecorded(): Promise<number>
