@@ -52,7 +52,7 @@ Measures this server beside a bare WebSocket relay on this machine, and checks e
   --json             prints one line of JSON and nothing else on stdout
   --server FILE      measures another build: its main.js
   --beside FILE      compares with another build instead of the bare relay; "${STORING}": with the least relay that
-                     stores what it relays (relay, paced, storm and idle)
+                     stores what it relays (relay, paced, offline, storm and idle)
   --node-options=O   options of node for the server under test, separated by spaces (--cpu-prof)
   --data-dir DIR     where the databases are made and removed; should not be a RAM disk
   --help             this text

@@ -31,8 +31,6 @@ export class Sequencer {
   readonly #options: SequencerOptions
   #records = 0
   #lagMs = 0
-  /** By performance.now(). */
-  #publishedAt = Number.NEGATIVE_INFINITY
   #succeededAt: number
   #stop: AbortController | undefined
   #running: Promise<void> = Promise.resolve()
@@ -75,20 +73,15 @@ export class Sequencer {
     await this.#running
   }
 
-  /** One batch, and what is to be signed once no more is waiting or the interval is over; true when more is waiting. */
+  /** One batch, and whatever is to be signed; true when more is waiting. */
   async round(): Promise<boolean> {
-    const { publisher, now, batchEvents, intervalMs } = this.#options
+    const { publisher, now, batchEvents } = this.#options
     if (!publisher.hasChecked) await publisher.publish() // before anything is added to a log that was restored
     const limit = this.#isGivingWay ? Math.min(ROW_MESSAGES, batchEvents) : batchEvents
     const taken = await this.#integrate(limit)
     this.#isReplaced = false
     const halted = publisher.halted.size
-    // A checkpoint is signed, synced to the disk and committed: as much as a small batch, so it is for many.
-    const isDue = performance.now() - this.#publishedAt >= intervalMs
-    if (taken < limit || isDue) {
-      await publisher.publish()
-      this.#publishedAt = performance.now()
-    }
+    await publisher.publish()
     this.#succeededAt = now()
     return taken >= limit || publisher.halted.size < halted
   }

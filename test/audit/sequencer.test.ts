@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { nodeVerifier } from '../../src/audit/node-key.ts'
 import { parseRecord } from '../../src/audit/record.ts'
-import { Sequencer } from '../../src/audit/sequencer.ts'
 import type { Sql } from '../../src/database/database.ts'
 import { type Rollup, type RollupStatus, readEntries, rollupColumns, rollupJoin } from '../../src/store/audit-entry.ts'
 import { insertAuditEvents, takeAuditEvents } from '../../src/store/audit-inbox.ts'
@@ -14,7 +13,6 @@ import { conversationId, deleteOldMessages, insertMessages } from '../../src/sto
 import { insertEntries } from '../../src/store/queue-entry.ts'
 import { openNote, parseCheckpoint } from '../../src/tlog/note.ts'
 import { leafHash, rootOf } from '../../src/tlog/tree.ts'
-import { silentLog } from '../helpers/test-cluster.ts'
 import { until } from '../helpers/wait.ts'
 import { message, messages, openTestTrail, type TestTrail } from './helpers.ts'
 
@@ -49,20 +47,6 @@ test('events become records in the order of their acceptance, under a signed che
   assert.equal(checkpoint.size, 1_000)
   assert.deepEqual(Buffer.from(checkpoint.root), Buffer.from(rootOf(entries.map(leafHash))))
   assert.equal(await readFile(join(trail.dataDir, 'audit/signaling.checkpoint'), 'utf8'), log.publishedNote)
-})
-
-test('batches that follow each other within an interval share a checkpoint', async (t) => {
-  const { database, publisher, sql } = await openTestTrail(t)
-  for (let row = 0; row < 3; row++) await insertAuditEvents(sql, messages(10))
-  const sequencer = new Sequencer({
-    ...{ database, publisher, intervalMs: 3_600_000, batchEvents: 10, now: Date.now, log: silentLog }
-  })
-  const signed: number[] = []
-  for (let more = true; more; ) {
-    more = await sequencer.round()
-    signed.push((await findLog(sql, 'signaling'))!.publishedSize)
-  }
-  assert.deepEqual(signed, [10, 10, 10, 30], 'at once, and when nothing is waiting')
 })
 
 test('every network has a log of its own', async (t) => {
